@@ -1,1 +1,21 @@
-fn main() {}
+//! The load generator: drives any Kafka-protocol broker and tells the truth about what it did.
+//!
+//! The engine is the room `load` of the library; this package adds presets, rivals, reports and
+//! plots. Begin at `command`.
+
+mod command;
+mod rivals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match command::Arguments::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("loadgen: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Brokers that we compare with, fetched and started by us.
+//!
+//! Knows: Maven, Java, the settings of a rival, how to see that a broker is ready.
+//! Must not know: workloads, reports.
+//! Begin at `Kafka::start`.
+
+mod child;
+mod jars;
+mod kafka;
+mod ready;
+
+pub use child::Broker;
+pub use kafka::KafkaCommand;
+pub use ready::wait_until_ready;
