@@ -1,0 +1,77 @@
+//! Every bound of the program. Bounds that lean on each other are checked by the compiler.
+
+use super::time::Span;
+use super::unit::ByteCount;
+
+/// Direct I/O's unit on every device we know, and the journal's.
+pub const ALIGN_BYTES: ByteCount = ByteCount::kib(4);
+
+/// A segment file of a journal.
+pub const SEGMENT_BYTES: ByteCount = ByteCount::mib(128);
+
+/// Memory in which consecutive groups of a journal gather, written from and then read from.
+pub const CHUNK_BYTES: ByteCount = ByteCount::mib(2);
+
+/// The most that one write and flush carries, save an entry that alone is larger.
+pub const GROUP_BYTES_MAX: ByteCount = ByteCount::mib(1);
+
+/// Staged, not yet written: beyond it producers wait.
+pub const STAGED_BYTES_MAX: ByteCount = ByteCount::mib(32);
+
+/// The largest record batch that any topic may allow.
+pub const BATCH_BYTES_MAX: ByteCount = ByteCount::mib(64);
+
+/// The most bytes of one request frame (`socket.request.max.bytes`).
+pub const FRAME_BYTES_MAX: ByteCount = ByteCount::mib(100);
+
+/// Requests other than Produce have no reason to be larger.
+pub const FRAME_BYTES_MAX_BUT_PRODUCE: ByteCount = ByteCount::mib(16);
+
+/// The elements that one decoded request may have, all arrays together.
+pub const DECODED_ELEMENTS_MAX: u32 = 200_000;
+
+/// The requests of one connection that may await their replies.
+pub const REQUESTS_PER_CONNECTION_MAX: usize = 64;
+
+/// Bytes of replies queued on one connection before it is read no further.
+pub const UNSENT_BYTES_MAX: ByteCount = ByteCount::mib(8);
+
+/// The connections of one shard.
+pub const CONNECTIONS_PER_SHARD_MAX: usize = 15_000;
+
+/// `max_wait_ms` of a fetch is cut to this.
+pub const FETCH_WAIT_MAX: Span = Span::seconds(30);
+
+/// A fetch's reply carries at most this many bytes of records, whatever the client asks.
+pub const FETCH_BYTES_MAX: ByteCount = ByteCount::mib(64);
+
+/// The partitions of one topic.
+pub const PARTITIONS_PER_TOPIC_MAX: u32 = 100_000;
+
+/// The partitions of one node.
+pub const PARTITIONS_PER_NODE_MAX: u32 = 1_000_000;
+
+/// Batches per producer and partition that are remembered, to recognise a retry (Kafka: 5).
+pub const PRODUCER_BATCHES_KEPT: usize = 5;
+
+/// Producers remembered per partition; the one that wrote longest ago is forgotten first.
+pub const PRODUCERS_PER_PARTITION_MAX: usize = 10_000;
+
+/// A stop waits at most this long for replies that are owed.
+pub const STOP_WAIT: Span = Span::seconds(10);
+
+/// A connection that is idle this long is closed (`connections.max.idle.ms`).
+pub const IDLE_WAIT: Span = Span::seconds(600);
+
+/// A peer that takes nothing of its replies for this long is closed.
+pub const STALLED_SEND_WAIT: Span = Span::seconds(60);
+
+/// A connection that has not sent one whole request after this long is closed.
+pub const HANDSHAKE_WAIT: Span = Span::seconds(10);
+
+const _: () = assert!(SEGMENT_BYTES.0 % ALIGN_BYTES.0 == 0);
+const _: () = assert!(CHUNK_BYTES.0 % ALIGN_BYTES.0 == 0);
+const _: () = assert!(GROUP_BYTES_MAX.0 <= CHUNK_BYTES.0);
+const _: () = assert!(BATCH_BYTES_MAX.0 < SEGMENT_BYTES.0 / 2 + 1);
+const _: () = assert!(BATCH_BYTES_MAX.0 < FRAME_BYTES_MAX.0);
+const _: () = assert!(FETCH_BYTES_MAX.0 >= BATCH_BYTES_MAX.0);

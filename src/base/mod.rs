@@ -1,0 +1,19 @@
+//! Base: what every room means by a number.
+//!
+//! Knows: units, ids, limits, checksums, seeded random numbers.
+//! Must not know: I/O, async, Kafka.
+//! May use: nothing of ours. Used by: every room.
+//!
+//! Begin at `limits`, where every bound of the program stands.
+
+pub mod limits;
+
+pub mod crc;
+pub mod id;
+pub mod random;
+pub mod time;
+pub mod unit;
+
+pub use id::{NodeId, ShardId};
+pub use time::{Now, Span, Ticks, WallMs};
+pub use unit::{ByteCount, Position};

@@ -1,0 +1,18 @@
+//! The journal: one append-only direct-I/O log per shard.
+//!
+//! Knows: groups, segments, checksums, streams, places on disk, recovery, cleaning.
+//! Must not know: topics, Kafka, who leads, what a payload means.
+//! May use: `base`, `runtime` (its data types: blocks, disk operations). Used by: `log`, `cluster`.
+//!
+//! Always: `flushed <= written <= staged`.
+//! Begin at `entry`, then `Journal::stage`, then how it opens.
+
+pub mod entry;
+pub mod error;
+pub mod journal;
+
+pub use entry::{Entry, EntryHead, Index, Note, Placed, Sequence, Slice, StreamId, Term};
+pub use error::JournalError;
+pub use journal::{
+    Extent, Journal, ReadDone, ReadRequest, ReadToken, Replay, SearchRequest, Settings, Snapshots,
+};

@@ -1,0 +1,156 @@
+//! Aligned memory that is written once, front to back, while what is already written is shared.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::fmt;
+use std::ops::Range;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::base::ByteCount;
+use crate::base::limits::ALIGN_BYTES;
+
+/// Memory aligned for direct I/O. One holder appends; parts that are filled can be shared as
+/// `Bytes`, which keep the memory alive and may cross threads. It goes home to its pool when the
+/// last holder is gone.
+pub struct Block {
+    memory: Arc<Memory>,
+    filled: usize,
+}
+
+impl Block {
+    pub fn capacity(&self) -> usize {
+        self.memory.capacity
+    }
+
+    /// The number of bytes written so far.
+    pub fn filled(&self) -> usize {
+        self.filled
+    }
+
+    pub fn filled_bytes(&self) -> &[u8] {
+        // SAFETY: bytes below `filled` are initialised and are never written again.
+        unsafe { std::slice::from_raw_parts(self.memory.pointer.as_ptr(), self.filled) }
+    }
+
+    /// The rest of the memory; what is written to it counts once `advance` says so.
+    pub fn spare(&mut self) -> &mut [u8] {
+        let rest = self.memory.capacity - self.filled;
+        // SAFETY: the range lies inside the allocation and is initialised (zeroed, or written in an
+        // earlier life). `Block` is the only writer and is borrowed mutably; shared views cover only
+        // bytes below `filled`, which this range does not touch.
+        unsafe {
+            std::slice::from_raw_parts_mut(self.memory.pointer.as_ptr().add(self.filled), rest)
+        }
+    }
+
+    /// Counts `count` bytes of `spare` as written.
+    pub fn advance(&mut self, count: usize) {
+        assert!(
+            count <= self.memory.capacity - self.filled,
+            "advance past the end of the block"
+        );
+        self.filled += count;
+    }
+
+    /// Appends as much of `bytes` as fits; returns how much did.
+    pub fn append(&mut self, bytes: &[u8]) -> usize {
+        let count = bytes.len().min(self.capacity() - self.filled);
+        self.spare()[..count].copy_from_slice(&bytes[..count]);
+        self.advance(count);
+        count
+    }
+
+    /// A view of a part that is filled. Cheap to clone and to slice further.
+    pub fn share(&self, range: Range<usize>) -> Bytes {
+        assert!(
+            range.start <= range.end,
+            "a range that ends before it begins"
+        );
+        assert!(
+            range.end <= self.filled,
+            "only what is filled can be shared"
+        );
+        if range.is_empty() {
+            return Bytes::new();
+        }
+        Bytes::from_owner(View {
+            memory: self.memory.clone(),
+            range,
+        })
+    }
+
+    /// The filled part, given up to be shared.
+    pub fn freeze(self) -> Bytes {
+        self.share(0..self.filled)
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Block({} of {})", self.filled, self.memory.capacity)
+    }
+}
+
+struct View {
+    memory: Arc<Memory>,
+    range: Range<usize>,
+}
+
+impl AsRef<[u8]> for View {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: `share` proved the range to be filled, and filled bytes are never written again.
+        unsafe {
+            let start = self.memory.pointer.as_ptr().add(self.range.start);
+            std::slice::from_raw_parts(start, self.range.len())
+        }
+    }
+}
+
+struct Memory {
+    pointer: NonNull<u8>,
+    capacity: usize,
+}
+
+// SAFETY: the memory is plain bytes; who may write which part is decided by `Block`.
+unsafe impl std::marker::Send for Memory {}
+// SAFETY: as above; shared views only read what is never written again.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    fn layout(capacity: usize) -> Layout {
+        Layout::from_size_align(capacity, ALIGN_BYTES.as_usize()).expect("a sane block size")
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this very layout in `BlockPool::take`.
+        unsafe { dealloc(self.pointer.as_ptr(), Self::layout(self.capacity)) }
+    }
+}
+
+/// Where blocks come from and go back to.
+#[derive(Clone, Debug, Default)]
+pub struct BlockPool {}
+
+impl BlockPool {
+    /// A block of at least `bytes`, rounded up to whole units, with nothing filled.
+    pub fn take(&self, bytes: ByteCount) -> Block {
+        let capacity = bytes
+            .as_usize()
+            .max(1)
+            .next_multiple_of(ALIGN_BYTES.as_usize());
+        let layout = Memory::layout(capacity);
+        // SAFETY: the layout's size is not zero.
+        let pointer = unsafe { alloc_zeroed(layout) };
+        let Some(pointer) = NonNull::new(pointer) else {
+            handle_alloc_error(layout)
+        };
+        Block {
+            memory: Arc::new(Memory { pointer, capacity }),
+            filled: 0,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! A shard's directory: numbered files, written and read directly, flushed on demand.
+//!
+//! Rules of the medium, which both drivers keep and the machine must live with: a write may end
+//! short, and says so; writes in flight end in any order; a flush covers the writes that had ended
+//! when it was handed over, and no others; after a failed write or flush nothing is known about
+//! the bytes. Positions and lengths of writes and reads are multiples of `limits::ALIGN_BYTES`.
+
+use bytes::Bytes;
+
+use super::block::Block;
+use crate::base::{ByteCount, Position};
+
+/// A file of a shard's directory. The number is the name (`00000012.journal`): a file needs no
+/// opening. File 0 is the superblock's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(pub u32);
+
+/// The machine's name for one disk operation; unique among those under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// An operation on the directory, off the machine's thread of thought.
+#[derive(Debug)]
+pub enum DiskOp {
+    /// Writes `data` (from an aligned block, in whole units) at `at`. `durable`: the write's end
+    /// means that it is on stable storage (as O_DSYNC), as if a flush had followed it.
+    Write {
+        ticket: Ticket,
+        file: FileId,
+        at: Position,
+        data: Bytes,
+        durable: bool,
+    },
+    /// Makes every write to `file` that had ended by now durable.
+    Flush { ticket: Ticket, file: FileId },
+    /// Reads `length` bytes at `at`. Beyond the end of the file it ends short.
+    Read {
+        ticket: Ticket,
+        file: FileId,
+        at: Position,
+        length: ByteCount,
+    },
+    /// Makes `file` exist with `length` bytes, all of them zero and allocated, so that a later
+    /// write changes no metadata of the file system; ends when file and directory are durable. An
+    /// existing longer file keeps its length.
+    Prepare {
+        ticket: Ticket,
+        file: FileId,
+        length: ByteCount,
+    },
+    /// Removes `file`; ends when the directory is durable.
+    Remove { ticket: Ticket, file: FileId },
+    /// Asks how many bytes the file system can still give.
+    Space { ticket: Ticket },
+}
+
+/// The end of an operation.
+#[derive(Debug)]
+pub struct DiskDone {
+    pub ticket: Ticket,
+    pub result: Result<DiskOutput, DiskError>,
+}
+
+/// What an operation brought.
+#[derive(Debug)]
+pub enum DiskOutput {
+    /// This many bytes were written; fewer than asked is a fault of the medium.
+    Written(ByteCount),
+    Flushed,
+    /// The bytes read, as the filled part of the block; fewer than asked at the end of the file.
+    Read(Block),
+    Prepared,
+    Removed,
+    /// Bytes free for us.
+    Space(ByteCount),
+}
+
+/// A call that the system refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskError {
+    pub call: &'static str,
+    pub file: FileId,
+    pub at: Position,
+    pub errno: i32,
+}
+
+/// A file found in the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub file: FileId,
+    pub length: ByteCount,
+}
+
+/// The same directory for code that may wait: a machine that boots, and `inspect`. Writes made
+/// here and flushed are durable before any event is delivered.
+pub trait Directory {
+    /// The journal's files, by number. Others are passed over.
+    fn list(&mut self) -> Result<Vec<Found>, DiskError>;
+
+    /// Up to `length` bytes at `at`; fewer at the end of the file.
+    fn read(&mut self, file: FileId, at: Position, length: ByteCount) -> Result<Block, DiskError>;
+
+    /// Writes all of `data`; the file is made if it is not there.
+    fn write(&mut self, file: FileId, at: Position, data: &Bytes) -> Result<(), DiskError>;
+
+    /// Makes every write to `file` so far durable, and the file's name too.
+    fn flush(&mut self, file: FileId) -> Result<(), DiskError>;
+
+    /// As `DiskOp::Prepare`.
+    fn prepare(&mut self, file: FileId, length: ByteCount) -> Result<(), DiskError>;
+
+    /// As `DiskOp::Remove`.
+    fn remove(&mut self, file: FileId) -> Result<(), DiskError>;
+
+    /// Bytes that the file system can still give.
+    fn space(&mut self) -> Result<ByteCount, DiskError>;
+}

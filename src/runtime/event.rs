@@ -1,0 +1,111 @@
+//! Events and actions: all that a machine and its driver say to each other.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::block::Block;
+use super::disk::{DiskDone, DiskOp};
+use crate::base::{ByteCount, ShardId, Ticks};
+
+/// A connection of one shard. Never used twice in the life of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Event<M> {
+    /// The first event of every machine, and once only.
+    Started,
+    /// A peer connected. Nothing is received until the machine asks for it.
+    Accepted {
+        connection: ConnectionId,
+        peer: SocketAddr,
+        local: SocketAddr,
+    },
+    /// Bytes arrived: `count` of them were appended to the filled part of `block`. Zero: the peer
+    /// has finished sending, and nothing more will be received.
+    Received {
+        connection: ConnectionId,
+        block: Block,
+        count: usize,
+    },
+    /// The oldest unfinished `Send` of the connection has left, whole, for the kernel.
+    Sent { connection: ConnectionId },
+    /// The connection is gone; no further event names it. Follows every `close` too.
+    Closed {
+        connection: ConnectionId,
+        reason: CloseReason,
+    },
+    /// A disk operation ended.
+    Disk(DiskDone),
+    /// Another shard says something. Messages of one sender arrive in order, each once.
+    Mesh { from: ShardId, message: M },
+    /// The time given to `Actions::wake_at` has come.
+    Wake,
+    /// The process was asked to end. The machine winds up and says `Actions::stopped`.
+    Stop,
+}
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The machine said so.
+    Asked,
+    /// The peer reset it, or the network did.
+    Reset,
+}
+
+/// Bytes to a peer. Pieces leave in order; sends of one connection leave in order.
+#[derive(Debug)]
+pub struct Send {
+    pub connection: ConnectionId,
+    pub pieces: Vec<Bytes>,
+}
+
+/// A wish for bytes from a peer; one at a time per connection, answered by `Event::Received`.
+#[derive(Debug)]
+pub struct Receive {
+    pub connection: ConnectionId,
+    /// Where to append. None: the connection is at rest and owns no memory; the driver takes a
+    /// block of at least `want` bytes from the pool once there is something to receive.
+    pub into: Option<Block>,
+    /// The size of block that a connection at rest should get.
+    pub want: ByteCount,
+}
+
+/// What the machine wants done, gathered over a turn and then performed. Disk operations are
+/// handed over in order and may end in any order; the machine waits for what must come first.
+#[derive(Debug)]
+pub struct Actions<M> {
+    pub receive: Vec<Receive>,
+    pub send: Vec<Send>,
+    /// Closed once what is queued on it has left (or at once, if true).
+    pub close: Vec<(ConnectionId, bool)>,
+    pub disk: Vec<DiskOp>,
+    pub mesh: Vec<(ShardId, M)>,
+    /// One timer per machine: the newest value replaces the older. None leaves it as it was.
+    pub wake_at: Option<Ticks>,
+    /// Start to accept connections; said once.
+    pub listen: bool,
+    /// Accept no more; said once.
+    pub stop_listening: bool,
+    /// The machine has wound up; the exit code of the process is the largest that any shard says.
+    pub stopped: Option<u8>,
+}
+
+impl<M> Default for Actions<M> {
+    fn default() -> Self {
+        Self {
+            receive: Vec::new(),
+            send: Vec::new(),
+            close: Vec::new(),
+            disk: Vec::new(),
+            mesh: Vec::new(),
+            wake_at: None,
+            listen: false,
+            stop_listening: false,
+            stopped: None,
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Runtime: the one room that touches the system.
+//!
+//! Knows: cores, memory, sockets, files, clocks; how a machine of events and actions is driven.
+//! Must not know: Kafka, the meaning of bytes.
+//! May use: `base`. Used by: every room that is driven, and by `cli`.
+//!
+//! Two drivers stand behind one contract. `real` runs machines on pinned threads over glommio and
+//! a ring of our own; `sim` runs them over a disk, a network and a clock that one seed decides.
+//! `conformance` is the suite that both pass. `unsafe`, atomics, locks and channels live here only.
+//!
+//! Begin at `machine`, then `event` and `disk`.
+
+pub mod machine;
+
+pub mod block;
+pub mod disk;
+pub mod event;
+
+pub use block::{Block, BlockPool};
+pub use disk::{Directory, DiskDone, DiskError, DiskOp, DiskOutput, FileId, Ticket};
+pub use event::{Actions, CloseReason, ConnectionId, Event, Send};
+pub use machine::{Boot, Machine};
