@@ -16,6 +16,8 @@ pub mod block;
 pub mod disk;
 pub mod event;
 
+pub mod sim;
+
 pub use block::{Block, BlockPool};
 pub use disk::{Directory, DiskDone, DiskError, DiskOp, DiskOutput, FileId, Ticket};
 pub use event::{Actions, CloseReason, ConnectionId, Event, Send};
