@@ -10,6 +10,12 @@ pub fn crc32c_append(sum: u32, bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(sum, bytes)
 }
 
+/// The sum of what `first` covers followed by what `second` covers, which has `second_bytes`
+/// bytes. Linear: with `second` 0 it is `first`'s share in the sum of the whole.
+pub fn crc32c_combine(first: u32, second: u32, second_bytes: usize) -> u32 {
+    crc32c::crc32c_combine(first, second, second_bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
