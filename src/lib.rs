@@ -23,3 +23,4 @@
 pub mod base;
 pub mod journal;
 pub mod runtime;
+pub mod wire;
