@@ -17,10 +17,14 @@
 //! - [`wire`]: Kafka's bytes to typed requests and back; record batch headers; error codes.
 //! - [`runtime`]: cores, sockets, files, memory, clocks; the only room that touches the system.
 //! - [`journal`]: one append-only log per shard: groups, segments, recovery, cleaning.
+//! - [`log`]: a partition over the journal: offsets, producers, high watermark, retention.
+//! - [`cluster`]: the metadata state machine: topics, partitions and their shards.
 //!
 //! Read `runtime::machine` first, then `shard`.
 
 pub mod base;
+pub mod cluster;
 pub mod journal;
+pub mod log;
 pub mod runtime;
 pub mod wire;

@@ -1,0 +1,28 @@
+//! Cluster: the metadata state machine, and the log that makes it durable.
+//!
+//! Knows: topics, their ids, partitions, shards, leader epochs, configurations, blocks of producer
+//! ids; which command follows which.
+//! Must not know: clients, API versions, sockets, records.
+//! May use: `base`, `wire`, `runtime` (data types), `journal`, `log` (topic configurations).
+//!
+//! Shard 0 decides: `MetadataLog::propose` checks a command against everything decided so far and
+//! stages it; when it is flushed, the `Change` that it made is given to every shard, which applies
+//! it to its own `Metadata`. Topics are shared between the copies.
+//!
+//! Begin at `command`, then `Metadata::decide`, then `metadata_log`.
+
+pub mod command;
+
+pub mod change;
+pub mod metadata;
+pub mod metadata_log;
+pub mod name;
+pub mod topic;
+
+pub use change::{Change, ChangeKind, TopicChange};
+pub use command::{Command, Placement};
+pub use metadata::{Metadata, Refusal};
+pub use metadata_log::{MetadataLog, ProposalToken, Settlement};
+pub use name::check_topic_name;
+pub use topic::{PartitionPlace, Topic};
+pub use uuid::Uuid;
