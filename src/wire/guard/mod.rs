@@ -7,11 +7,13 @@
 //! Begin at `check`; the layouts are in `layouts`.
 
 mod layouts;
+mod sample;
 mod shape;
 
 use super::cursor::{Cursor, ReadError};
 use super::versions::Api;
 use crate::base::limits;
+pub use sample::sample;
 use shape::{Element, Field, Kind, Shape};
 
 /// Elements that all arrays and tagged fields of one request may hold together.
