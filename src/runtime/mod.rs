@@ -18,6 +18,9 @@ pub mod event;
 
 pub mod sim;
 
+#[cfg(test)]
+mod conformance;
+
 pub use block::{Block, BlockPool};
 pub use disk::{Directory, DiskDone, DiskError, DiskOp, DiskOutput, FileId, Ticket};
 pub use event::{Actions, CloseReason, ConnectionId, Event, Send};

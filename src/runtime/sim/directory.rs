@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::disk::{EIO, ENOENT, SimDisk, block_of, refused};
+use super::disk::{EIO, SimDisk, block_of, refused};
 use crate::base::{ByteCount, Position};
 use crate::runtime::block::{Block, BlockPool};
 use crate::runtime::disk::{Directory, DiskError, FileId, Found};
@@ -116,10 +116,7 @@ impl Directory for SimDirectory<'_> {
         if !self.lives() {
             return Err(crashed(file, Position(0)));
         }
-        match self.disk.remove(file) {
-            Err(error) if error.errno == ENOENT => Ok(()),
-            other => other.map(|_| ()),
-        }
+        self.disk.remove(file).map(|_| ())
     }
 
     fn space(&mut self) -> Result<ByteCount, DiskError> {
