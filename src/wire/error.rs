@@ -14,7 +14,8 @@ pub enum WireError {
     /// No API has this key, or none that clients may call.
     UnknownApi { key: i16 },
     /// The API exists, but not in this version. An ApiVersions request is answered all the
-    /// same (`reply::unsupported_api_versions`); that is what the correlation id is for.
+    /// same (`reply::unsupported_api_versions`), and so is an old Produce (`old_produce`); that
+    /// is what the correlation id is for. Anybody else is closed.
     UnsupportedVersion {
         key: i16,
         version: i16,

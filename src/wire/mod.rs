@@ -37,6 +37,7 @@ pub mod versions;
 pub mod header;
 
 pub mod guard;
+pub mod old_produce;
 pub mod request;
 
 pub mod fetch_reply;
