@@ -19,12 +19,14 @@
 //! - [`journal`]: one append-only log per shard: groups, segments, recovery, cleaning.
 //! - [`log`]: a partition over the journal: offsets, producers, high watermark, retention.
 //! - [`cluster`]: the metadata state machine: topics, partitions and their shards.
+//! - [`load`]: the load engine: stamped records, schedules, the ledger; uses `base` and `wire` only.
 //!
 //! Read `runtime::machine` first, then `shard`.
 
 pub mod base;
 pub mod cluster;
 pub mod journal;
+pub mod load;
 pub mod log;
 pub mod runtime;
 pub mod wire;

@@ -1,7 +1,8 @@
 //! The client's side: requests to frames, replies back. For `load`, `cli` and the tests.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use kafka_protocol::protocol::{Decodable, Request as Message};
+use kafka_protocol::protocol::Decodable;
+pub use kafka_protocol::protocol::Request as Message;
 
 use super::header::{ReplyTo, write_request_header};
 use super::{ApiKey, WireError, reply, versions};

@@ -1,0 +1,158 @@
+//! The closed loop: as fast as it goes. A window of requests is kept in flight; a reply makes
+//! room for the next. Its latencies say how long a request took, not how long a user waited.
+
+use std::collections::VecDeque;
+use std::net::TcpStream;
+
+use super::LoadError;
+use super::frame::Frames;
+use super::measure::{Phase, Tally};
+use super::reader::Reader;
+use super::replies::Frame;
+use super::sender::{Job, Places, ProducerEnd, connect, frames, send};
+
+const REPLY_BUFFER_BYTES: usize = 64 << 10;
+
+pub fn produce(job: &Job<'_>, index: u32) -> ProducerEnd {
+    let mut places = Places::new(job.plan, index);
+    let mut tally = Tally::new(job.shared, &job.shared.produced);
+    let failure = Closed::new(job)
+        .and_then(|mut it| it.run(&mut places, &mut tally))
+        .err();
+    ProducerEnd {
+        side: tally.finish(),
+        streams: places.into_streams(),
+        failure,
+    }
+}
+
+struct Closed<'a> {
+    job: Job<'a>,
+    stream: TcpStream,
+    reader: Reader,
+    frames: Frames<'a>,
+    /// When each request that is not answered yet was sent.
+    in_flight: VecDeque<u64>,
+    sent_id: i32,
+    reply_id: i32,
+    /// Records sent in the measured part.
+    measured: u64,
+}
+
+impl<'a> Closed<'a> {
+    fn new(job: &Job<'a>) -> Result<Self, LoadError> {
+        let stream = connect(job.plan)?;
+        let receiving = stream
+            .try_clone()
+            .map_err(LoadError::socket("sharing a socket"))?;
+        Ok(Self {
+            job: *job,
+            stream,
+            reader: Reader::new(receiving, REPLY_BUFFER_BYTES),
+            frames: frames(job, job.plan.in_flight as usize),
+            in_flight: VecDeque::new(),
+            sent_id: 0,
+            reply_id: 0,
+            measured: 0,
+        })
+    }
+
+    fn run(&mut self, places: &mut Places, tally: &mut Tally<'_>) -> Result<(), LoadError> {
+        loop {
+            let done = self.is_done();
+            if !done {
+                self.fill_window(places, tally)?;
+            }
+            if self.job.plan.acks == 0 {
+                if done {
+                    return Ok(());
+                }
+                continue;
+            }
+            if self.in_flight.is_empty() {
+                return Ok(());
+            }
+            self.take_reply(places, tally)?;
+            while self.reader.has_frame() {
+                self.take_reply(places, tally)?;
+            }
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.job.shared.phase() == Phase::Stop
+            || self.job.quota.is_some_and(|quota| self.measured >= quota)
+    }
+
+    fn request_records(&self) -> u64 {
+        u64::from(self.job.shape.records) * u64::from(self.job.plan.request_batches)
+    }
+
+    fn request_bytes(&self) -> u64 {
+        self.job.shape.bytes().len() as u64 * u64::from(self.job.plan.request_batches)
+    }
+
+    fn fill_window(&mut self, places: &mut Places, tally: &mut Tally<'_>) -> Result<(), LoadError> {
+        let window = self.job.plan.in_flight as usize;
+        while self.in_flight.len() < window && !self.is_done() {
+            let count = self.frames.capacity().min(window - self.in_flight.len());
+            let now = self.job.shared.now_ns();
+            send(
+                &mut self.stream,
+                &mut self.frames,
+                places,
+                &mut self.sent_id,
+                count,
+            )?;
+            if self.job.shared.phase() == Phase::Measure {
+                self.measured += self.request_records() * count as u64;
+            }
+            if self.job.plan.acks == 0 {
+                let records = self.request_records() * count as u64;
+                tally.reply(now, records, self.request_bytes() * count as u64);
+                return Ok(());
+            }
+            self.in_flight.extend(std::iter::repeat_n(now, count));
+        }
+        Ok(())
+    }
+
+    fn take_reply(&mut self, places: &mut Places, tally: &mut Tally<'_>) -> Result<(), LoadError> {
+        let frame =
+            Frame::begin(&mut self.reader).map_err(LoadError::socket("awaiting a reply"))?;
+        let good = read_answers(frame, self.reply_id, places, tally)?;
+        self.reply_id = self.reply_id.wrapping_add(1);
+        let sent = self.in_flight.pop_front().unwrap_or_default();
+        let now = self.job.shared.now_ns();
+        let records = good * u64::from(self.job.shape.records);
+        let bytes = good * self.job.shape.bytes().len() as u64;
+        if tally.reply(now, records, bytes) {
+            tally.latency(now - sent, records);
+        }
+        Ok(())
+    }
+}
+
+/// Notes every partition's answer; returns how many batches were accepted.
+pub fn read_answers(
+    frame: Frame<'_>,
+    expected_id: i32,
+    places: &mut Places,
+    tally: &mut Tally<'_>,
+) -> Result<u64, LoadError> {
+    let mut good = 0;
+    let mut refused = Ok(());
+    let id = frame.produced(|produced| {
+        match produced.code {
+            0 => good += 1,
+            code => tally.error(code),
+        }
+        if let Err(error) = places.answered(produced) {
+            refused = Err(error);
+        }
+    })?;
+    if id != expected_id {
+        return Err(LoadError::Reply("replies out of order"));
+    }
+    refused.map(|()| good)
+}

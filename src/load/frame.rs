@@ -1,0 +1,137 @@
+//! Produce requests, encoded once; between two sends only what differs is written.
+
+use super::batch::{BatchShape, Identity};
+
+/// Produce version 9: the first flexible one, and one that every broker and proxy has.
+const VERSION: i16 = 9;
+const TIMEOUT_MS: i32 = 30_000;
+const CORRELATION_AT: usize = 8;
+
+pub const CLIENT_ID: &str = "loadgen";
+
+/// Several equal requests in one buffer, so that one call sends many small ones.
+pub struct Frames<'a> {
+    shape: &'a BatchShape,
+    bytes: Vec<u8>,
+    request_bytes: usize,
+    /// Where in a request each of its batches' partition index and batch begin.
+    slots: Vec<Slot>,
+    /// Which batch every slot of every request holds now.
+    holds: Vec<Identity>,
+}
+
+#[derive(Clone, Copy)]
+struct Slot {
+    partition_at: usize,
+    batch_at: usize,
+}
+
+/// What one slot shall carry.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    pub partition: u32,
+    pub identity: Identity,
+}
+
+impl<'a> Frames<'a> {
+    pub fn new(shape: &'a BatchShape, topic: &str, acks: i16, batches: u32, count: usize) -> Self {
+        let (request, slots) = encode(shape, topic, acks, batches);
+        let request_bytes = request.len();
+        let holds = vec![Identity::default(); slots.len() * count];
+        Self {
+            shape,
+            bytes: request.repeat(count),
+            request_bytes,
+            slots,
+            holds,
+        }
+    }
+
+    /// Requests that fit into one send.
+    pub fn capacity(&self) -> usize {
+        self.bytes.len() / self.request_bytes
+    }
+
+    /// Makes the `at`-th request carry what `load` says for each of its batches.
+    pub fn set(&mut self, at: usize, correlation_id: i32, mut load: impl FnMut() -> Load) {
+        let request = &mut self.bytes[at * self.request_bytes..][..self.request_bytes];
+        request[CORRELATION_AT..CORRELATION_AT + 4].copy_from_slice(&correlation_id.to_be_bytes());
+        let batch_bytes = self.shape.bytes().len();
+        let holds = &mut self.holds[at * self.slots.len()..][..self.slots.len()];
+        for (slot, held) in self.slots.iter().zip(holds) {
+            let Load {
+                partition,
+                identity,
+            } = load();
+            request[slot.partition_at..slot.partition_at + 4]
+                .copy_from_slice(&partition.to_be_bytes());
+            let batch = &mut request[slot.batch_at..slot.batch_at + batch_bytes];
+            self.shape.patch(batch, *held, identity);
+            *held = identity;
+        }
+    }
+
+    /// The first `count` requests.
+    pub fn bytes(&self, count: usize) -> &[u8] {
+        &self.bytes[..count * self.request_bytes]
+    }
+}
+
+fn encode(shape: &BatchShape, topic: &str, acks: i16, batches: u32) -> (Vec<u8>, Vec<Slot>) {
+    let mut out = vec![0; 4];
+    push_header(&mut out, 0, VERSION);
+    // No transactional id.
+    out.push(0);
+    out.extend_from_slice(&acks.to_be_bytes());
+    out.extend_from_slice(&TIMEOUT_MS.to_be_bytes());
+    // One topic.
+    out.push(2);
+    push_text(&mut out, topic);
+    push_uvarint(&mut out, batches + 1);
+    let mut slots = Vec::new();
+    for _ in 0..batches {
+        let partition_at = out.len();
+        out.extend_from_slice(&[0; 4]);
+        push_uvarint(&mut out, shape.bytes().len() as u32 + 1);
+        slots.push(Slot {
+            partition_at,
+            batch_at: out.len(),
+        });
+        out.extend_from_slice(shape.bytes());
+        // No tagged fields of the partition.
+        out.push(0);
+    }
+    // None of the topic, none of the request.
+    out.extend_from_slice(&[0, 0]);
+    set_length(&mut out);
+    (out, slots)
+}
+
+/// Key, version, correlation id 0, client id, no tagged fields.
+pub fn push_header(out: &mut Vec<u8>, key: i16, version: i16) {
+    out.extend_from_slice(&key.to_be_bytes());
+    out.extend_from_slice(&version.to_be_bytes());
+    out.extend_from_slice(&0_i32.to_be_bytes());
+    out.extend_from_slice(&(CLIENT_ID.len() as i16).to_be_bytes());
+    out.extend_from_slice(CLIENT_ID.as_bytes());
+    out.push(0);
+}
+
+pub fn push_text(out: &mut Vec<u8>, text: &str) {
+    push_uvarint(out, text.len() as u32 + 1);
+    out.extend_from_slice(text.as_bytes());
+}
+
+pub fn push_uvarint(out: &mut Vec<u8>, value: u32) {
+    let mut rest = value;
+    while rest >= 0x80 {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+}
+
+pub fn set_length(out: &mut [u8]) {
+    let length = (out.len() - 4) as u32;
+    out[..4].copy_from_slice(&length.to_be_bytes());
+}

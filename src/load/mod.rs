@@ -1,0 +1,42 @@
+//! The load engine: drives any Kafka-protocol broker and keeps account of what it was promised.
+//!
+//! Knows: schedules, pre-encoded batches, stamped records, the ledger, latency histograms,
+//! blocking sockets and the threads that own them.
+//! Must not know: our broker, its rooms, presets, reports, how a run is shown.
+//! May use: `base`, `wire`. Used by: `cli` (demo), and by the `loadgen` package.
+//!
+//! Always: every record says who sent it and as which one of how many; what was acknowledged is
+//! read back and compared, and a run whose ledger does not hold has no speed.
+//!
+//! Begin at `plan::Plan`, then `run::run`.
+
+mod error;
+pub mod plan;
+
+mod ledger;
+mod stamp;
+
+mod batch;
+mod frame;
+mod linear;
+
+mod reader;
+mod replies;
+
+pub mod admin;
+mod measure;
+
+mod closed;
+mod consumer;
+mod end_to_end;
+mod open;
+mod sender;
+mod verify;
+
+pub mod run;
+
+pub use error::LoadError;
+pub use ledger::Verdict;
+pub use measure::{Latencies, Side};
+pub use plan::{Length, Plan, Workload};
+pub use run::{Observer, Outcome, Tick, run};

@@ -1,0 +1,293 @@
+//! The open loop: records are due by a schedule, whatever the broker does, and their latency
+//! counts from when they were due. A stall therefore shows in every record that had to wait.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::ErrorKind;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::closed::read_answers;
+use super::measure::{Latencies, Phase, Tally, latencies};
+use super::reader::Reader;
+use super::replies::Frame;
+use super::sender::{
+    Job, Places, ProducerEnd, REPLY_WITHIN, connect, first_partition, frames, send,
+};
+use super::{LoadError, Plan};
+
+const REPLY_BUFFER_BYTES: usize = 64 << 10;
+/// How often a reader that waits looks whether the run is over.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// The longest sleep of a sender, so that it sees the end of the run.
+const SLEEP_MAX: Duration = Duration::from_millis(100);
+/// Time for all threads to be there before the first record is due.
+const START_AFTER_NS: u64 = 50_000_000;
+
+/// When every record of every producer is due.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    start_ns: u64,
+    /// Between two records of one producer.
+    record_ns: f64,
+    /// Between the first records of two neighbouring producers.
+    stagger_ns: f64,
+    batch_records: u64,
+    partitions: u64,
+    firsts: Vec<u32>,
+}
+
+impl Schedule {
+    pub fn new(plan: &Plan, rate: u64, batch_records: u32, now_ns: u64) -> Self {
+        let record_ns = f64::from(plan.producers) * 1e9 / rate as f64;
+        let request_records = f64::from(batch_records) * f64::from(plan.request_batches);
+        Self {
+            start_ns: now_ns + START_AFTER_NS,
+            record_ns,
+            stagger_ns: record_ns * request_records / f64::from(plan.producers),
+            batch_records: u64::from(batch_records),
+            partitions: u64::from(plan.partitions),
+            firsts: (0..plan.producers)
+                .map(|it| first_partition(plan, it))
+                .collect(),
+        }
+    }
+
+    /// When the `record`-th record of `producer` is due.
+    pub fn due_ns(&self, producer: u32, record: u64) -> u64 {
+        let stagger = self.stagger_ns * f64::from(producer);
+        self.start_ns + (stagger + self.record_ns * record as f64) as u64
+    }
+
+    /// Which record of its producer a batch begins with, from its stream and number.
+    pub fn first_record(&self, stream: u32, number: u64) -> (u32, u64) {
+        let stream = u64::from(stream);
+        let (producer, partition) = (stream / self.partitions, stream % self.partitions);
+        let first = self
+            .firsts
+            .get(producer as usize)
+            .copied()
+            .unwrap_or_default();
+        let turn = (partition + self.partitions - u64::from(first)) % self.partitions;
+        (
+            producer as u32,
+            (number * self.partitions + turn) * self.batch_records,
+        )
+    }
+}
+
+/// What the sending and the receiving half of one producer share.
+struct Halves {
+    /// The first record of each request that is not answered yet, and its correlation id.
+    in_flight: Mutex<VecDeque<u64>>,
+    sender_done: AtomicBool,
+}
+
+pub fn produce(job: &Job<'_>, schedule: &Schedule, index: u32) -> ProducerEnd {
+    let mut tally = Tally::new(job.shared, &job.shared.produced);
+    // The sender stamps, the receiver keeps the promises: both walk the same places.
+    let mut promised = Places::new(job.plan, index);
+    let halves = Halves {
+        in_flight: Mutex::new(VecDeque::new()),
+        sender_done: AtomicBool::new(false),
+    };
+
+    let failure = connect(job.plan)
+        .and_then(|stream| {
+            let receiving = stream
+                .try_clone()
+                .map_err(LoadError::socket("sharing a socket"))?;
+            thread::scope(|scope| {
+                let sender =
+                    scope.spawn(|| send_by_schedule(job, schedule, index, stream, &halves));
+                let received =
+                    receive(job, schedule, receiving, &halves, &mut promised, &mut tally);
+                let sent = sender.join().map_err(|_| LoadError::Panicked)?;
+                received?;
+                tally.slips(&sent?);
+                Ok(())
+            })
+        })
+        .err();
+    ProducerEnd {
+        side: tally.finish(),
+        streams: promised.into_streams(),
+        failure,
+    }
+}
+
+fn send_by_schedule(
+    job: &Job<'_>,
+    schedule: &Schedule,
+    index: u32,
+    mut stream: TcpStream,
+    halves: &Halves,
+) -> Result<Latencies, LoadError> {
+    ask_for_exact_sleep();
+    let mut places = Places::new(job.plan, index);
+    let mut frames = frames(job, 1);
+    let mut slips = latencies(2);
+    let mut next_id = 0;
+    let mut measured = 0;
+    let records = u64::from(job.shape.records) * u64::from(job.plan.request_batches);
+    let mut first = 0;
+    let result = loop {
+        // A request leaves when its last record is due: filling a batch is part of waiting.
+        let due = schedule.due_ns(index, first + records - 1);
+        if !sleep_until(job, due) || job.quota.is_some_and(|quota| measured >= quota) {
+            break Ok(());
+        }
+        slips.saturating_record(job.shared.now_ns().saturating_sub(due));
+        if job.shared.phase() == Phase::Measure {
+            measured += records;
+        }
+        lock(&halves.in_flight).push_back(first);
+        let sent = send(&mut stream, &mut frames, &mut places, &mut next_id, 1);
+        if sent.is_err() {
+            break sent;
+        }
+        first += records;
+    };
+    halves.sender_done.store(true, Ordering::Release);
+    result.map(|()| slips)
+}
+
+fn receive(
+    job: &Job<'_>,
+    schedule: &Schedule,
+    stream: TcpStream,
+    halves: &Halves,
+    places: &mut Places,
+    tally: &mut Tally<'_>,
+) -> Result<(), LoadError> {
+    stream
+        .set_read_timeout(Some(LOOK_EVERY))
+        .map_err(LoadError::socket("setting a time-out"))?;
+    let mut reader = Reader::new(stream, REPLY_BUFFER_BYTES);
+    let mut reply_id = 0;
+    let mut waiting_since = job.shared.now_ns();
+    loop {
+        let over = halves.sender_done.load(Ordering::Acquire);
+        if over && lock(&halves.in_flight).is_empty() {
+            return Ok(());
+        }
+        match wait_for_frame(&mut reader) {
+            Ok(true) => {}
+            Ok(false) => {
+                let silence = job.shared.now_ns() - waiting_since;
+                let idle = lock(&halves.in_flight).is_empty();
+                if !idle && silence > REPLY_WITHIN.as_nanos() as u64 {
+                    let error = ErrorKind::TimedOut.into();
+                    return Err(LoadError::Socket {
+                        doing: "awaiting a reply",
+                        error,
+                    });
+                }
+                continue;
+            }
+            Err(error) => {
+                return Err(LoadError::Socket {
+                    doing: "awaiting a reply",
+                    error,
+                });
+            }
+        }
+        let frame = Frame::begin(&mut reader).map_err(LoadError::socket("awaiting a reply"))?;
+        let good = read_answers(frame, reply_id, places, tally)?;
+        reply_id = reply_id.wrapping_add(1);
+        let Some(first) = lock(&halves.in_flight).pop_front() else {
+            return Err(LoadError::Reply("an answer that nobody asked for"));
+        };
+        let now = job.shared.now_ns();
+        waiting_since = now;
+        let records = good * u64::from(job.shape.records);
+        let bytes = good * job.shape.bytes().len() as u64;
+        if tally.reply(now, records, bytes) {
+            for record in first..first + records {
+                let due = schedule.due_ns(places.index, record);
+                tally.latency(now.saturating_sub(due), 1);
+            }
+        }
+    }
+}
+
+/// Waits for the whole of a frame, so that nothing after it can time out. False: not yet.
+fn wait_for_frame(reader: &mut Reader) -> std::io::Result<bool> {
+    let whole = reader.peek(4).map(|length| {
+        4 + u32::from_be_bytes([length[0], length[1], length[2], length[3]]) as usize
+    });
+    match whole.and_then(|whole| reader.peek(whole).map(|_| ())) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Sleeps until `due`; false if the run stopped first.
+fn sleep_until(job: &Job<'_>, due_ns: u64) -> bool {
+    loop {
+        if job.shared.phase() == Phase::Stop {
+            return false;
+        }
+        let now = job.shared.now_ns();
+        if now >= due_ns {
+            return true;
+        }
+        thread::sleep(Duration::from_nanos(due_ns - now).min(SLEEP_MAX));
+    }
+}
+
+/// The kernel rounds sleeps up to 50 us later unless a thread asks for less. A sender that may
+/// not ask is late by that much, which the schedule's slips show.
+fn ask_for_exact_sleep() {
+    let Ok(thread) = fs::read_link("/proc/thread-self") else {
+        return;
+    };
+    if let Some(id) = thread.file_name() {
+        let file = std::path::Path::new("/proc").join(id).join("timerslack_ns");
+        let _ = fs::write(file, "1");
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_tells_which_of_its_producers_records_it_begins_with() {
+        let mut plan = Plan::new(([127, 0, 0, 1], 1).into(), "t");
+        plan.producers = 3;
+        plan.partitions = 7;
+        let schedule = Schedule::new(&plan, 1_000, 10, 0);
+        for producer in 0..3 {
+            let mut places = Places::new(&plan, producer);
+            for batch in 0..30 {
+                let identity = places.next_load().identity;
+
+                let found = schedule.first_record(identity.stream, identity.number);
+
+                assert_eq!(found, (producer, batch * 10));
+            }
+        }
+    }
+
+    #[test]
+    fn records_are_due_at_the_rate_of_all_producers_together() {
+        let mut plan = Plan::new(([127, 0, 0, 1], 1).into(), "t");
+        plan.producers = 4;
+        let schedule = Schedule::new(&plan, 1_000, 10, 0);
+
+        let second_of_records = schedule.due_ns(1, 250) - schedule.due_ns(1, 0);
+
+        assert_eq!(second_of_records, 1_000_000_000);
+    }
+}

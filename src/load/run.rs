@@ -1,0 +1,467 @@
+//! A whole run: make the topic, drive it, read everything back, judge, delete.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
+
+use super::admin::Admin;
+use super::batch::BatchShape;
+use super::consumer::{ConsumerEnd, Place};
+use super::end_to_end::end_to_end;
+use super::ledger::{Ledger, Reading, Verdict};
+use super::measure::{Latencies, Phase, Shared, Side};
+use super::open::Schedule;
+use super::replies::Depth;
+use super::sender::{Job, ProducerEnd};
+use super::verify::{shares, verify};
+use super::{Length, LoadError, Plan, Workload, closed, consumer, open};
+use crate::base::ByteCount;
+
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+const TICK_EVERY_NS: u64 = 100_000_000;
+
+/// What a run is doing, for whoever watches it.
+#[derive(Debug)]
+pub struct Tick {
+    pub since_begun: Duration,
+    pub measuring: bool,
+    pub produced_records: u64,
+    pub produced_bytes: u64,
+    pub consumed_records: u64,
+    pub consumed_bytes: u64,
+    /// Latencies since the last tick.
+    pub recent: Option<Latencies>,
+}
+
+/// Watches a run; samples the broker where the measured part begins and ends.
+pub trait Observer {
+    fn stage(&mut self, _what: &str) {}
+    fn measuring_begins(&mut self) {}
+    fn tick(&mut self, _tick: &Tick) {}
+    fn measuring_ends(&mut self) {}
+}
+
+/// What came of a run.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub produced: Side,
+    pub consumed: Side,
+    /// The measured part.
+    pub elapsed: Duration,
+    pub verdict: Verdict,
+    pub batch_records: u32,
+    pub batch_bytes: ByteCount,
+    /// Why the run broke off, if it did.
+    pub failure: Option<LoadError>,
+    /// (since the run began, records produced, records consumed), ten times a second.
+    pub samples: Vec<(Duration, u64, u64)>,
+}
+
+impl Outcome {
+    /// Whether the run may report a speed: it ran to its end, no batch was refused, and
+    /// everything acknowledged was read back as it was sent.
+    pub fn holds(&self) -> bool {
+        self.failure.is_none() && self.verdict.holds() && self.errors().is_empty()
+    }
+
+    /// Kafka error codes and how many batches they answered.
+    pub fn errors(&self) -> BTreeMap<i16, u64> {
+        let mut errors = self.produced.errors.clone();
+        for (code, count) in &self.consumed.errors {
+            *errors.entry(*code).or_default() += count;
+        }
+        errors
+    }
+}
+
+/// Runs `plan` and judges it. An error means that there was nothing to judge.
+pub fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, LoadError> {
+    plan.check()?;
+    let shape = BatchShape::new(plan.record_bytes, plan.batch_bytes, plan.seed);
+    let mut admin = Admin::connect(plan.address)?;
+    observer.stage("making the topic");
+    admin.create_topic(&plan.topic, plan.partitions, &[])?;
+    let places = places(&admin.ends(&plan.topic, plan.partitions)?, None);
+
+    let shared = Shared::new();
+    let job = Job {
+        plan,
+        shape: &shape,
+        shared: &shared,
+        schedule: None,
+        quota: None,
+    };
+    let ran = match plan.workload {
+        Workload::Consume => replay(&job, &places, &mut admin, observer),
+        Workload::Produce | Workload::Both | Workload::EndToEnd => {
+            live(&job, &places, &mut admin, observer)
+        }
+    };
+    if !plan.keep_topic {
+        let deleted = admin.delete_topic(&plan.topic);
+        if ran.is_ok() {
+            deleted?;
+        }
+    }
+    let mut outcome = ran?;
+    outcome.batch_records = shape.records;
+    outcome.batch_bytes = ByteCount(shape.bytes().len() as u64);
+    Ok(outcome)
+}
+
+/// Producing, with or without consumers at the tail; then everything is read back.
+fn live(
+    job: &Job<'_>,
+    places: &[Place],
+    admin: &mut Admin,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, LoadError> {
+    let plan = job.plan;
+    let schedule = plan
+        .rate
+        .map(|rate| Schedule::new(plan, rate, job.shape.records, job.shared.now_ns()));
+    let quota = match plan.length {
+        Length::Records(records) => Some(records.div_ceil(u64::from(plan.producers))),
+        Length::Time(_) => None,
+    };
+    let job = Job {
+        schedule: schedule.as_ref(),
+        quota,
+        ..*job
+    };
+    let mut conductor = Conductor::new(&job);
+    let (produced, consumed) = match plan.workload {
+        Workload::EndToEnd => conductor.end_to_end(places, observer),
+        Workload::Produce | Workload::Both | Workload::Consume => {
+            conductor.produce_and_follow(places, observer)
+        }
+    };
+    let mut outcome = conductor.outcome;
+    let ledger = settle(&job, produced, &mut outcome);
+    let mut reading = Reading::default();
+    for end in consumed {
+        outcome.consumed.absorb(&end.side);
+        outcome.failure = outcome.failure.take().or(end.failure);
+        reading.absorb(end.reading);
+    }
+    if matches!(plan.length, Length::Records(_)) {
+        let last = Duration::from_nanos(outcome.produced.last_ns.max(outcome.consumed.last_ns));
+        outcome.elapsed = last.saturating_sub(conductor.measuring_since);
+    }
+    observer.stage("reading everything back");
+    outcome.verdict = check(&job, &ledger, places, admin)?;
+    outcome.verdict.add_wrongs(reading.judge(&ledger, false));
+    Ok(outcome)
+}
+
+/// Filling a topic, checking it once, then reading it over and over.
+fn replay(
+    job: &Job<'_>,
+    places: &[Place],
+    admin: &mut Admin,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, LoadError> {
+    observer.stage("filling the topic");
+    let batches = job.plan.fill.0.div_ceil(job.shape.bytes().len() as u64);
+    let records = batches * u64::from(job.shape.records);
+    let filling = Shared::new();
+    filling.enter(Phase::Measure);
+    let quota = Some(records.div_ceil(u64::from(job.plan.producers)));
+    let fill = Job {
+        shared: &filling,
+        quota,
+        ..*job
+    };
+    let produced = thread::scope(|scope| {
+        let workers: Vec<_> = (0..job.plan.producers)
+            .map(|index| scope.spawn(move || closed::produce(&fill, index)))
+            .collect();
+        workers
+            .into_iter()
+            .map(|it| it.join().unwrap_or_else(|_| panicked()))
+            .collect()
+    });
+    let mut outcome = Outcome::default();
+    let ledger = settle(&fill, produced, &mut outcome);
+    if let Some(failure) = outcome.failure {
+        return Err(failure);
+    }
+    observer.stage("checking what was filled in");
+    let verdict = check(job, &ledger, places, admin)?;
+
+    observer.stage("reading it over and over");
+    let ends = admin.ends(&job.plan.topic, job.plan.partitions)?;
+    let filled = self::places(&starts(places), Some(&ends));
+    let mut conductor = Conductor::new(job);
+    let read = conductor.read_over_and_over(&filled, &ledger, observer);
+    let mut outcome = conductor.outcome;
+    outcome.verdict = verdict;
+    for (end, wrongs) in read {
+        outcome.consumed.absorb(&end.side);
+        outcome.failure = outcome.failure.take().or(end.failure);
+        outcome.verdict.add_wrongs(wrongs);
+    }
+    Ok(outcome)
+}
+
+fn check(
+    job: &Job<'_>,
+    ledger: &Ledger,
+    places: &[Place],
+    admin: &mut Admin,
+) -> Result<Verdict, LoadError> {
+    let ends = admin.ends(&job.plan.topic, job.plan.partitions)?;
+    verify(job, ledger, &self::places(&starts(places), Some(&ends)))
+}
+
+/// Gathers the producers' promises into one ledger.
+fn settle(job: &Job<'_>, produced: Vec<ProducerEnd>, outcome: &mut Outcome) -> Ledger {
+    let batch_records = u64::from(job.shape.records);
+    let mut ledger = Ledger {
+        batch_records,
+        ..Ledger::default()
+    };
+    for end in produced {
+        outcome.produced.absorb(&end.side);
+        outcome.failure = outcome.failure.take().or(end.failure);
+        ledger.streams.extend(end.streams);
+    }
+    ledger
+}
+
+fn starts(places: &[Place]) -> Vec<i64> {
+    places.iter().map(|place| place.next).collect()
+}
+
+fn places(starts: &[i64], ends: Option<&[i64]>) -> Vec<Place> {
+    let end_of = |at: usize| {
+        ends.and_then(|ends| ends.get(at))
+            .copied()
+            .unwrap_or(i64::MAX)
+    };
+    let numbered = starts.iter().enumerate();
+    numbered
+        .map(|(at, next)| Place {
+            partition: at as u32,
+            next: *next,
+            end: end_of(at),
+        })
+        .collect()
+}
+
+fn panicked() -> ProducerEnd {
+    ProducerEnd {
+        failure: Some(LoadError::Panicked),
+        ..ProducerEnd::default()
+    }
+}
+
+/// Leads the workers through warm-up, measuring and stop, and tells the observer.
+struct Conductor<'a> {
+    job: Job<'a>,
+    measuring_since: Duration,
+    outcome: Outcome,
+}
+
+impl<'a> Conductor<'a> {
+    fn new(job: &Job<'a>) -> Self {
+        Self {
+            job: *job,
+            measuring_since: Duration::ZERO,
+            outcome: Outcome::default(),
+        }
+    }
+
+    fn produce_and_follow(
+        &mut self,
+        places: &[Place],
+        observer: &mut dyn Observer,
+    ) -> (Vec<ProducerEnd>, Vec<ConsumerEnd>) {
+        let job = self.job;
+        thread::scope(|scope| {
+            let consumers: Vec<_> = shares(places, job.plan.consumers as usize)
+                .into_iter()
+                .filter(|_| job.plan.workload == Workload::Both)
+                .map(|partitions| scope.spawn(move || follow(&job, partitions)))
+                .collect();
+            let producers: Vec<_> = (0..job.plan.producers)
+                .map(|index| scope.spawn(move || produce(&job, index)))
+                .collect();
+            self.conduct(observer, || producers.iter().all(|it| it.is_finished()));
+            let produced = producers.into_iter();
+            let consumed = consumers.into_iter();
+            (
+                produced
+                    .map(|it| it.join().unwrap_or_else(|_| panicked()))
+                    .collect(),
+                consumed
+                    .map(|it| it.join().unwrap_or_else(|_| consumer_panicked()))
+                    .collect(),
+            )
+        })
+    }
+
+    fn end_to_end(
+        &mut self,
+        places: &[Place],
+        observer: &mut dyn Observer,
+    ) -> (Vec<ProducerEnd>, Vec<ConsumerEnd>) {
+        let job = self.job;
+        thread::scope(|scope| {
+            let worker = scope.spawn(move || end_to_end(&job, places.to_vec()));
+            self.conduct(observer, || worker.is_finished());
+            let ended = worker
+                .join()
+                .unwrap_or_else(|_| (panicked(), consumer_panicked()));
+            (vec![ended.0], vec![ended.1])
+        })
+    }
+
+    fn read_over_and_over(
+        &mut self,
+        places: &[Place],
+        ledger: &Ledger,
+        observer: &mut dyn Observer,
+    ) -> Vec<(ConsumerEnd, Verdict)> {
+        let job = self.job;
+        thread::scope(|scope| {
+            let workers: Vec<_> = shares(places, job.plan.consumers as usize)
+                .into_iter()
+                .map(|partitions| scope.spawn(move || read_passes(&job, &partitions, ledger)))
+                .collect();
+            self.conduct(observer, || {
+                let read = match job.plan.length {
+                    Length::Records(records) => job.shared.consumed.records() >= records,
+                    Length::Time(_) => false,
+                };
+                read || workers.iter().all(|it| it.is_finished())
+            });
+            let panicked = || (consumer_panicked(), Verdict::default());
+            workers
+                .into_iter()
+                .map(|it| it.join().unwrap_or_else(|_| panicked()))
+                .collect()
+        })
+    }
+
+    /// Returns once the workers have been told to stop.
+    fn conduct(&mut self, observer: &mut dyn Observer, finished: impl Fn() -> bool) {
+        let shared = self.job.shared;
+        let begun = shared.now_ns();
+        let warm_up_ns = begun + self.job.plan.warm_up.as_nanos() as u64;
+        let mut last_tick = begun;
+        let mut stop_ns = u64::MAX;
+        loop {
+            let now = shared.now_ns();
+            if shared.phase() == Phase::WarmUp && now >= warm_up_ns {
+                observer.measuring_begins();
+                let since = shared.now_ns();
+                shared.enter(Phase::Measure);
+                self.measuring_since = Duration::from_nanos(since);
+                if let Length::Time(time) = self.job.plan.length {
+                    stop_ns = since + time.as_nanos() as u64;
+                }
+            }
+            if now >= stop_ns || finished() || shared.phase() == Phase::Stop {
+                break;
+            }
+            if now - last_tick >= TICK_EVERY_NS {
+                last_tick = now;
+                self.tick(observer, now);
+            }
+            let until_next = Duration::from_nanos(stop_ns.min(warm_up_ns.max(now + 1)) - now);
+            thread::sleep(if until_next < LOOK_EVERY {
+                until_next
+            } else {
+                LOOK_EVERY
+            });
+        }
+        shared.enter(Phase::Stop);
+        let elapsed = Duration::from_nanos(shared.now_ns());
+        observer.measuring_ends();
+        self.outcome.elapsed = elapsed.saturating_sub(self.measuring_since);
+    }
+
+    fn tick(&mut self, observer: &mut dyn Observer, now_ns: u64) {
+        let shared = self.job.shared;
+        let recent = shared
+            .consumed
+            .take_recent()
+            .or(shared.produced.take_recent());
+        let tick = Tick {
+            since_begun: Duration::from_nanos(now_ns),
+            measuring: shared.phase() == Phase::Measure,
+            produced_records: shared.produced.records(),
+            produced_bytes: shared.produced.bytes(),
+            consumed_records: shared.consumed.records(),
+            consumed_bytes: shared.consumed.bytes(),
+            recent,
+        };
+        let sample = (
+            tick.since_begun,
+            tick.produced_records,
+            tick.consumed_records,
+        );
+        self.outcome.samples.push(sample);
+        observer.tick(&tick);
+    }
+}
+
+fn consumer_panicked() -> ConsumerEnd {
+    ConsumerEnd {
+        failure: Some(LoadError::Panicked),
+        ..ConsumerEnd::default()
+    }
+}
+
+/// One producer, open loop or closed. Its failure ends the run.
+fn produce(job: &Job<'_>, index: u32) -> ProducerEnd {
+    let end = match job.schedule {
+        Some(schedule) => open::produce(job, schedule, index),
+        None => closed::produce(job, index),
+    };
+    if end.failure.is_some() {
+        job.shared.enter(Phase::Stop);
+    }
+    end
+}
+
+/// One consumer at the tail. Its failure ends the run.
+fn follow(job: &Job<'_>, partitions: Vec<Place>) -> ConsumerEnd {
+    let assignment = consumer::Assignment {
+        partitions,
+        depth: Depth::Head,
+        to_the_end: false,
+    };
+    let end = consumer::consume(job, assignment);
+    if end.failure.is_some() {
+        job.shared.enter(Phase::Stop);
+    }
+    end
+}
+
+/// Reads `partitions` from beginning to end until the run stops; every pass is judged.
+fn read_passes(job: &Job<'_>, partitions: &[Place], ledger: &Ledger) -> (ConsumerEnd, Verdict) {
+    let ledger = ledger.of_partitions(
+        partitions.iter().map(|it| it.partition),
+        job.plan.partitions,
+    );
+    let mut all = ConsumerEnd::default();
+    let mut wrongs = Verdict::default();
+    while job.shared.phase() != Phase::Stop {
+        let assignment = consumer::Assignment {
+            partitions: partitions.to_vec(),
+            depth: Depth::Head,
+            to_the_end: true,
+        };
+        let end = consumer::consume(job, assignment);
+        all.side.absorb(&end.side);
+        let stopped = job.shared.phase() == Phase::Stop;
+        wrongs.add_wrongs(end.reading.judge(&ledger, end.complete || !stopped));
+        if end.failure.is_some() {
+            job.shared.enter(Phase::Stop);
+            all.failure = end.failure;
+        }
+    }
+    (all, wrongs)
+}
