@@ -1,0 +1,172 @@
+//! Flags, as people type them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A distributed commit log that speaks the Kafka protocol.
+#[derive(Debug, Parser)]
+#[command(name = "thalweg", version, about, propagate_version = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a broker.
+    #[command(after_help = "Example:\n  thalweg serve --data-dir ./thalweg-data --cores 2")]
+    Serve(Serve),
+    /// Create, list, describe and delete topics, on any Kafka broker.
+    #[command(subcommand)]
+    Topic(Topic),
+}
+
+/// Flags of `serve`.
+#[derive(Args, Clone, Debug)]
+pub struct Serve {
+    /// Where everything is kept; made if it is not there.
+    #[arg(long, value_name = "DIR", default_value = "./thalweg-data")]
+    pub data_dir: PathBuf,
+    /// Where clients connect. An IPv6 address stands in brackets.
+    #[arg(long, value_name = "HOST:PORT", default_value = "localhost:9092")]
+    pub listen: String,
+    /// The name and port that clients are told, if it is not the one they connect to.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub advertise: Option<String>,
+    /// Cores to run on, one thread each [default: the CPUs this process may use].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub cores: Option<u16>,
+    /// Shards of a new data directory [default: as many as cores]. An existing one keeps its own.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub shards: Option<u16>,
+    /// Memory for what was written last, so that reads of it need no disk, over all shards
+    /// (such as 512MiB) [default: 40 % of memory].
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub cache_bytes: Option<u64>,
+    /// Where the file system can't do direct I/O, go through the page cache with fdatasync.
+    #[arg(long)]
+    pub allow_buffered: bool,
+    /// Partitions of a topic that is created without saying how many.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub num_partitions: u32,
+    /// Create topics that clients ask for and that do not exist.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub auto_create_topics: bool,
+    /// How logs are written to standard error.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Text,
+    Json,
+}
+
+/// Flags of every command that talks to a broker.
+#[derive(Args, Clone, Debug)]
+pub struct Broker {
+    /// A broker to ask first.
+    #[arg(long, value_name = "HOST:PORT", default_value = "localhost:9092")]
+    pub bootstrap_server: String,
+    /// For people, or for programs.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Topic {
+    /// Create a topic.
+    #[command(after_help = "Example:\n  thalweg topic create orders --partitions 6")]
+    Create {
+        name: String,
+        /// Partitions [default: the broker's num.partitions].
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+        partitions: Option<i32>,
+        /// Copies of each partition [default: the broker's].
+        #[arg(long, value_name = "R", value_parser = clap::value_parser!(i16).range(1..))]
+        replication_factor: Option<i16>,
+        /// A topic config, such as retention.ms=3600000; may be given several times.
+        #[arg(long = "config", value_name = "KEY=VALUE", value_parser = parse_pair)]
+        configs: Vec<(String, String)>,
+        #[command(flatten)]
+        broker: Broker,
+    },
+    /// List topics.
+    #[command(after_help = "Example:\n  thalweg topic list --output json")]
+    List {
+        #[command(flatten)]
+        broker: Broker,
+    },
+    /// Show partitions, leaders and ids of one topic, or of all.
+    #[command(after_help = "Example:\n  thalweg topic describe orders")]
+    Describe {
+        name: Option<String>,
+        #[command(flatten)]
+        broker: Broker,
+    },
+    /// Delete a topic and everything in it.
+    #[command(after_help = "Example:\n  thalweg topic delete orders")]
+    Delete {
+        name: String,
+        #[command(flatten)]
+        broker: Broker,
+    },
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("'{text}' is not of the form KEY=VALUE")),
+    }
+}
+
+/// A count of bytes with an optional unit: `4096`, `64KiB`, `512MiB`, `2GiB`.
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(split);
+    let shift = match unit.trim() {
+        "" | "B" => 0,
+        "KiB" | "K" | "k" => 10,
+        "MiB" | "M" | "m" => 20,
+        "GiB" | "G" | "g" => 30,
+        other => return Err(format!("unknown unit '{other}'; use KiB, MiB or GiB")),
+    };
+    let count: u64 = digits.parse().map_err(|_| format!("'{text}' does not begin with a number"))?;
+    count.checked_mul(1 << shift).ok_or_else(|| format!("'{text}' is too large"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn byte_counts_are_read_with_and_without_units() {
+        assert_eq!(parse_bytes("4096"), Ok(4096));
+        assert_eq!(parse_bytes("512MiB"), Ok(512 << 20));
+        assert!(parse_bytes("12 parsecs").is_err());
+        assert!(parse_bytes("99999999999GiB").is_err());
+    }
+
+    #[test]
+    fn a_config_without_a_key_is_refused() {
+        assert!(parse_pair("=5").is_err());
+        assert!(parse_pair("retention.ms").is_err());
+        assert_eq!(parse_pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+    }
+}

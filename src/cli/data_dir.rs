@@ -1,0 +1,97 @@
+//! The data directory: who holds it, and its manifest file.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::base::ShardId;
+use crate::shard::manifest::Manifest;
+
+use super::Failure;
+
+/// A data directory that this process holds. Dropping it lets go.
+#[derive(Debug)]
+pub struct DataDir {
+    pub path: PathBuf,
+    pub manifest: Manifest,
+    /// True if this start made it.
+    pub is_new: bool,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Takes hold of `path`, and makes it, with what `make` gives, if it holds no broker yet.
+    pub fn open(path: &Path, make: impl FnOnce() -> Manifest) -> Result<Self, Failure> {
+        fs::create_dir_all(path).map_err(|error| refused("make", path, &error))?;
+        let lock = lock(path)?;
+        let (manifest, is_new) = match read_manifest(path)? {
+            Some(manifest) => (manifest, false),
+            None => (create_manifest(path, make())?, true),
+        };
+        for shard in &manifest.shards {
+            let directory = path.join(&shard.directory);
+            fs::create_dir_all(&directory).map_err(|error| refused("make", &directory, &error))?;
+        }
+        sync(path)?;
+        Ok(Self { path: path.to_owned(), manifest, is_new, _lock: lock })
+    }
+
+    /// Where a shard keeps its journal.
+    pub fn shard_directory(&self, shard: ShardId) -> Option<PathBuf> {
+        let found = self.manifest.shards.iter().find(|listed| listed.id == shard)?;
+        Some(self.path.join(&found.directory))
+    }
+}
+
+fn lock(path: &Path) -> Result<File, Failure> {
+    let name = path.join("lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&name);
+    let file = file.map_err(|error| refused("open", &name, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(Failure::data_dir(format!(
+            "{} is in use by another broker; stop that one, or choose another --data-dir",
+            path.display()
+        ))),
+        Err(fs::TryLockError::Error(error)) => Err(refused("lock", &name, &error)),
+    }
+}
+
+fn read_manifest(path: &Path) -> Result<Option<Manifest>, Failure> {
+    let name = path.join("manifest.json");
+    let text = match fs::read_to_string(&name) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(refused("read", &name, &error)),
+    };
+    let manifest = Manifest::parse(&text)
+        .map_err(|error| Failure::data_dir(format!("{}: {error}", name.display())))?;
+    Ok(Some(manifest))
+}
+
+/// Written beside, flushed, then renamed: a crash leaves the old state or the new one.
+fn create_manifest(path: &Path, manifest: Manifest) -> Result<Manifest, Failure> {
+    let (draft, name) = (path.join("manifest.json.new"), path.join("manifest.json"));
+    let write = || -> std::io::Result<()> {
+        let mut file = File::create(&draft)?;
+        file.write_all(manifest.to_text().as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&draft, &name)
+    };
+    write().map_err(|error| refused("write", &name, &error))?;
+    sync(path)?;
+    Ok(manifest)
+}
+
+fn sync(path: &Path) -> Result<(), Failure> {
+    let flush = File::open(path).and_then(|directory| directory.sync_all());
+    flush.map_err(|error| refused("flush", path, &error))
+}
+
+fn refused(what: &str, path: &Path, error: &std::io::Error) -> Failure {
+    Failure::data_dir(format!(
+        "can not {what} {}: {error}; check that it exists, is on a local disk with space, and \
+         belongs to this user",
+        path.display()
+    ))
+}

@@ -1,0 +1,64 @@
+//! The command line: `serve`, and what talks to a broker.
+//!
+//! Knows: flags, output for people, exit codes, the data directory's manifest file.
+//! Must not know: how a shard decides anything.
+//! May use: every room. Used by: `main`.
+//!
+//! Exit codes: 0 done; 1 the command failed; 2 wrong usage; 64 to 78 as in sysexits.h, where one
+//! fits (69 a requirement of this machine is missing, 73 the data directory can not be used, 74 the
+//! disk failed, 75 try again later).
+//! Begin at `arguments`, then the file of each command.
+
+pub mod arguments;
+pub mod client;
+pub mod data_dir;
+pub mod listen;
+pub mod serve;
+pub mod table;
+pub mod topic;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+/// What ends a command before its work is done: a sentence for people, and an exit code.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub message: String,
+    pub code: u8,
+}
+
+impl Failure {
+    /// The command failed.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: 1 }
+    }
+
+    /// A requirement of this machine is missing (EX_UNAVAILABLE).
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: 69 }
+    }
+
+    /// The data directory can not be used (EX_CANTCREAT).
+    pub fn data_dir(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: 73 }
+    }
+}
+
+/// Runs the program on its real arguments.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Serve(options) => serve::run(&options),
+        Command::Topic(command) => topic::run(&command),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            eprintln!("thalweg: {}", failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}
