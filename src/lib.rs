@@ -24,6 +24,7 @@
 //! Read `runtime::machine` first, then `shard`.
 
 pub mod base;
+pub mod cli;
 pub mod cluster;
 pub mod journal;
 pub mod load;

@@ -20,6 +20,15 @@ pub enum Command {
     /// Create, list, describe and delete topics, on any Kafka broker.
     #[command(subcommand)]
     Topic(Topic),
+    /// Send lines of standard input to a topic, one record each.
+    #[command(
+        after_help = "Example:\n  printf 'a:1\\nb:2\\n' | thalweg produce orders \\\n      \
+        --key-separator :"
+    )]
+    Produce(Produce),
+    /// Print the records of a topic.
+    #[command(after_help = "Example:\n  thalweg consume orders --from-beginning --max-messages 10")]
+    Consume(Consume),
 }
 
 /// Flags of `serve`.
@@ -123,6 +132,86 @@ pub enum Topic {
     },
 }
 
+/// Flags of `produce`.
+#[derive(Args, Clone, Debug)]
+pub struct Produce {
+    pub topic: String,
+    /// What stands between a record's key and its value; without it lines are values.
+    #[arg(long, value_name = "S")]
+    pub key_separator: Option<String>,
+    /// A header of every record; may be given several times.
+    #[arg(long = "header", value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub headers: Vec<(String, String)>,
+    #[arg(long, value_enum, value_name = "CODEC", default_value = "none")]
+    pub compression: Compression,
+    /// Wait for the leader's acknowledgement (1) or for all in-sync replicas' (all, or -1).
+    #[arg(
+        long,
+        value_name = "A",
+        default_value = "all",
+        allow_hyphen_values = true
+    )]
+    #[arg(value_parser = parse_acks)]
+    pub acks: i16,
+    /// The partition for every record [default: by key, or in turn].
+    #[arg(long, value_name = "P")]
+    pub partition: Option<i32>,
+    #[command(flatten)]
+    pub broker: Broker,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Compression {
+    None,
+    Gzip,
+    Snappy,
+    Lz4,
+    Zstd,
+}
+
+/// Flags of `consume`.
+#[derive(Args, Clone, Debug)]
+pub struct Consume {
+    pub topic: String,
+    /// Begin with the oldest record that is kept; without it, with the next that arrives.
+    #[arg(long, conflicts_with = "offset")]
+    pub from_beginning: bool,
+    /// Begin at this offset of each partition.
+    #[arg(long, value_name = "N")]
+    pub offset: Option<i64>,
+    /// Only this partition.
+    #[arg(long, value_name = "P")]
+    pub partition: Option<i32>,
+    /// Stop after this many records.
+    #[arg(long, value_name = "N")]
+    pub max_messages: Option<u64>,
+    /// Stop at the place where the topic ended when the command began.
+    #[arg(long)]
+    pub until_end: bool,
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+    #[command(flatten)]
+    pub broker: Broker,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Values, one a line.
+    Text,
+    /// One object a line, with partition, offset, timestamp, key and headers.
+    Json,
+}
+
+fn parse_acks(text: &str) -> Result<i16, String> {
+    match text {
+        "all" | "-1" => Ok(-1),
+        "1" => Ok(1),
+        _ => Err(format!(
+            "'{text}' is neither 1 nor all; without an answer nothing is known"
+        )),
+    }
+}
+
 fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
@@ -132,7 +221,9 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
 
 /// A count of bytes with an optional unit: `4096`, `64KiB`, `512MiB`, `2GiB`.
 fn parse_bytes(text: &str) -> Result<u64, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let split = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
     let shift = match unit.trim() {
         "" | "B" => 0,
@@ -141,8 +232,12 @@ fn parse_bytes(text: &str) -> Result<u64, String> {
         "GiB" | "G" | "g" => 30,
         other => return Err(format!("unknown unit '{other}'; use KiB, MiB or GiB")),
     };
-    let count: u64 = digits.parse().map_err(|_| format!("'{text}' does not begin with a number"))?;
-    count.checked_mul(1 << shift).ok_or_else(|| format!("'{text}' is too large"))
+    let count: u64 = digits
+        .parse()
+        .map_err(|_| format!("'{text}' does not begin with a number"))?;
+    count
+        .checked_mul(1 << shift)
+        .ok_or_else(|| format!("'{text}' is too large"))
 }
 
 #[cfg(test)]

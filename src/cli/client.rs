@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kafka_protocol::protocol::{Message, Request};
+use kafka_protocol::protocol::Request;
 
 use crate::wire::client;
 use crate::wire::messages::{ApiVersionsRequest, ApiVersionsResponse};
@@ -48,9 +48,16 @@ impl Client {
 
     fn greet(stream: TcpStream, address: &str) -> Result<Self, Failure> {
         let limit = stream.set_read_timeout(Some(REPLY_WAIT));
-        limit.and_then(|()| stream.set_nodelay(true)).map_err(|error| lost(address, &error))?;
+        limit
+            .and_then(|()| stream.set_nodelay(true))
+            .map_err(|error| lost(address, &error))?;
         let versions = ApiVersionsResponse::default();
-        let mut client = Self { stream, address: address.to_owned(), versions, correlation_id: 0 };
+        let mut client = Self {
+            stream,
+            address: address.to_owned(),
+            versions,
+            correlation_id: 0,
+        };
         let request = ApiVersionsRequest::default()
             .with_client_software_name(StrBytes::from_static_str("thalweg"))
             .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION")));
@@ -61,7 +68,11 @@ impl Client {
     /// Sends `request` at the newest version that both sides know, and returns that version too.
     pub fn call<R: Request>(&mut self, request: &R) -> Result<(i16, R::Response), Failure> {
         let ours = R::VERSIONS;
-        let theirs = self.versions.api_keys.iter().find(|api| api.api_key == R::KEY);
+        let theirs = self
+            .versions
+            .api_keys
+            .iter()
+            .find(|api| api.api_key == R::KEY);
         let version = theirs.map(|api| ours.max.min(api.max_version));
         match (theirs, version) {
             (Some(api), Some(version)) if version >= ours.min.max(api.min_version) => {
@@ -79,12 +90,19 @@ impl Client {
         self.correlation_id += 1;
         let frame = client::encode(request, version, self.correlation_id, CLIENT_ID)
             .map_err(|error| Failure::failed(format!("can not write the request: {error}")))?;
-        self.stream.write_all(&frame).map_err(|error| lost(&self.address, &error))?;
+        self.stream
+            .write_all(&frame)
+            .map_err(|error| lost(&self.address, &error))?;
         let mut length = [0; 4];
-        self.stream.read_exact(&mut length).map_err(|error| lost(&self.address, &error))?;
+        self.stream
+            .read_exact(&mut length)
+            .map_err(|error| lost(&self.address, &error))?;
         let length = usize::try_from(i32::from_be_bytes(length)).unwrap_or(usize::MAX);
         if length > REPLY_BYTES_MAX {
-            return Err(Failure::failed(format!("{} does not speak Kafka", self.address)));
+            return Err(Failure::failed(format!(
+                "{} does not speak Kafka",
+                self.address
+            )));
         }
         let mut reply = Vec::new();
         let taken = (&self.stream).take(length as u64).read_to_end(&mut reply);
@@ -107,6 +125,8 @@ pub fn check(code: i16, message: Option<&str>, what: &str) -> Result<(), Failure
         return Ok(());
     }
     let name = ErrorCode::from_i16(code).map_or("an unknown error", ErrorCode::name);
-    let words = message.map(|words| format!(": {words}")).unwrap_or_default();
+    let words = message
+        .map(|words| format!(": {words}"))
+        .unwrap_or_default();
     Err(Failure::failed(format!("{what}: {name} ({code}){words}")))
 }

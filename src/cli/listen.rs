@@ -14,20 +14,28 @@ pub struct HostPort {
 impl HostPort {
     /// Reads `HOST:PORT`. `flag` is named in the complaint.
     pub fn parse(text: &str, flag: &str) -> Result<Self, Failure> {
-        let complain = |what: &str| {
-            Failure { message: format!("{flag} {text}: {what}; write it as HOST:PORT"), code: 2 }
+        let complain = |what: &str| Failure {
+            message: format!("{flag} {text}: {what}; write it as HOST:PORT"),
+            code: 2,
         };
         let (host, port) = text.rsplit_once(':').ok_or_else(|| complain("no port"))?;
-        let port = port.parse().map_err(|_| complain("the port is not a number below 65536"))?;
+        let port = port
+            .parse()
+            .map_err(|_| complain("the port is not a number below 65536"))?;
         let host = match host.strip_prefix('[') {
-            Some(rest) => rest.strip_suffix(']').ok_or_else(|| complain("unclosed bracket"))?,
+            Some(rest) => rest
+                .strip_suffix(']')
+                .ok_or_else(|| complain("unclosed bracket"))?,
             None if host.contains(':') => return Err(complain("IPv6 without brackets")),
             None => host,
         };
         if host.is_empty() {
             return Err(complain("no host"));
         }
-        Ok(Self { host: host.to_owned(), port })
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
     }
 
     /// Every address the host stands for, IPv4 first.
@@ -59,18 +67,30 @@ mod tests {
     use super::*;
 
     fn check(text: &str) -> Option<(String, u16)> {
-        HostPort::parse(text, "--listen").ok().map(|parsed| (parsed.host, parsed.port))
+        HostPort::parse(text, "--listen")
+            .ok()
+            .map(|parsed| (parsed.host, parsed.port))
     }
 
     #[test]
     fn names_and_addresses_are_split_at_the_port() {
-        assert_eq!(check("localhost:9092"), Some(("localhost".to_owned(), 9092)));
+        assert_eq!(
+            check("localhost:9092"),
+            Some(("localhost".to_owned(), 9092))
+        );
         assert_eq!(check("[::1]:9092"), Some(("::1".to_owned(), 9092)));
     }
 
     #[test]
     fn what_is_not_an_address_is_refused_with_the_form_to_use() {
-        for bad in ["localhost", ":9092", "::1:9092", "[::1:9092", "host:port", "host:99999"] {
+        for bad in [
+            "localhost",
+            ":9092",
+            "::1:9092",
+            "[::1:9092",
+            "host:port",
+            "host:99999",
+        ] {
             let failure = HostPort::parse(bad, "--listen").expect_err(bad);
             assert!(failure.message.contains("HOST:PORT"), "{}", failure.message);
             assert_eq!(failure.code, 2);

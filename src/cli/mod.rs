@@ -11,9 +11,10 @@
 
 pub mod arguments;
 pub mod client;
-pub mod data_dir;
+pub mod cluster;
+pub mod consume;
 pub mod listen;
-pub mod serve;
+pub mod produce;
 pub mod table;
 pub mod topic;
 
@@ -33,17 +34,26 @@ pub struct Failure {
 impl Failure {
     /// The command failed.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: 1 }
+        Self {
+            message: message.into(),
+            code: 1,
+        }
     }
 
     /// A requirement of this machine is missing (EX_UNAVAILABLE).
     pub fn unavailable(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: 69 }
+        Self {
+            message: message.into(),
+            code: 69,
+        }
     }
 
     /// The data directory can not be used (EX_CANTCREAT).
     pub fn data_dir(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: 73 }
+        Self {
+            message: message.into(),
+            code: 73,
+        }
     }
 }
 
@@ -51,8 +61,10 @@ impl Failure {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
-        Command::Serve(options) => serve::run(&options),
+        Command::Serve(_) => Err(Failure::failed("not yet")),
         Command::Topic(command) => topic::run(&command),
+        Command::Produce(options) => produce::run(&options),
+        Command::Consume(options) => consume::run(&options),
     };
     match result {
         Ok(code) => ExitCode::from(code),

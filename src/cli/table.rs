@@ -10,7 +10,14 @@ pub struct Table {
 
 impl Table {
     pub fn new(headings: &[&str]) -> Self {
-        Self { rows: vec![headings.iter().map(|heading| (*heading).to_owned()).collect()] }
+        Self {
+            rows: vec![
+                headings
+                    .iter()
+                    .map(|heading| (*heading).to_owned())
+                    .collect(),
+            ],
+        }
     }
 
     /// Adds a row; one with fewer cells than there are headings leaves the rest empty.
@@ -29,7 +36,10 @@ impl fmt::Display for Table {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns).map(|column| self.width(column)).collect();
         for (at, row) in self.rows.iter().enumerate() {
-            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+            let cells = row
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:width$}"));
             let line = cells.collect::<Vec<_>>().join("  ");
             if at > 0 {
                 writeln!(f)?;
@@ -49,6 +59,9 @@ mod tests {
         let mut table = Table::new(&["a", "long heading", "z"]);
         table.row(vec!["value".to_owned(), "b".to_owned(), "c".to_owned()]);
 
-        assert_eq!(table.to_string(), "  a      long heading  z\n  value  b             c");
+        assert_eq!(
+            table.to_string(),
+            "  a      long heading  z\n  value  b             c"
+        );
     }
 }

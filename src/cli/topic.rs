@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::wire::StrBytes;
 use crate::wire::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use crate::wire::messages::delete_topics_request::DeleteTopicState;
 use crate::wire::messages::metadata_request::MetadataRequestTopic;
@@ -11,7 +12,6 @@ use crate::wire::messages::metadata_response::MetadataResponseTopic;
 use crate::wire::messages::{
     CreateTopicsRequest, DeleteTopicsRequest, MetadataRequest, MetadataResponse, TopicName,
 };
-use crate::wire::StrBytes;
 
 use super::Failure;
 use super::arguments::{Broker, Output, Topic};
@@ -23,7 +23,13 @@ const WAIT: Duration = Duration::from_secs(30);
 /// Runs one of the commands.
 pub fn run(command: &Topic) -> Result<u8, Failure> {
     match command {
-        Topic::Create { name, partitions, replication_factor, configs, broker } => {
+        Topic::Create {
+            name,
+            partitions,
+            replication_factor,
+            configs,
+            broker,
+        } => {
             let shape = Shape {
                 partitions: partitions.unwrap_or(-1),
                 replication_factor: replication_factor.unwrap_or(-1),
@@ -105,7 +111,9 @@ fn list(broker: &Broker) -> Result<(), Failure> {
 
 fn describe(name: Option<&str>, broker: &Broker) -> Result<(), Failure> {
     let mut reply = metadata(name, broker)?;
-    reply.topics.sort_by(|left, right| left.name.cmp(&right.name));
+    reply
+        .topics
+        .sort_by(|left, right| left.name.cmp(&right.name));
     for topic in &reply.topics {
         check(topic.error_code, None, name_of(topic).unwrap_or("a topic"))?;
     }
@@ -124,8 +132,9 @@ fn metadata(name: Option<&str>, broker: &Broker) -> Result<MetadataResponse, Fai
         let topic = MetadataRequestTopic::default().with_name(Some(TopicName(text(name))));
         vec![topic]
     });
-    let request =
-        MetadataRequest::default().with_topics(wanted).with_allow_auto_topic_creation(false);
+    let request = MetadataRequest::default()
+        .with_topics(wanted)
+        .with_allow_auto_topic_creation(false);
     let (_, reply) = Client::connect(&broker.bootstrap_server)?.call(&request)?;
     Ok(reply)
 }
@@ -170,7 +179,7 @@ fn json_topic(topic: &MetadataResponseTopic) -> serde_json::Value {
             })
         })
         .collect();
-    json!({ "name": name_of(topic), "id": topic.topic_id, "partitions": partitions })
+    json!({ "name": name_of(topic), "id": topic.topic_id.to_string(), "partitions": partitions })
 }
 
 fn ids(nodes: &[crate::wire::messages::BrokerId]) -> String {

@@ -1,0 +1,250 @@
+//! `thalweg produce`: lines of standard input to records of a topic.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+
+use crate::wire::StrBytes;
+use crate::wire::batch::{BatchBuilder, Codec, NewRecord};
+use crate::wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use crate::wire::messages::{ProduceRequest, TopicName};
+
+use super::Failure;
+use super::arguments::{Compression, Produce};
+use super::client::check;
+use super::cluster::Cluster;
+
+/// Lines that may wait while a request is under way.
+const LINES_WAITING_MAX: usize = 10_000;
+/// A batch is sent when it has grown to this.
+const BATCH_BYTES: usize = 256 << 10;
+
+/// A line, taken apart.
+struct Line {
+    key: Option<Vec<u8>>,
+    value: Vec<u8>,
+}
+
+/// Sends every line of standard input; returns once all are acknowledged.
+pub fn run(options: &Produce) -> Result<u8, Failure> {
+    let create = true;
+    let mut cluster = Cluster::connect(&options.broker.bootstrap_server, &options.topic, create)?;
+    let separator = options.key_separator.clone().map(String::into_bytes);
+    let lines = read_lines(separator, std::io::stdin());
+    let mut sender = Sender {
+        options,
+        turn: 0,
+        sent: 0,
+    };
+    while let Ok(first) = lines.recv() {
+        let mut gathered = vec![first];
+        let mut bytes = 0;
+        // What has arrived while the last request was under way is the next batch.
+        while bytes < BATCH_BYTES && gathered.len() < LINES_WAITING_MAX {
+            let Ok(line) = lines.try_recv() else { break };
+            bytes += line.value.len() + line.key.as_ref().map_or(0, Vec::len);
+            gathered.push(line);
+        }
+        sender.send(&mut cluster, &gathered)?;
+    }
+    eprintln!("{} records acknowledged.", sender.sent);
+    Ok(0)
+}
+
+fn read_lines(separator: Option<Vec<u8>>, input: impl Read + Send + 'static) -> Receiver<Line> {
+    let (sender, receiver) = sync_channel(LINES_WAITING_MAX);
+    std::thread::spawn(move || {
+        let mut input = BufReader::new(input);
+        let mut text = Vec::new();
+        loop {
+            text.clear();
+            match input.read_until(b'\n', &mut text) {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+            let line = text.strip_suffix(b"\n").unwrap_or(&text);
+            if sender.send(split(line, separator.as_deref())).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+fn split(line: &[u8], separator: Option<&[u8]>) -> Line {
+    let at = separator
+        .filter(|separator| !separator.is_empty())
+        .and_then(|s| {
+            line.windows(s.len())
+                .position(|window| window == s)
+                .map(|at| (at, s.len()))
+        });
+    match at {
+        Some((at, length)) => Line {
+            key: Some(line[..at].to_vec()),
+            value: line[at + length..].to_vec(),
+        },
+        None => Line {
+            key: None,
+            value: line.to_vec(),
+        },
+    }
+}
+
+struct Sender<'a> {
+    options: &'a Produce,
+    /// Batches without keys go to the partitions in turn.
+    turn: usize,
+    sent: u64,
+}
+
+impl Sender<'_> {
+    fn send(&mut self, cluster: &mut Cluster, lines: &[Line]) -> Result<(), Failure> {
+        let partitions = cluster.partitions();
+        let turn = partitions[self.turn % partitions.len()];
+        self.turn += 1;
+        let mut builders: BTreeMap<i32, BatchBuilder> = BTreeMap::new();
+        let headers: Vec<(&str, Option<&[u8]>)> = self
+            .options
+            .headers
+            .iter()
+            .map(|(key, value)| (key.as_str(), Some(value.as_bytes())))
+            .collect();
+        for line in lines {
+            let partition = match (self.options.partition, &line.key) {
+                (Some(partition), _) => partition,
+                (None, Some(key)) => partitions[partition_of(key, partitions.len())],
+                (None, None) => turn,
+            };
+            let codec = codec_of(self.options.compression);
+            let builder = builders
+                .entry(partition)
+                .or_insert_with(|| BatchBuilder::new().codec(codec));
+            builder.push(NewRecord {
+                timestamp: now_ms(),
+                key: line.key.as_deref(),
+                value: Some(&line.value),
+                headers: &headers,
+            });
+        }
+        let chosen: Vec<i32> = builders.keys().copied().collect();
+        for (leader, partitions) in cluster.by_leader(&chosen) {
+            let batches = partitions
+                .iter()
+                .filter_map(|partition| Some((*partition, builders.remove(partition)?.build())));
+            self.request(cluster, leader, batches.collect())?;
+        }
+        self.sent += lines.len() as u64;
+        Ok(())
+    }
+
+    fn request(
+        &self,
+        cluster: &mut Cluster,
+        leader: i32,
+        batches: Vec<(i32, Bytes)>,
+    ) -> Result<(), Failure> {
+        let data = batches.into_iter().map(|(partition, batch)| {
+            PartitionProduceData::default()
+                .with_index(partition)
+                .with_records(Some(batch))
+        });
+        let topic = TopicProduceData::default()
+            .with_name(TopicName(StrBytes::from_string(self.options.topic.clone())))
+            .with_topic_id(cluster.topic_id)
+            .with_partition_data(data.collect());
+        let request = ProduceRequest::default()
+            .with_acks(self.options.acks)
+            .with_timeout_ms(30_000)
+            .with_topic_data(vec![topic]);
+        let (_, reply) = cluster.client(leader)?.call(&request)?;
+        for topic in &reply.responses {
+            for partition in &topic.partition_responses {
+                let what = format!("{} partition {}", self.options.topic, partition.index);
+                check(
+                    partition.error_code,
+                    partition.error_message.as_deref(),
+                    &what,
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn codec_of(compression: Compression) -> Codec {
+    match compression {
+        Compression::None => Codec::None,
+        Compression::Gzip => Codec::Gzip,
+        Compression::Snappy => Codec::Snappy,
+        Compression::Lz4 => Codec::Lz4,
+        Compression::Zstd => Codec::Zstd,
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The partition that Kafka's default partitioner gives a key: murmur2, its sign bit dropped.
+fn partition_of(key: &[u8], partitions: usize) -> usize {
+    (murmur2(key) & 0x7fff_ffff) as usize % partitions.max(1)
+}
+
+/// MurmurHash2, 32 bits, with the seed of `org.apache.kafka.common.utils.Utils.murmur2`.
+fn murmur2(bytes: &[u8]) -> u32 {
+    const M: u32 = 0x5bd1_e995;
+    let mut hash = 0x9747_b28c_u32 ^ bytes.len() as u32;
+    let (words, rest) = bytes.as_chunks::<4>();
+    for word in words {
+        let mut k = u32::from_le_bytes(*word).wrapping_mul(M);
+        k ^= k >> 24;
+        hash = hash.wrapping_mul(M) ^ k.wrapping_mul(M);
+    }
+    for (at, byte) in rest.iter().enumerate() {
+        hash ^= u32::from(*byte) << (8 * at);
+    }
+    if !rest.is_empty() {
+        hash = hash.wrapping_mul(M);
+    }
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(M);
+    hash ^ (hash >> 15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The values of Apache Kafka's own UtilsTest.
+    #[test]
+    fn keys_go_where_kafkas_clients_send_them() {
+        for (key, hash) in [
+            ("21", -973_932_308_i32),
+            ("foobar", -790_332_482),
+            ("a-little-bit-long-string", -985_981_536),
+            ("a-little-bit-longer-string", -1_486_304_829),
+            (
+                "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8",
+                -58_897_971,
+            ),
+        ] {
+            assert_eq!(murmur2(key.as_bytes()) as i32, hash, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_split_at_the_first_separator_only() {
+        let line = split(b"key::value::rest", Some(b"::"));
+
+        assert_eq!(line.key.as_deref(), Some(&b"key"[..]));
+        assert_eq!(line.value, b"value::rest");
+        assert_eq!(split(b"no separator", Some(b"::")).key, None);
+    }
+}
