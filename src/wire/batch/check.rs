@@ -119,7 +119,8 @@ pub struct CheckedBatch {
 }
 
 /// Checks the record set of one partition of a Produce request: one whole batch of magic 2
-/// that says the truth about itself. The records are summed, not parsed.
+/// that says the truth about itself. The records are summed, not parsed. A null record set is
+/// an empty one.
 ///
 /// Left to the caller, which knows the topic and the request: size against
 /// `max.message.bytes`, timestamps, keys of compacted topics, producer state, and that zstd

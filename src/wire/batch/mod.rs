@@ -22,4 +22,6 @@ pub use header::{
 pub use records::{Record, Records, records};
 
 #[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
 mod tests;

@@ -23,6 +23,9 @@ pub const MEMORY_PER_BYTE_MAX: usize = 64;
 /// Decoded memory that any request may use, however short: one map node and some change.
 pub const MEMORY_FLOOR_BYTES: usize = 4 << 10;
 
+/// As Kafka's own parser has it: a group id of 40 KB ends the connection.
+const TEXT_BYTES_MAX: u32 = i16::MAX as u32;
+
 /// The first unknown tagged field of a struct makes the decoder allocate a map node.
 const FIRST_TAG_BYTES: usize = 512;
 /// What each further one costs, at the worst fill of such a node.
@@ -50,6 +53,8 @@ pub enum GuardError {
     /// A tagged field's content is shorter or longer than its size says, or the tag does not
     /// exist in this version.
     TagMismatch,
+    /// A compact string is longer than 32,767 bytes, which no other form could repeat.
+    TextTooLong,
     /// A string is not UTF-8.
     InvalidUtf8,
     /// Bytes are left behind the last field.
@@ -70,6 +75,7 @@ impl std::fmt::Display for GuardError {
             Self::TooMuchMemory => "it would take more than 64 times its size in memory",
             Self::TagsOutOfOrder => "tagged fields are out of order",
             Self::TagMismatch => "a tagged field disagrees with its size or version",
+            Self::TextTooLong => "a string is longer than 32767 bytes",
             Self::InvalidUtf8 => "a string is not UTF-8",
             Self::TrailingBytes => "bytes are left behind the last field",
             Self::NoLayout => "the layout of this API is not known",
@@ -183,6 +189,7 @@ impl Walk<'_> {
     fn text(&mut self, nullable: bool) -> Result<(), GuardError> {
         let text = if self.flexible {
             match self.at.uvarint()?.checked_sub(1) {
+                Some(length) if length > TEXT_BYTES_MAX => return Err(GuardError::TextTooLong),
                 Some(length) => Some(self.at.take(length as usize)?),
                 None => None,
             }

@@ -74,8 +74,10 @@ fn strings_past_the_frame_or_not_in_utf8_are_refused() {
         b"\x00\x00\x00\x01\x00\x02\xc3\x28",
         Err(GuardError::InvalidUtf8),
     );
-    let body = flexible(b"\x02\xff\xff\xff\xff\x0f", b"\x00");
+    let body = flexible(b"\x02\x7fab", b"\x00");
     check_metadata(METADATA_FLEXIBLE, &body, Err(GuardError::Truncated));
+    let body = flexible(b"\x02\xff\xff\xff\xff\x0f", b"\x00");
+    check_metadata(METADATA_FLEXIBLE, &body, Err(GuardError::TextTooLong));
 }
 
 #[test]
