@@ -15,6 +15,7 @@ pub mod machine;
 pub mod block;
 pub mod disk;
 pub mod event;
+pub mod real;
 
 pub mod sim;
 

@@ -1,0 +1,165 @@
+//! The listeners of one core, and which of its shards gets whom.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::{Arc, Mutex};
+
+use socket2::Socket;
+
+use super::error::RunError;
+use super::inbox::Inboxes;
+use super::listen;
+use super::net::Net;
+use super::ring::{Ring, Tag};
+use super::system;
+use crate::base::{Span, Ticks};
+use crate::runtime::event::Event;
+
+/// Connections taken from one listener per turn.
+const ACCEPTED_MAX: usize = 64;
+
+/// How long to leave the queue alone when descriptors or memory have run out.
+const ACCEPT_PAUSE: Span = Span::millis(100);
+
+pub(super) struct Acceptor {
+    sockets: Vec<Socket>,
+    /// Shared by the cores: the addresses were proven free by the first that listened.
+    proven: Arc<Mutex<bool>>,
+    /// Shards that take connections, dealt round robin.
+    takers: Vec<usize>,
+    dealt: usize,
+    listening: bool,
+    /// Listeners whose queue may hold somebody.
+    ready: Vec<usize>,
+    /// Descriptors ran out; look again then.
+    paused_until: Option<Ticks>,
+}
+
+impl Acceptor {
+    pub(super) fn new(sockets: Vec<Socket>, proven: Arc<Mutex<bool>>) -> Self {
+        Self {
+            sockets,
+            proven,
+            takers: Vec::new(),
+            dealt: 0,
+            listening: false,
+            ready: Vec::new(),
+            paused_until: None,
+        }
+    }
+
+    pub(super) fn listen(&mut self, ring: &mut Ring, local: usize) -> Result<(), RunError> {
+        if !self.takers.contains(&local) {
+            self.takers.push(local);
+        }
+        if self.listening {
+            return Ok(());
+        }
+        self.listening = true;
+        listen::begin(&self.sockets, &self.proven).map_err(|error| RunError::System {
+            call: "listen",
+            errno: system::errno_of(&error),
+        })?;
+        for number in 0..self.sockets.len() {
+            self.wait(ring, number);
+        }
+        Ok(())
+    }
+
+    pub(super) fn stop(&mut self, local: usize) {
+        self.takers.retain(|taker| *taker != local);
+        if self.takers.is_empty() && self.listening {
+            for socket in &self.sockets {
+                // Ends the poll that the ring holds; the queue is refused from here on.
+                let _ = socket.shutdown(std::net::Shutdown::Both);
+            }
+            self.sockets.clear();
+            self.ready.clear();
+            self.paused_until = None;
+        }
+    }
+
+    fn wait(&self, ring: &mut Ring, number: usize) {
+        let socket = self.sockets[number].as_raw_fd();
+        ring.poll(socket, libc::POLLIN, Tag::Acceptable(number as u64));
+    }
+
+    pub(super) fn on_acceptable(&mut self, number: u64) {
+        if (number as usize) < self.sockets.len() {
+            self.ready.push(number as usize);
+        }
+    }
+
+    pub(super) fn wake_at(&self) -> Option<Ticks> {
+        self.paused_until
+    }
+
+    /// True if somebody may be waiting to be let in.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.ready.is_empty() && self.paused_until.is_none()
+    }
+
+    pub(super) fn accept<M>(
+        &mut self,
+        now: Ticks,
+        ring: &mut Ring,
+        net: &mut Net,
+        inboxes: &mut Inboxes<M>,
+    ) {
+        match self.paused_until {
+            Some(until) if now < until => return,
+            _ => self.paused_until = None,
+        }
+        for number in std::mem::take(&mut self.ready) {
+            self.accept_from(number, now, ring, net, inboxes);
+        }
+    }
+
+    fn accept_from<M>(
+        &mut self,
+        number: usize,
+        now: Ticks,
+        ring: &mut Ring,
+        net: &mut Net,
+        inboxes: &mut Inboxes<M>,
+    ) {
+        for _ in 0..ACCEPTED_MAX {
+            match self.sockets[number].accept() {
+                Ok((socket, _)) => self.deal(socket, net, inboxes),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wait(ring, number);
+                    return;
+                }
+                Err(error) => match system::errno_of(&error) {
+                    libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM => {
+                        tracing::warn!(%error, "no more connections can be accepted for now");
+                        self.paused_until = Some(now + ACCEPT_PAUSE);
+                        self.ready.push(number);
+                        return;
+                    }
+                    // The peer went away while it waited (accept(2): treat like EAGAIN, try on).
+                    _ => {}
+                },
+            }
+        }
+        self.ready.push(number);
+    }
+
+    fn deal<M>(&mut self, socket: Socket, net: &mut Net, inboxes: &mut Inboxes<M>) {
+        // A peer that is gone already has no address.
+        let Some((peer, local_address)) = system::ends_of(&socket) else {
+            return;
+        };
+        // Replies leave whole; waiting for more only delays them. Refused by a dead socket only.
+        let _ = socket.set_tcp_nodelay(true);
+        let taker = self.takers[self.dealt % self.takers.len()];
+        self.dealt += 1;
+        let connection = net.adopt(socket, taker);
+        let event = Event::Accepted {
+            connection,
+            peer,
+            local: local_address,
+        };
+        inboxes.put(taker, event);
+    }
+}

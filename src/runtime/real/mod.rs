@@ -1,0 +1,36 @@
+//! The real driver: machines on pinned threads, over glommio and a ring of our own.
+//!
+//! Per core one glommio executor runs one task, the loop of `core`: gather what happened, let each
+//! shard take its turn, perform what it decided, submit once, and sleep if nothing is left to do.
+//! Sockets, files and the timer are waited for through our ring (`ring` says why not glommio's);
+//! glommio waits for the ring's eventfd.
+//!
+//! Begin at `run`, then `core`.
+
+mod accept;
+mod core;
+mod directory;
+mod disks;
+mod error;
+mod files;
+mod inbox;
+mod listen;
+mod mesh;
+mod net;
+mod ring;
+mod run;
+mod socket;
+mod stats;
+mod stop;
+mod system;
+mod timer;
+
+pub use directory::FileDirectory;
+pub use error::{BindError, RunError};
+pub use listen::Listeners;
+pub use run::{Config, ShardHome, run};
+pub use stats::{Stats, TurnReading, TurnStats};
+pub use stop::Stopper;
+
+#[cfg(test)]
+mod conformance_tests;

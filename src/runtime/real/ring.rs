@@ -1,0 +1,235 @@
+//! A ring of our own: it carries the disk's operations, the readiness of sockets and the timer of
+//! one core. Its eventfd is the core's doorbell.
+//!
+//! Why not glommio's rings: its files write only from its own buffers, its sockets poll through
+//! one source object and one future per wait, and three rings are entered per turn. Here a wait
+//! for readiness is one entry of a ring that is entered once per turn anyway, and a turn that
+//! finds completions makes no call to wait for them.
+
+use std::collections::VecDeque;
+use std::os::fd::RawFd;
+use std::sync::atomic::{Ordering, fence};
+
+use io_uring::{IoUring, opcode, squeue, types};
+
+use super::system::{self, Errno};
+
+/// Entries per submission; more wait in `backlog`.
+const RING_ENTRIES: u32 = 256;
+
+/// Completions taken at a time, so that a flood of them does not keep a turn from its events.
+const REAP_MAX: usize = 256;
+
+/// What a completion belongs to. The number is the owner's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tag {
+    Readable(u64),
+    Writable(u64),
+    Acceptable(u64),
+    Disk(u64),
+    Timer(u64),
+}
+
+impl Tag {
+    const NUMBER_BITS: u32 = 56;
+
+    fn to_bits(self) -> u64 {
+        let (kind, number) = match self {
+            Self::Readable(number) => (1, number),
+            Self::Writable(number) => (2, number),
+            Self::Acceptable(number) => (3, number),
+            Self::Disk(number) => (4, number),
+            Self::Timer(number) => (5, number),
+        };
+        debug_assert!(number >> Self::NUMBER_BITS == 0);
+        kind << Self::NUMBER_BITS | number
+    }
+
+    fn from_bits(bits: u64) -> Option<Self> {
+        let number = bits & ((1 << Self::NUMBER_BITS) - 1);
+        match bits >> Self::NUMBER_BITS {
+            1 => Some(Self::Readable(number)),
+            2 => Some(Self::Writable(number)),
+            3 => Some(Self::Acceptable(number)),
+            4 => Some(Self::Disk(number)),
+            5 => Some(Self::Timer(number)),
+            _ => None,
+        }
+    }
+}
+
+/// The end of something handed to the ring.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Completion {
+    pub(super) tag: Tag,
+    /// As of the system call: a count, or an errno below zero.
+    pub(super) result: i32,
+}
+
+pub(super) struct Ring {
+    ring: IoUring,
+    /// Entries that found the submission queue full.
+    backlog: VecDeque<squeue::Entry>,
+}
+
+impl Ring {
+    /// Made on the thread that will use it: the kernel saves a lock for a single issuer.
+    pub(super) fn new(eventfd: RawFd) -> Result<Self, Errno> {
+        let fast = IoUring::builder()
+            .setup_clamp()
+            .setup_single_issuer()
+            .setup_coop_taskrun()
+            .setup_taskrun_flag()
+            .setup_cqsize(RING_ENTRIES * 16)
+            .build(RING_ENTRIES);
+        // Before Linux 6.0 the three flags are refused.
+        let ring = match fast {
+            Ok(ring) => ring,
+            Err(_) => IoUring::builder()
+                .setup_clamp()
+                .setup_cqsize(RING_ENTRIES * 16)
+                .build(RING_ENTRIES)
+                .map_err(|error| system::errno_of(&error))?,
+        };
+        ring.submitter()
+            .register_eventfd(eventfd)
+            .map_err(|error| system::errno_of(&error))?;
+        let mut ring = Self {
+            ring,
+            backlog: VecDeque::new(),
+        };
+        ring.ring.completion().disable_eventfd();
+        Ok(ring)
+    }
+
+    /// Asks for one completion when the descriptor has one of `events` (or was shut or reset).
+    pub(super) fn poll(&mut self, descriptor: RawFd, events: i16, tag: Tag) {
+        let entry = opcode::PollAdd::new(types::Fd(descriptor), events as u32)
+            .build()
+            .user_data(tag.to_bits());
+        // SAFETY: a poll refers to no memory of ours.
+        unsafe { self.push(entry) }
+    }
+
+    /// Asks for one completion at this time of the monotonic clock.
+    ///
+    /// # Safety
+    /// `time` stays valid until `submit` has returned.
+    pub(super) unsafe fn timeout(&mut self, time: *const types::Timespec, tag: Tag) {
+        let entry = opcode::Timeout::new(time)
+            .flags(types::TimeoutFlags::ABS)
+            .build()
+            .user_data(tag.to_bits());
+        // SAFETY: the caller keeps `time`; the kernel copies it when it is submitted.
+        unsafe { self.push(entry) }
+    }
+
+    /// # Safety
+    /// What the entry points to stays valid until its completion has been taken.
+    pub(super) unsafe fn push_tagged(&mut self, entry: squeue::Entry, tag: Tag) {
+        // SAFETY: the caller's.
+        unsafe { self.push(entry.user_data(tag.to_bits())) }
+    }
+
+    /// # Safety
+    /// As `push_tagged`.
+    unsafe fn push(&mut self, entry: squeue::Entry) {
+        if self.backlog.is_empty() {
+            // SAFETY: the caller's.
+            if unsafe { self.ring.submission().push(&entry) }.is_ok() {
+                return;
+            }
+        }
+        self.backlog.push_back(entry);
+    }
+
+    /// Hands everything over to the kernel.
+    pub(super) fn submit(&mut self) -> Result<(), Errno> {
+        loop {
+            self.refill();
+            let queue = self.ring.submission();
+            if queue.is_empty() && !queue.taskrun() && !queue.cq_overflow() {
+                return Ok(());
+            }
+            drop(queue);
+            match self.ring.submit() {
+                Ok(_) if self.backlog.is_empty() => return Ok(()),
+                Ok(_) => {}
+                Err(error) => match system::errno_of(&error) {
+                    libc::EINTR => {}
+                    // Too much is under way; completions must be taken first.
+                    libc::EBUSY | libc::EAGAIN => return Ok(()),
+                    errno => return Err(errno),
+                },
+            }
+        }
+    }
+
+    fn refill(&mut self) {
+        let mut queue = self.ring.submission();
+        while let Some(entry) = self.backlog.front() {
+            // SAFETY: as when it was pushed; the owners wait for completions before they let go.
+            if unsafe { queue.push(entry) }.is_err() {
+                break;
+            }
+            self.backlog.pop_front();
+        }
+    }
+
+    /// Moves completions that are there to `into`.
+    pub(super) fn reap(&mut self, into: &mut VecDeque<Completion>) {
+        for entry in self.ring.completion().take(REAP_MAX) {
+            if let Some(tag) = Tag::from_bits(entry.user_data()) {
+                let result = entry.result();
+                into.push_back(Completion { tag, result });
+            }
+        }
+    }
+
+    /// From here on completions ring the doorbell. True: there are some already, and the core
+    /// must not sleep.
+    pub(super) fn lie_down(&mut self) -> bool {
+        let queue = self.ring.completion();
+        queue.enable_eventfd();
+        // The kernel posts, then looks at the flag; we set the flag, then look at the queue.
+        fence(Ordering::SeqCst);
+        let waiting = !queue.is_empty();
+        drop(queue);
+        waiting || !self.backlog.is_empty() || !self.ring.completion().is_empty()
+    }
+
+    pub(super) fn get_up(&mut self) {
+        self.ring.completion().disable_eventfd();
+    }
+
+    /// Waits, without glommio, until at least one completion is there. For the end of a core.
+    pub(super) fn block(&mut self) -> Result<(), Errno> {
+        self.refill();
+        match self.ring.submit_and_wait(1) {
+            Ok(_) => Ok(()),
+            Err(error) => match system::errno_of(&error) {
+                libc::EINTR | libc::EBUSY | libc::EAGAIN => Ok(()),
+                errno => Err(errno),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_survives_its_trip_through_the_kernel() {
+        for tag in [
+            Tag::Readable(1),
+            Tag::Writable((1 << 56) - 1),
+            Tag::Acceptable(0),
+            Tag::Disk(77),
+            Tag::Timer(3),
+        ] {
+            assert_eq!(Tag::from_bits(tag.to_bits()), Some(tag));
+        }
+        assert_eq!(Tag::from_bits(9 << 56), None);
+    }
+}
