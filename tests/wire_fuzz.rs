@@ -14,7 +14,7 @@ use kafka_protocol::protocol::Encodable;
 use thalweg::base::random::Random;
 use thalweg::wire::batch::{self, BatchBuilder, BatchHeader, Codec, NewRecord};
 use thalweg::wire::versions::{APIS, Api};
-use thalweg::wire::{Request, RequestHeader, WireError, guard, request};
+use thalweg::wire::{Request, RequestHeader, WireError, guard, old_produce, request};
 
 thread_local! {
     static LIVE: Cell<usize> = const { Cell::new(0) };
@@ -216,6 +216,23 @@ fn spoiled_headers_never_panic() {
 
             assert!(rise <= 64, "{rise}");
         }
+    }
+}
+
+#[test]
+fn spoiled_old_produce_requests_never_panic_and_get_replies_of_bounded_size() {
+    let mut random = seeded("old produce");
+    for _ in 0..runs(3_000) {
+        let mut frame = b"\0\0\0\x01\0\0\0\x05\0\x01c\0\x01\0\0\0\x09".to_vec();
+        frame.extend(b"\0\0\0\x01\0\x01t\0\0\0\x02");
+        frame.extend(b"\0\0\0\x03\0\0\0\x02xy\0\0\0\x04\xff\xff\xff\xff");
+        let mut tail = frame.split_off(4);
+        spoil(&mut tail, &mut random);
+        frame.extend(tail);
+
+        let (_, rise) = rise(|| old_produce::refusal(&frame));
+
+        assert!(rise <= 256 + 8 * frame.len(), "{rise} for {frame:02x?}");
     }
 }
 

@@ -14,7 +14,8 @@ pub struct RequestHeader {
     pub version: i16,
     /// Chosen by the client; its reply carries it back.
     pub correlation_id: i32,
-    /// What the client calls itself, at most 32,767 bytes; a slice of the frame.
+    /// What the client calls itself, at most 32,767 bytes; a slice of the frame, so copy it
+    /// before keeping it beyond the request: it would hold the receive buffer.
     pub client_id: Option<StrBytes>,
 }
 

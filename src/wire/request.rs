@@ -10,8 +10,8 @@ macro_rules! requests {
     ($($api:ident($message:ident),)*) => {
         /// A decoded request, in the crate's own structs.
         ///
-        /// Strings and record sets are slices of the frame: they keep it alive, and nothing of
-        /// a record set is copied.
+        /// Strings and record sets are slices of the frame: nothing of them is copied, and they
+        /// keep the receive buffer alive. What outlives the request must be copied out.
         #[derive(Clone, Debug)]
         pub enum Request {
             $($api($message),)*

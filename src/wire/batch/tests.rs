@@ -133,6 +133,32 @@ fn a_decompression_bomb_ends_at_the_bound() {
 }
 
 #[test]
+fn a_zstd_window_beyond_the_bound_is_refused_before_it_is_filled() {
+    // Frames of one run-length block, whose headers ask for windows of 2 TiB, 2 GiB and 16 MiB
+    // or for a single segment of 4 GiB.
+    let headers: [&[u8]; 4] = [
+        b"\x00\xf8",
+        b"\x00\xa8",
+        b"\x00\x70",
+        b"\xa0\xff\xff\xff\xff",
+    ];
+    for header in headers {
+        let frame = [b"\x28\xb5\x2f\xfd", header, b"\x03\x00\x10\x00"].concat();
+        let batch = resealed(&batch_of(1), |bytes| {
+            bytes.truncate(61);
+            bytes.extend_from_slice(&frame);
+            let length = bytes.len() as u32 - 12;
+            bytes[8..12].copy_from_slice(&length.to_be_bytes());
+            bytes[22] |= 4;
+        });
+
+        let first = records(&batch, 1 << 20).unwrap().next().unwrap();
+
+        assert_eq!(first, Err(BatchError::Decompression), "{header:02x?}");
+    }
+}
+
+#[test]
 fn broken_compressed_records_are_an_error_and_never_a_panic() {
     let mut random = crate::base::random::Random::with_seed(11);
     for codec in CODECS {
