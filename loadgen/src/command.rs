@@ -3,6 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::rivals;
+use crate::runs::{RunArguments, list_presets};
+use crate::settings::Kind;
 
 /// Drives any Kafka-protocol broker and tells the truth about what it did.
 #[derive(Parser)]
@@ -14,6 +16,16 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Produces, and reads everything back
+    Produce(RunArguments),
+    /// Fills a topic and reads it over and over
+    Consume(RunArguments),
+    /// One record at a time: sent, acknowledged, received
+    E2e(RunArguments),
+    /// A preset or a workload file
+    Run(RunArguments),
+    /// Lists the presets
+    Presets,
     /// Fetches and starts Apache Kafka, to compare with
     Kafka {
         #[command(subcommand)]
@@ -24,6 +36,14 @@ enum Command {
 impl Arguments {
     pub fn run(self) -> Result<(), String> {
         match self.command {
+            Command::Produce(run) => run.run(Some(Kind::Produce)),
+            Command::Consume(run) => run.run(Some(Kind::Consume)),
+            Command::E2e(run) => run.run(Some(Kind::EndToEnd)),
+            Command::Run(run) => run.run(None),
+            Command::Presets => {
+                list_presets();
+                Ok(())
+            }
             Command::Kafka { command } => command.run(),
         }
     }

@@ -4,7 +4,14 @@
 //! plots. Begin at `command`.
 
 mod command;
+mod plot;
+mod presets;
+mod process;
+mod report;
 mod rivals;
+mod runs;
+mod settings;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -26,6 +26,7 @@ const TIMEOUT_MS: i32 = 60_000;
 const REPLY_BYTES_MAX: u32 = 256 << 20;
 const TOPIC_ALREADY_EXISTS: i16 = 36;
 const UNKNOWN_TOPIC: i16 = 3;
+const NOT_LEADER: i16 = 6;
 
 /// The timestamp that asks ListOffsets for the end.
 const LATEST: i64 = -1;
@@ -96,7 +97,8 @@ impl Admin {
         }
     }
 
-    /// Where each partition ends now.
+    /// Where each partition ends now. Kafka names a leader before that leader knows it: asked
+    /// again until it does.
     pub fn ends(&mut self, topic: &str, partitions: u32) -> Result<Vec<i64>, LoadError> {
         let asked = (0..partitions as i32)
             .map(|index| {
@@ -112,21 +114,39 @@ impl Admin {
         let request = ListOffsetsRequest::default()
             .with_replica_id((-1).into())
             .with_topics(vec![asked]);
-        let reply = self.ask(&request, 5)?;
+        let started = Instant::now();
+        loop {
+            match self.ends_now(&request, partitions)? {
+                Ok(ends) => return Ok(ends),
+                Err(NOT_LEADER | UNKNOWN_TOPIC) if started.elapsed() < LEADERS_WITHIN => {
+                    thread::sleep(LOOK_EVERY);
+                }
+                Err(code) => {
+                    return Err(LoadError::Refused {
+                        request: "ListOffsets",
+                        code,
+                    });
+                }
+            }
+        }
+    }
+
+    fn ends_now(
+        &mut self,
+        request: &ListOffsetsRequest,
+        partitions: u32,
+    ) -> Result<Result<Vec<i64>, i16>, LoadError> {
+        let reply = self.ask(request, 5)?;
         let mut ends = vec![0; partitions as usize];
         for partition in reply.topics.iter().flat_map(|topic| &topic.partitions) {
             if partition.error_code != 0 {
-                let code = partition.error_code;
-                return Err(LoadError::Refused {
-                    request: "ListOffsets",
-                    code,
-                });
+                return Ok(Err(partition.error_code));
             }
             if let Some(end) = ends.get_mut(partition.partition_index as usize) {
                 *end = partition.offset;
             }
         }
-        Ok(ends)
+        Ok(Ok(ends))
     }
 
     fn await_leaders(&mut self, topic: &str, partitions: u32) -> Result<(), LoadError> {

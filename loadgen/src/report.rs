@@ -1,0 +1,334 @@
+//! What a run came to: as a table, and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+use thalweg::load::{Outcome, Side, Verdict};
+
+use crate::watch::Samples;
+
+/// Percentiles in microseconds.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Percentiles {
+    pub p50: f64,
+    pub p90: f64,
+    pub p99: f64,
+    pub p99_9: f64,
+    pub p99_99: f64,
+    pub max: f64,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct SideReport {
+    pub records: u64,
+    pub requests: u64,
+    /// None when the ledger failed: then there is no speed.
+    pub records_per_second: Option<f64>,
+    /// Whole batches, 10^6 bytes.
+    pub megabytes_per_second: Option<f64>,
+    pub latency_us: Percentiles,
+    /// How late sends left against their schedule. Open loops only.
+    pub slip_us: Option<Percentiles>,
+    /// The longest time without a reply on any connection.
+    pub silence_ms_max: f64,
+}
+
+/// What the broker's process and disk did in the measured part.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct BrokerReport {
+    pub cpu_seconds_per_gb: Option<f64>,
+    pub cpu_cores: Option<f64>,
+    pub resident_mib: Option<f64>,
+    pub context_switches_per_second: Option<f64>,
+    /// Of everybody on the broker's disk.
+    pub disk_bytes_per_byte: Option<f64>,
+    pub flushes_per_second: Option<f64>,
+    pub flushes_per_acknowledgement: Option<f64>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct LedgerReport {
+    pub holds: bool,
+    pub acknowledged: u64,
+    pub read_back: u64,
+    pub lost: u64,
+    pub duplicated: u64,
+    pub reordered: u64,
+    pub corrupt: u64,
+    pub misplaced: u64,
+    pub unpromised: u64,
+    pub examples: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Report {
+    pub name: String,
+    pub broker_name: String,
+    pub seconds: f64,
+    pub batch_records: u32,
+    pub batch_bytes: u64,
+    pub produced: Option<SideReport>,
+    pub consumed: Option<SideReport>,
+    pub own_cpu_seconds_per_gb: Option<f64>,
+    pub broker: BrokerReport,
+    pub ledger: LedgerReport,
+    /// Kafka error codes, and how many batches each answered.
+    pub errors: BTreeMap<i16, u64>,
+    pub failure: Option<String>,
+    /// Seconds since the run began, records produced, records consumed.
+    pub samples: Vec<(f64, u64, u64)>,
+}
+
+impl Report {
+    pub fn new(
+        name: &str,
+        broker_name: &str,
+        outcome: &Outcome,
+        samples: (Samples, Samples),
+    ) -> Self {
+        let seconds = outcome.elapsed.as_secs_f64().max(1e-9);
+        let holds = outcome.holds();
+        let side = |it: &Side| (it.requests > 0).then(|| SideReport::new(it, seconds, holds));
+        // Both ways of a 1:1 run are one GB: what was produced, or else what was consumed.
+        let moved = match outcome.produced.bytes {
+            0 => outcome.consumed.bytes,
+            bytes => bytes,
+        };
+        let gigabytes = (moved as f64 / 1e9).max(1e-9);
+        let own = used(samples.0.own, samples.1.own, |it| it.cpu_seconds);
+        let seen = &outcome.samples;
+        Self {
+            name: name.to_string(),
+            broker_name: broker_name.to_string(),
+            seconds,
+            batch_records: outcome.batch_records,
+            batch_bytes: outcome.batch_bytes.0,
+            produced: side(&outcome.produced),
+            consumed: side(&outcome.consumed),
+            own_cpu_seconds_per_gb: own.map(|it| it / gigabytes).filter(|_| holds),
+            broker: BrokerReport::new(outcome, samples, seconds, gigabytes),
+            ledger: LedgerReport::new(&outcome.verdict),
+            errors: outcome.errors(),
+            failure: outcome.failure.as_ref().map(ToString::to_string),
+            samples: seen
+                .iter()
+                .map(|it| (it.0.as_secs_f64(), it.1, it.2))
+                .collect(),
+        }
+    }
+
+    /// Whether it may be called a result.
+    pub fn holds(&self) -> bool {
+        self.ledger.holds && self.failure.is_none() && self.errors.is_empty()
+    }
+
+    /// The side that the workload is about.
+    pub fn main_side(&self) -> Option<&SideReport> {
+        self.consumed.as_ref().or(self.produced.as_ref())
+    }
+
+    pub fn table(&self) -> String {
+        let mut out = String::new();
+        let _ = writeln!(
+            out,
+            "{} on {}: {:.2} s, batches of {} records, {} bytes",
+            self.name, self.broker_name, self.seconds, self.batch_records, self.batch_bytes
+        );
+        for (name, side) in [("produced", &self.produced), ("consumed", &self.consumed)] {
+            if let Some(side) = side {
+                side.write(name, &mut out);
+            }
+        }
+        self.broker.write(&mut out);
+        if let Some(cpu) = self.own_cpu_seconds_per_gb {
+            let _ = writeln!(out, "  load generator {cpu:.2} CPU s/GB");
+        }
+        self.ledger.write(&mut out);
+        for (code, count) in &self.errors {
+            let _ = writeln!(
+                out,
+                "  refused        {count} batches with Kafka error {code}"
+            );
+        }
+        if let Some(failure) = &self.failure {
+            let _ = writeln!(out, "  BROKE OFF      {failure}");
+        }
+        if !self.holds() {
+            out.push_str("  No speed is reported: the run does not hold.\n");
+        }
+        out
+    }
+}
+
+impl SideReport {
+    fn new(side: &Side, seconds: f64, holds: bool) -> Self {
+        let rate = |amount: f64| holds.then_some(amount / seconds);
+        Self {
+            records: side.records,
+            requests: side.requests,
+            records_per_second: rate(side.records as f64),
+            megabytes_per_second: rate(side.bytes as f64 / 1e6),
+            latency_us: Percentiles::of(&side.latencies),
+            slip_us: (!side.slips.is_empty()).then(|| Percentiles::of(&side.slips)),
+            silence_ms_max: side.silence_ns_max as f64 / 1e6,
+        }
+    }
+
+    fn write(&self, name: &str, out: &mut String) {
+        if let (Some(rate), Some(speed)) = (self.records_per_second, self.megabytes_per_second) {
+            let _ = writeln!(
+                out,
+                "  {name:<14} {} records/s, {speed:.1} MB/s",
+                grouped(rate)
+            );
+        }
+        let _ = writeln!(out, "    latency      {}", self.latency_us.line());
+        if let Some(slip) = &self.slip_us {
+            let _ = writeln!(out, "    sent late by {}", slip.line());
+        }
+        let _ = writeln!(out, "    longest silence {:.1} ms", self.silence_ms_max);
+    }
+}
+
+impl Percentiles {
+    pub fn of(latencies: &thalweg::load::Latencies) -> Self {
+        let at = |quantile| latencies.value_at_quantile(quantile) as f64 / 1e3;
+        Self {
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p99_9: at(0.999),
+            p99_99: at(0.9999),
+            max: latencies.max() as f64 / 1e3,
+        }
+    }
+
+    fn line(&self) -> String {
+        format!(
+            "p50 {} p90 {} p99 {} p99.9 {} p99.99 {} max {}",
+            time(self.p50),
+            time(self.p90),
+            time(self.p99),
+            time(self.p99_9),
+            time(self.p99_99),
+            time(self.max)
+        )
+    }
+}
+
+impl BrokerReport {
+    fn new(
+        outcome: &Outcome,
+        (before, after): (Samples, Samples),
+        seconds: f64,
+        gigabytes: f64,
+    ) -> Self {
+        let holds = outcome.holds();
+        let cpu = used(before.broker, after.broker, |it| it.cpu_seconds);
+        let switches = used(before.broker, after.broker, |it| it.context_switches as f64);
+        let written = used(before.disk, after.disk, |it| it.written_bytes as f64);
+        let flushes = used(before.disk, after.disk, |it| it.flushes as f64);
+        let produced = outcome.produced.bytes as f64;
+        let acknowledgements = outcome.produced.requests as f64;
+        Self {
+            cpu_seconds_per_gb: cpu.map(|it| it / gigabytes).filter(|_| holds),
+            cpu_cores: cpu.map(|it| it / seconds),
+            resident_mib: after
+                .broker
+                .map(|it| it.resident_bytes as f64 / f64::from(1 << 20)),
+            context_switches_per_second: switches.map(|it| it / seconds),
+            disk_bytes_per_byte: written.filter(|_| produced > 0.0).map(|it| it / produced),
+            flushes_per_second: flushes.map(|it| it / seconds),
+            flushes_per_acknowledgement: flushes
+                .filter(|_| acknowledgements > 0.0)
+                .map(|it| it / acknowledgements),
+        }
+    }
+
+    fn write(&self, out: &mut String) {
+        if let (Some(cores), Some(resident)) = (self.cpu_cores, self.resident_mib) {
+            let per_gb = self
+                .cpu_seconds_per_gb
+                .map_or(String::new(), |it| format!("{it:.2}"));
+            let _ = writeln!(
+                out,
+                "  broker         {per_gb} CPU s/GB ({cores:.2} cores), {resident:.0} MiB resident, \
+                 {:.0} context switches/s",
+                self.context_switches_per_second.unwrap_or_default()
+            );
+        }
+        if let Some(flushes) = self.flushes_per_second {
+            let _ = writeln!(
+                out,
+                "  its disk       {:.2} bytes written per byte, {flushes:.0} flushes/s, \
+                 {:.2} per acknowledgement (everybody's on that disk)",
+                self.disk_bytes_per_byte.unwrap_or_default(),
+                self.flushes_per_acknowledgement.unwrap_or_default()
+            );
+        }
+    }
+}
+
+impl LedgerReport {
+    fn new(verdict: &Verdict) -> Self {
+        Self {
+            holds: verdict.holds(),
+            acknowledged: verdict.acknowledged,
+            read_back: verdict.read,
+            lost: verdict.lost,
+            duplicated: verdict.duplicated,
+            reordered: verdict.reordered,
+            corrupt: verdict.corrupt,
+            misplaced: verdict.misplaced,
+            unpromised: verdict.unpromised,
+            examples: verdict.examples.clone(),
+        }
+    }
+
+    fn write(&self, out: &mut String) {
+        let (acknowledged, read) = (self.acknowledged as f64, self.read_back as f64);
+        let _ = writeln!(
+            out,
+            "  ledger         {}: {} records acknowledged, {} read back",
+            if self.holds { "holds" } else { "FAILS" },
+            grouped(acknowledged),
+            grouped(read)
+        );
+        if !self.holds {
+            let _ = writeln!(
+                out,
+                "    lost {}, duplicated {}, reordered {}, corrupt {}, misplaced {}",
+                self.lost, self.duplicated, self.reordered, self.corrupt, self.misplaced
+            );
+            for example in &self.examples {
+                let _ = writeln!(out, "    {example}");
+            }
+        }
+    }
+}
+
+fn used<T: Copy>(before: Option<T>, after: Option<T>, of: impl Fn(&T) -> f64) -> Option<f64> {
+    Some(of(&after?) - of(&before?))
+}
+
+fn time(microseconds: f64) -> String {
+    match microseconds {
+        us if us < 1_000.0 => format!("{us:.0} us"),
+        us if us < 1e6 => format!("{:.2} ms", us / 1e3),
+        us => format!("{:.2} s", us / 1e6),
+    }
+}
+
+/// A whole number with its thousands apart.
+pub fn grouped(number: f64) -> String {
+    let digits = format!("{:.0}", number);
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) && digit != '-' {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}

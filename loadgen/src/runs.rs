@@ -1,0 +1,214 @@
+//! One run from the command line: settings to plan, plan to outcome, outcome to report.
+
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use serde::Serialize;
+use thalweg::load::{Latencies, Outcome, run};
+
+use crate::presets::{PRESETS, Preset};
+use crate::process::Machine;
+use crate::report::Report;
+use crate::settings::{Kind, Settings, parse_address};
+use crate::watch::{Local, Watch};
+
+/// What every command that drives a broker takes.
+#[derive(Args, Clone, Debug)]
+pub struct RunArguments {
+    /// The broker
+    #[arg(long, default_value = "127.0.0.1:9092", value_parser = parse_address)]
+    pub broker: SocketAddr,
+    /// A scenario by name; `loadgen presets` lists them
+    #[arg(long)]
+    pub preset: Option<String>,
+    /// The preset's small size
+    #[arg(long)]
+    pub smoke: bool,
+    /// A workload file in TOML
+    #[arg(long)]
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Topic to make; a new name if not given
+    #[arg(long)]
+    pub topic: Option<String>,
+    /// Leave the topic behind
+    #[arg(long)]
+    pub keep_topic: bool,
+    /// The broker's process, if it is local: its CPU and memory are reported
+    #[arg(long)]
+    pub broker_pid: Option<u32>,
+    /// The broker's data directory, if it is local: its disk's flushes are reported
+    #[arg(long)]
+    pub broker_data: Option<PathBuf>,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Where a report goes besides the terminal.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Output {
+    /// Write the report as JSON
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+    /// Write the latencies as HdrHistogram percentiles
+    #[arg(long)]
+    pub hgrm: Option<PathBuf>,
+    /// Write latency and throughput charts, SVG and PNG, with this name
+    #[arg(long)]
+    pub plot: Option<PathBuf>,
+}
+
+/// Everything a report needs to be read years later.
+#[derive(Serialize)]
+struct Document<'a> {
+    machine: Machine,
+    command: Vec<String>,
+    settings: &'a Settings,
+    reports: &'a [Report],
+}
+
+impl RunArguments {
+    pub fn run(self, workload: Option<Kind>) -> Result<(), String> {
+        let (name, settings) = self.settings(workload)?;
+        let topic = self.topic.clone().unwrap_or_else(|| fresh_topic(&name));
+        let mut plan = settings.plan(self.broker, &topic);
+        plan.keep_topic = self.keep_topic;
+        let local = Local {
+            pid: self.broker_pid,
+            data: self.broker_data.clone(),
+        };
+        let (report, outcome) = measure(&name, &self.broker.to_string(), &plan, local)?;
+        print!("{}", report.table());
+        write(
+            &self.output,
+            &settings,
+            std::slice::from_ref(&report),
+            &[&outcome],
+        )?;
+        if report.holds() {
+            Ok(())
+        } else {
+            Err("the run does not hold".into())
+        }
+    }
+
+    /// Flags before the file before the preset, and a name for the whole.
+    fn settings(&self, workload: Option<Kind>) -> Result<(String, Settings), String> {
+        let mut settings = Settings {
+            workload,
+            ..self.settings.clone()
+        };
+        settings.workload = settings.workload.or(self.settings.workload);
+        let mut name = "run".to_string();
+        if let Some(file) = &self.file {
+            settings = settings.or(Settings::from_file(file)?);
+            name = file
+                .file_stem()
+                .map_or(name, |it| it.to_string_lossy().into_owned());
+        }
+        if let Some(preset) = &self.preset {
+            let preset = Preset::named(preset)?;
+            settings = settings.or(preset.settings(self.smoke));
+            name = preset.name.to_string();
+        }
+        Ok((name, settings))
+    }
+}
+
+/// Runs a plan and says what it came to.
+pub fn measure(
+    name: &str,
+    broker: &str,
+    plan: &thalweg::load::Plan,
+    local: Local,
+) -> Result<(Report, Outcome), String> {
+    let mut watch = Watch::new(local);
+    let outcome = run(plan, &mut watch).map_err(|error| error.to_string())?;
+    let samples = watch.finish();
+    Ok((Report::new(name, broker, &outcome, samples), outcome))
+}
+
+/// A topic that is not there yet: by name, time and process.
+pub fn fresh_topic(name: &str) -> String {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |it| it.as_micros());
+    format!("loadgen-{name}-{now:x}-{}", std::process::id())
+}
+
+pub fn list_presets() {
+    for preset in PRESETS {
+        println!(
+            "{:<18} scenario {:<3} {}",
+            preset.name, preset.scenario, preset.about
+        );
+    }
+}
+
+/// Writes what was asked for; `outcomes` belong to `reports`.
+pub fn write(
+    output: &Output,
+    settings: &Settings,
+    reports: &[Report],
+    outcomes: &[&Outcome],
+) -> Result<(), String> {
+    if let Some(file) = &output.json {
+        let command = std::env::args().skip(1).collect();
+        let document = Document {
+            machine: Machine::here(),
+            command,
+            settings,
+            reports,
+        };
+        let text = serde_json::to_string_pretty(&document).map_err(|e| e.to_string())?;
+        fs::write(file, text + "\n").map_err(|e| format!("{}: {e}", file.display()))?;
+    }
+    if let (Some(file), Some(outcome)) = (&output.hgrm, outcomes.first()) {
+        let side = if outcome.consumed.latencies.is_empty() {
+            &outcome.produced.latencies
+        } else {
+            &outcome.consumed.latencies
+        };
+        write_percentiles(file, side).map_err(|e| format!("{}: {e}", file.display()))?;
+    }
+    if let Some(file) = &output.plot {
+        crate::plot::draw(file, reports, outcomes)?;
+    }
+    Ok(())
+}
+
+/// HdrHistogram's own text format, in milliseconds, as its plotter reads it.
+fn write_percentiles(file: &Path, latencies: &Latencies) -> std::io::Result<()> {
+    let mut out = std::io::BufWriter::new(fs::File::create(file)?);
+    writeln!(
+        out,
+        "{:>12} {:>14} {:>10} {:>14}\n",
+        "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
+    )?;
+    let mut total = 0;
+    for step in latencies.iter_quantiles(5) {
+        total += step.count_since_last_iteration();
+        let value = step.value_iterated_to() as f64 / 1e6;
+        let quantile = step.quantile_iterated_to();
+        let inverse = 1.0 / (1.0 - quantile);
+        writeln!(
+            out,
+            "{value:>12.3} {quantile:>14.12} {total:>10} {inverse:>14.2}"
+        )?;
+    }
+    let (mean, deviation) = (latencies.mean() / 1e6, latencies.stdev() / 1e6);
+    writeln!(
+        out,
+        "#[Mean    = {mean:>12.3}, StdDeviation   = {deviation:>12.3}]"
+    )?;
+    let (max, count) = (latencies.max() as f64 / 1e6, latencies.len());
+    writeln!(
+        out,
+        "#[Max     = {max:>12.3}, Total count    = {count:>12}]"
+    )
+}

@@ -1,0 +1,101 @@
+//! Watches a run: the progress line, and samples of broker, disk and ourselves at both ends of
+//! the measured part.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use thalweg::load::{Observer, Tick};
+
+use crate::process::{DiskSample, ProcessSample};
+
+/// Where to look at the broker, when it is local.
+#[derive(Clone, Debug, Default)]
+pub struct Local {
+    pub pid: Option<u32>,
+    /// Its data directory, to find the disk.
+    pub data: Option<PathBuf>,
+}
+
+pub struct Watch {
+    local: Local,
+    bar: ProgressBar,
+    before: Samples,
+    after: Samples,
+    last: (Duration, u64, u64),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Samples {
+    pub broker: Option<ProcessSample>,
+    pub own: Option<ProcessSample>,
+    pub disk: Option<DiskSample>,
+}
+
+impl Watch {
+    pub fn new(local: Local) -> Self {
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {msg}") {
+            bar.set_style(style);
+        }
+        Self {
+            local,
+            bar,
+            before: Samples::default(),
+            after: Samples::default(),
+            last: (Duration::ZERO, 0, 0),
+        }
+    }
+
+    /// How things stood where the measured part began and where it ended.
+    pub fn finish(self) -> (Samples, Samples) {
+        self.bar.finish_and_clear();
+        (self.before, self.after)
+    }
+
+    fn sample(&self) -> Samples {
+        Samples {
+            broker: self.local.pid.and_then(ProcessSample::of),
+            own: ProcessSample::of_self(),
+            disk: self.local.data.as_deref().and_then(DiskSample::under),
+        }
+    }
+}
+
+impl Observer for Watch {
+    fn stage(&mut self, what: &str) {
+        self.bar.set_message(what.to_string());
+        self.bar.tick();
+    }
+
+    fn measuring_begins(&mut self) {
+        self.before = self.sample();
+    }
+
+    fn tick(&mut self, tick: &Tick) {
+        let seconds = (tick.since_begun - self.last.0).as_secs_f64().max(1e-6);
+        let records = tick.produced_records + tick.consumed_records;
+        let bytes = tick.produced_bytes + tick.consumed_bytes;
+        let rate = (records - self.last.1) as f64 / seconds;
+        let speed = (bytes - self.last.2) as f64 / seconds / 1e6;
+        self.last = (tick.since_begun, records, bytes);
+        let p99 = tick
+            .recent
+            .as_ref()
+            .map_or(0, |it| it.value_at_quantile(0.99));
+        let phase = if tick.measuring {
+            "measuring"
+        } else {
+            "warming up"
+        };
+        self.bar.set_message(format!(
+            "{phase}: {rate:>11.0} records/s {speed:>7.1} MB/s  p99 {:.2} ms",
+            p99 as f64 / 1e6
+        ));
+        self.bar.tick();
+    }
+
+    fn measuring_ends(&mut self) {
+        self.after = self.sample();
+    }
+}
