@@ -4,6 +4,20 @@
 //! short, and says so; writes in flight end in any order; a flush covers the writes that had ended
 //! when it was handed over, and no others; after a failed write or flush nothing is known about
 //! the bytes. Positions and lengths of writes and reads are multiples of `limits::ALIGN_BYTES`.
+//!
+//! What is fast (2026-11-22, 2-core reference machine, ext4 on a virtual disk, through the real
+//! driver, `benches/disk.rs`, medians of 5 interleaved rounds while other programs ran: believe the
+//! ratios). MB/s of prepared files, and the p50 of one durable group in us:
+//!
+//! | group    | durable, 1 in flight | write + flush, 1 | durable, 2 | write + flush, 2 |
+//! |----------|----------------------|------------------|------------|------------------|
+//! | 4 KiB    |    19 (161 us)       |    14 (181 us)   |    38      |    27            |
+//! | 64 KiB   |   289 (197 us)       |   243 (222 us)   |   377      |   346            |
+//! | 256 KiB  |   680 (335 us)       |   621 (389 us)   |  1075      |   851            |
+//! | 1 MiB    |  1361 (687 us)       |  1208 (781 us)   |  1712      |  1555            |
+//!
+//! So: `Write { durable: true }`, two in flight. In merely allocated files a durable group of 4 KiB
+//! takes 228 us instead of 161, in growing ones 262; of 64 KiB 257 and 340 instead of 197.
 
 use bytes::Bytes;
 
