@@ -111,7 +111,7 @@ mod tests {
         waiters.wait(FetchToken(1), &[A, B], ByteCount(100));
 
         waiters.advanced(A, 60);
-        assert_eq!(woken(&mut waiters), []);
+        assert!(woken(&mut waiters).is_empty());
         waiters.advanced(B, 60);
         waiters.advanced(B, 60);
 
@@ -127,7 +127,7 @@ mod tests {
         assert!(waiters.cancel(FetchToken(1)));
         waiters.advanced(A, 60);
 
-        assert_eq!(woken(&mut waiters), []);
+        assert!(woken(&mut waiters).is_empty());
         assert!(waiters.by_stream.is_empty());
         assert!(waiters.by_token.is_empty());
     }
