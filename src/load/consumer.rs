@@ -17,7 +17,9 @@ use super::stamp::Stamp;
 const FETCH: i16 = 1;
 /// Fetch version 12: flexible, and still by topic name.
 const VERSION: i16 = 12;
-const WAIT_MS: i32 = 500;
+const TAIL_WAIT_MS: i32 = 500;
+/// Before the end there is always something: a broker that has nothing has lost it.
+const END_WAIT_MS: i32 = 100;
 const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
 /// Without fetch sessions every request names every partition that it wants: not too many.
 const REQUEST_PARTITIONS_MAX: usize = 512;
@@ -165,7 +167,12 @@ impl<'a> Consumer<'a> {
         let mut out = vec![0; 4];
         push_header(&mut out, FETCH, VERSION);
         out.extend_from_slice(&(-1_i32).to_be_bytes());
-        out.extend_from_slice(&WAIT_MS.to_be_bytes());
+        let wait_ms = if self.to_the_end {
+            END_WAIT_MS
+        } else {
+            TAIL_WAIT_MS
+        };
+        out.extend_from_slice(&wait_ms.to_be_bytes());
         // At least one byte.
         out.extend_from_slice(&1_i32.to_be_bytes());
         out.extend_from_slice(&(plan.fetch_bytes.0 as i32).to_be_bytes());

@@ -35,6 +35,9 @@ mod verify;
 
 pub mod run;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::LoadError;
 pub use ledger::Verdict;
 pub use measure::{Latencies, Side};

@@ -76,6 +76,17 @@ pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
+/// `wanted` if nobody listens there, or a free port. Another broker on it would answer for ours.
+pub fn choose_port(wanted: Option<u16>) -> Result<u16, String> {
+    match wanted {
+        Some(port) => match TcpListener::bind(("127.0.0.1", port)) {
+            Ok(_) => Ok(port),
+            Err(error) => Err(format!("port {port} cannot be had: {error}")),
+        },
+        None => free_port().map_err(|error| error.to_string()),
+    }
+}
+
 fn find_in_path(program: &str) -> Option<std::path::PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path)

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use super::child::{dies_with_us, free_port};
+use super::child::{choose_port, dies_with_us, free_port};
 use super::jars::kafka_jars;
 use super::{Broker, wait_until_ready};
 
@@ -73,10 +73,7 @@ impl Kafka {
     /// Fetches the jars if needed, formats the folder if it is new, starts, waits until it serves.
     pub fn start(&self) -> Result<Broker, String> {
         let jars = kafka_jars()?;
-        let port = match self.port {
-            Some(port) => port,
-            None => free_port().map_err(|e| e.to_string())?,
-        };
+        let port = choose_port(self.port)?;
         let folder = &self.data_dir;
         fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         let folder = folder
