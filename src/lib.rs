@@ -19,6 +19,7 @@
 //! - [`journal`]: one append-only log per shard: groups, segments, recovery, cleaning.
 //! - [`log`]: a partition over the journal: offsets, producers, high watermark, retention.
 //! - [`cluster`]: the metadata state machine: topics, partitions and their shards.
+//! - [`shard`]: a core's state: connections, requests, replies; errors become Kafka's here.
 //! - [`load`]: the load engine: stamped records, schedules, the ledger; uses `base` and `wire` only.
 //!
 //! Read `runtime::machine` first, then `shard`.
@@ -30,4 +31,5 @@ pub mod journal;
 pub mod load;
 pub mod log;
 pub mod runtime;
+pub mod shard;
 pub mod wire;

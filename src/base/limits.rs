@@ -18,24 +18,35 @@ pub const GROUP_BYTES_MAX: ByteCount = ByteCount::mib(1);
 /// Staged, not yet written: beyond it producers wait.
 pub const STAGED_BYTES_MAX: ByteCount = ByteCount::mib(32);
 
-/// Groups of one journal handed to the device and not yet durable.
-pub const JOURNAL_GROUPS_IN_FLIGHT: usize = 1;
-
-/// A group's write is durable by itself (O_DSYNC); false: a flush follows each write.
-pub const JOURNAL_WRITES_DURABLE: bool = true;
-
-/// A journal that has nothing more to write ends with an empty group after this long, so that all
-/// it acknowledged is claimed as flushed by something on disk.
-pub const JOURNAL_SEAL_WAIT: Span = Span::millis(50);
-
-/// A journal that lacks space asks for it again after this long.
-pub const JOURNAL_SPACE_WAIT: Span = Span::seconds(1);
-
 /// The largest record batch that any topic may allow.
 pub const BATCH_BYTES_MAX: ByteCount = ByteCount::mib(64);
 
 /// The most bytes of one request frame (`socket.request.max.bytes`).
 pub const FRAME_BYTES_MAX: ByteCount = ByteCount::mib(100);
+
+/// The sizes through which memory for one frame grows as its bytes arrive.
+pub const FRAME_ROOM_CLASSES: [ByteCount; 6] = [
+    ByteCount::kib(4),
+    ByteCount::kib(64),
+    ByteCount::mib(1),
+    ByteCount::mib(4),
+    ByteCount::mib(16),
+    ByteCount::mib(64),
+];
+
+/// Memory of one shard for frames in progress and requests under way (`request.memory.bytes`).
+pub const REQUEST_MEMORY_BYTES: ByteCount = ByteCount::mib(256);
+
+/// The requests, and the bytes of them, that one connection may have decoded in one turn.
+pub const REQUESTS_PER_TURN_MAX: usize = 64;
+pub const REQUEST_BYTES_PER_TURN_MAX: ByteCount = ByteCount::mib(1);
+
+/// One send to a peer carries at most about this much; its end is a sign of life.
+pub const SEND_BYTES_MAX: ByteCount = ByteCount::mib(1);
+
+/// Questions to other shards that may await their answers, those of waiting fetches aside.
+/// Beyond it no connection of the shard is read.
+pub const MESH_CALLS_MAX: usize = 4_096;
 
 /// Requests other than Produce have no reason to be larger.
 pub const FRAME_BYTES_MAX_BUT_PRODUCE: ByteCount = ByteCount::mib(16);
@@ -76,6 +87,9 @@ pub const STOP_WAIT: Span = Span::seconds(10);
 /// A connection that is idle this long is closed (`connections.max.idle.ms`).
 pub const IDLE_WAIT: Span = Span::seconds(600);
 
+/// How often a shard looks after retention and forgotten producers.
+pub const TICK_WAIT: Span = Span::seconds(5);
+
 /// A peer that takes nothing of its replies for this long is closed.
 pub const STALLED_SEND_WAIT: Span = Span::seconds(60);
 
@@ -87,4 +101,6 @@ const _: () = assert!(CHUNK_BYTES.0 % ALIGN_BYTES.0 == 0);
 const _: () = assert!(GROUP_BYTES_MAX.0 <= CHUNK_BYTES.0);
 const _: () = assert!(BATCH_BYTES_MAX.0 < SEGMENT_BYTES.0 / 2 + 1);
 const _: () = assert!(BATCH_BYTES_MAX.0 < FRAME_BYTES_MAX.0);
+// The oldest partial frame alone must always fit.
+const _: () = assert!(FRAME_BYTES_MAX.0 < REQUEST_MEMORY_BYTES.0);
 const _: () = assert!(FETCH_BYTES_MAX.0 >= BATCH_BYTES_MAX.0);

@@ -1,0 +1,201 @@
+//! Metadata 0-13: the broker, the topics, where their partitions are; and auto-creation.
+
+use std::collections::BTreeMap;
+
+use crate::cluster::{Command, Placement, Refusal, Topic, Uuid, check_topic_name};
+use crate::log::Overrides;
+use crate::wire::messages::metadata_request::MetadataRequestTopic;
+use crate::wire::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use crate::wire::messages::{MetadataRequest, MetadataResponse, TopicName};
+use crate::wire::{ErrorCode, StrBytes, reply};
+
+use super::super::address::Endpoint;
+use super::super::calls::{Asked, Call};
+use super::super::codes::Failure;
+use super::super::machine::Shard;
+use super::super::message::Outcome;
+use crate::runtime::ConnectionId;
+
+/// Version 0 has no controller, and its empty list means all topics.
+const CONTROLLER_SINCE: i16 = 1;
+/// From here on a topic that is known only by its id has no name.
+const NULL_NAME_SINCE: i16 = 12;
+
+/// A Metadata that awaits the creation of topics.
+#[derive(Debug)]
+pub struct MetadataCall {
+    asked: Asked,
+    topics: Vec<MetadataRequestTopic>,
+    /// Those that are being created, in the order in which they were proposed.
+    created: Vec<StrBytes>,
+}
+
+/// Why some of the topics that were asked for are not there.
+type Refused = BTreeMap<StrBytes, ErrorCode>;
+
+impl Shard {
+    pub(super) fn metadata(&mut self, asked: Asked, request: MetadataRequest) {
+        let all = |topics: &Vec<_>| asked.to.version == 0 && topics.is_empty();
+        let topics = request.topics.filter(|topics| !all(topics));
+        let Some(topics) = topics else {
+            let known = self.known().into_iter().flat_map(|known| known.topics());
+            let topics = known.map(|topic| self.topic_response(topic)).collect();
+            return self.answer_metadata(asked, topics);
+        };
+        let mut created = Vec::new();
+        if request.allow_auto_topic_creation && self.config.defaults.auto_create_topics {
+            for topic in &topics {
+                let wanted = self.is_creatable(topic).cloned();
+                created.extend(wanted.filter(|name| !created.contains(name)));
+            }
+        }
+        if created.is_empty() {
+            return self.answer_topics(asked, &topics, &Refused::new());
+        }
+        let commands = created.iter().map(|name| self.auto_create(name)).collect();
+        let call = MetadataCall {
+            asked,
+            topics,
+            created,
+        };
+        self.propose(commands, Call::Metadata(Box::new(call)));
+    }
+
+    /// The topics exist now, or were refused.
+    pub(in super::super) fn topics_auto_created(
+        &mut self,
+        call: MetadataCall,
+        outcomes: &[Outcome],
+    ) {
+        let mut refused = Refused::new();
+        for (name, outcome) in call.created.iter().zip(outcomes) {
+            match outcome {
+                // Somebody else was faster: it is there, which is all that was wanted.
+                Ok(_) | Err(Refusal::TopicExists { .. }) => {}
+                Err(refusal) => {
+                    refused.insert(name.clone(), Failure::from(refusal).code);
+                }
+            }
+        }
+        self.answer_topics(call.asked, &call.topics, &refused);
+    }
+
+    fn answer_topics(&mut self, asked: Asked, topics: &[MetadataRequestTopic], refused: &Refused) {
+        let version = asked.to.version;
+        let topics = topics.iter().map(|topic| {
+            let name = topic.name.as_ref().map(|name| &name.0);
+            let by_id = !topic.topic_id.is_nil();
+            let none = StrBytes::default();
+            let found = self.find_topic(name.unwrap_or(&none), topic.topic_id);
+            match found {
+                Ok(found) => self.topic_response(found),
+                Err(failure) => {
+                    let name = name.filter(|_| !by_id);
+                    let code = name.map_or(failure.code, |name| why_unknown(name, refused));
+                    let shown = match name {
+                        Some(name) => Some(TopicName(name.clone())),
+                        None if version >= NULL_NAME_SINCE => None,
+                        None => Some(TopicName::default()),
+                    };
+                    MetadataResponseTopic::default()
+                        .with_error_code(code.code())
+                        .with_name(shown)
+                        .with_topic_id(topic.topic_id)
+                }
+            }
+        });
+        let topics = topics.collect();
+        self.answer_metadata(asked, topics);
+    }
+
+    fn answer_metadata(&mut self, asked: Asked, topics: Vec<MetadataResponseTopic>) {
+        let id = self.broker_id();
+        let endpoint = self.endpoint(asked.connection);
+        let broker = MetadataResponseBroker::default()
+            .with_node_id(id.into())
+            .with_host(endpoint.host)
+            .with_port(i32::from(endpoint.port));
+        let mut response = MetadataResponse::default()
+            .with_brokers(vec![broker])
+            .with_cluster_id(Some(self.cluster_id()))
+            .with_topics(topics);
+        if asked.to.version >= CONTROLLER_SINCE {
+            response.controller_id = id.into();
+        }
+        let frame = reply::encode(asked.to, &response);
+        self.send_reply(asked, frame.map(|frame| vec![frame]));
+    }
+
+    fn topic_response(&self, topic: &Topic) -> MetadataResponseTopic {
+        let id = self.broker_id();
+        let partitions = topic.partitions().map(|place| {
+            let response = MetadataResponsePartition::default()
+                .with_partition_index(place.partition as i32)
+                .with_leader_epoch(place.leader_epoch.0)
+                .with_replica_nodes(vec![id.into()]);
+            if self.is_leaderless(place.shard) {
+                return response
+                    .with_error_code(ErrorCode::LeaderNotAvailable.code())
+                    .with_leader_id((-1).into())
+                    .with_offline_replicas(vec![id.into()]);
+            }
+            response
+                .with_leader_id(id.into())
+                .with_isr_nodes(vec![id.into()])
+        });
+        MetadataResponseTopic::default()
+            .with_name(Some(TopicName(StrBytes::from_string(
+                topic.name.to_string(),
+            ))))
+            .with_topic_id(topic.id)
+            .with_is_internal(topic.is_internal())
+            .with_partitions(partitions.collect())
+    }
+
+    /// The name, if the topic is not there and may be made.
+    fn is_creatable<'a>(&self, topic: &'a MetadataRequestTopic) -> Option<&'a StrBytes> {
+        let name = &topic.name.as_ref()?.0;
+        let missing = topic.topic_id.is_nil() && self.find_topic(name, Uuid::nil()).is_err();
+        (missing && check_topic_name(name).is_ok()).then_some(name)
+    }
+
+    fn auto_create(&mut self, name: &StrBytes) -> Command {
+        Command::CreateTopic {
+            name: name.to_string(),
+            id: self.draw_id(),
+            partitions: self.config.defaults.partitions,
+            placement: Placement::Spread,
+            configs: Overrides::new(),
+        }
+    }
+
+    /// A new topic's id: random, of version 4.
+    pub(super) fn draw_id(&mut self) -> Uuid {
+        let mut bytes = [0; 16];
+        self.random.fill(&mut bytes);
+        bytes[6] = (bytes[6] & 0x0F) | 0x40;
+        bytes[8] = (bytes[8] & 0x3F) | 0x80;
+        Uuid::from_bytes(bytes)
+    }
+
+    /// What the client of this connection is told to connect to.
+    pub(super) fn endpoint(&self, id: ConnectionId) -> Endpoint {
+        let connection = self.connections.get(id);
+        connection.map_or(Endpoint::new("", 0), |own| own.endpoint.clone())
+    }
+
+    pub(super) fn cluster_id(&self) -> StrBytes {
+        let id = self.known().map_or("", |known| known.cluster_id());
+        StrBytes::from_string(id.to_owned())
+    }
+}
+
+fn why_unknown(name: &StrBytes, refused: &Refused) -> ErrorCode {
+    if check_topic_name(name).is_err() {
+        return ErrorCode::InvalidTopicException;
+    }
+    let code = refused.get(name).copied();
+    code.unwrap_or(ErrorCode::UnknownTopicOrPartition)
+}

@@ -1,0 +1,183 @@
+//! One file per request: what is asked of whom, and what is replied.
+//!
+//! Each has the same verbs: a method named after the request that begins it, and one for each
+//! answer that it awaits.
+
+pub mod api_versions;
+pub mod create_topics;
+pub mod delete_topics;
+pub mod describe_cluster;
+pub mod fetch;
+mod fetch_reply;
+pub mod find_coordinator;
+pub mod init_producer_id;
+pub mod list_offsets;
+pub mod metadata;
+pub mod produce;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bytes::Bytes;
+
+use crate::base::ShardId;
+use crate::cluster::{Metadata, PartitionPlace, Topic};
+use crate::runtime::ConnectionId;
+use crate::wire::{
+    ApiKey, ErrorCode, ReplyTo, Request, RequestHeader, StrBytes, WireError, reply, request,
+};
+
+use super::calls::Asked;
+use super::codes::Failure;
+use super::machine::Shard;
+
+impl Shard {
+    /// One frame: decodes it and begins what it asks for. What cannot be understood closes the
+    /// connection, after what is owed has been sent.
+    pub(super) fn dispatch(&mut self, id: ConnectionId, frame: Bytes) {
+        let bytes = frame.len();
+        // The decoder denies panics by lint, but the crate below it does not: input must not be
+        // able to end the process.
+        let decoded = catch_unwind(AssertUnwindSafe(|| decode(frame)));
+        let (header, request) = match decoded {
+            Ok(Ok(decoded)) => decoded,
+            Ok(Err(error)) => return self.not_understood(id, error, bytes),
+            Err(_) => {
+                let why = "a panic while decoding its request";
+                return self.connections.refuse(id, &why, false);
+            }
+        };
+        if !self.apis.contains(header.api) {
+            let why = format!("{:?} is not served", header.api);
+            return self.connections.refuse(id, &why, false);
+        }
+        let Some(asked) = self.asked(id, header.reply_to(), bytes) else {
+            return;
+        };
+        self.begin(asked, request);
+    }
+
+    fn begin(&mut self, asked: Asked, request: Request) {
+        match request {
+            Request::Produce(request) => self.produce(asked, request),
+            Request::Fetch(request) => self.fetch(asked, request),
+            Request::ListOffsets(request) => self.list_offsets(asked, request),
+            Request::Metadata(request) => self.metadata(asked, request),
+            Request::ApiVersions(request) => self.api_versions(asked, request),
+            Request::CreateTopics(request) => self.create_topics(asked, request),
+            Request::DeleteTopics(request) => self.delete_topics(asked, request),
+            Request::InitProducerId(request) => self.init_producer_id(asked, request),
+            Request::DescribeCluster(request) => self.describe_cluster(asked, request),
+            Request::FindCoordinator(request) => self.find_coordinator(asked, request),
+            // `ApiSet` lets no other pass.
+            other => {
+                let why = format!("{:?} is not served", other.api());
+                self.connections.refuse(asked.connection, &why, true);
+            }
+        }
+    }
+
+    fn asked(&mut self, id: ConnectionId, to: ReplyTo, bytes: usize) -> Option<Asked> {
+        let connection = self.connections.get_mut(id)?;
+        Some(Asked {
+            connection: id,
+            slot: Some(connection.slots.open()),
+            to,
+            bytes,
+        })
+    }
+
+    /// An unknown version of ApiVersions is answered all the same (KIP-511), and so is a Produce
+    /// that is advertised for old clients' sake only.
+    fn not_understood(&mut self, id: ConnectionId, error: WireError, bytes: usize) {
+        if let WireError::UnsupportedVersion {
+            key,
+            version,
+            correlation_id,
+        } = error
+            && key == ApiKey::ApiVersions as i16
+        {
+            let to = ReplyTo {
+                api: ApiKey::ApiVersions,
+                version,
+                correlation_id,
+            };
+            let Some(asked) = self.asked(id, to, bytes) else {
+                return;
+            };
+            let frame = reply::unsupported_api_versions(correlation_id);
+            return self.send_reply(asked, frame.map(|frame| vec![frame]));
+        }
+        self.connections.refuse(id, &error, false);
+    }
+
+    /// Puts an encoded reply in its place.
+    pub(super) fn send_reply(&mut self, asked: Asked, frame: Result<Vec<Bytes>, WireError>) {
+        let Some(slot) = asked.slot else {
+            return;
+        };
+        match frame {
+            Ok(pieces) => self.connections.reply(asked.connection, slot, pieces),
+            Err(error) => {
+                tracing::error!(?error, to = ?asked.to, "a reply could not be encoded");
+                let why = "a reply that could not be encoded";
+                self.connections.refuse(asked.connection, &why, true);
+            }
+        }
+    }
+
+    /// What clients call this node: one id, whatever the shard.
+    pub(super) fn broker_id(&self) -> i32 {
+        self.config.node.broker_id()
+    }
+
+    /// A topic by name, or by id if the name is not what the version carries.
+    pub(super) fn find_topic(
+        &self,
+        name: &StrBytes,
+        id: crate::cluster::Uuid,
+    ) -> Result<&std::sync::Arc<Topic>, Failure> {
+        let known = self.metadata.as_ref();
+        if id.is_nil() {
+            let topic = known.and_then(|metadata| metadata.topic(name.as_str()));
+            return topic.ok_or(Failure::bare(ErrorCode::UnknownTopicOrPartition));
+        }
+        let topic = known.and_then(|metadata| metadata.topic_by_id(id));
+        topic.ok_or(Failure::bare(ErrorCode::UnknownTopicId))
+    }
+
+    /// Where a partition is, if its shard works.
+    pub(super) fn find_partition(
+        &self,
+        topic: &Topic,
+        index: i32,
+    ) -> Result<PartitionPlace, Failure> {
+        let place = u32::try_from(index)
+            .ok()
+            .and_then(|index| topic.partition(index));
+        place.ok_or(Failure::bare(ErrorCode::UnknownTopicOrPartition))
+    }
+
+    /// True if the shard's journal has failed: its partitions have no leader.
+    pub(super) fn is_leaderless(&self, shard: ShardId) -> bool {
+        self.failed.contains(&shard)
+    }
+
+    pub(super) fn known(&self) -> Option<&Metadata> {
+        self.metadata.as_ref()
+    }
+
+    /// A call that is no fetch has ended: whom the bound held back may go on.
+    pub(super) fn after_brief_call(&mut self) {
+        let below = self.calls.brief() < crate::base::limits::MESH_CALLS_MAX / 2;
+        if self.held_back && below {
+            self.held_back = false;
+            self.connections.touch_all();
+        }
+    }
+}
+
+fn decode(mut frame: Bytes) -> Result<(RequestHeader, Request), WireError> {
+    let header = RequestHeader::parse(&mut frame)?;
+    let request = request::decode(&header, frame)?;
+    Ok((header, request))
+}

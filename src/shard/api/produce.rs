@@ -1,0 +1,225 @@
+//! Produce 3-13: batches to their partitions, and an answer when they are durable.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::base::ShardId;
+use crate::cluster::{PartitionPlace, Topic, Uuid};
+use crate::log::{Appended, LogError};
+use crate::wire::batch::{CheckedBatch, Codec, check_produced};
+use crate::wire::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use crate::wire::messages::{ProduceRequest, ProduceResponse, TopicName};
+use crate::wire::{ErrorCode, reply};
+
+use super::super::calls::{Asked, Call, Token};
+use super::super::codes::Failure;
+use super::super::machine::Shard;
+use super::super::message::{Message, Place, ProducePart};
+
+/// Zstandard came with this version (KIP-110).
+const ZSTD_SINCE: i16 = 7;
+
+/// A Produce that awaits its owners' answers.
+#[derive(Debug)]
+pub struct ProduceCall {
+    asked: Asked,
+    topics: Vec<(TopicName, Uuid)>,
+    /// In the request's order: those of one topic stand together.
+    parts: Vec<Part>,
+    /// Owners that have not answered.
+    missing: usize,
+}
+
+#[derive(Debug)]
+struct Part {
+    topic: usize,
+    index: i32,
+    outcome: Option<Result<Appended, Failure>>,
+}
+
+/// What each owner is to append.
+type Shares = BTreeMap<ShardId, Vec<ProducePart>>;
+
+impl Shard {
+    pub(super) fn produce(&mut self, mut asked: Asked, request: ProduceRequest) {
+        if request.acks == 0 {
+            self.expect_no_reply(&mut asked);
+        }
+        let acks = request.acks;
+        let mut call = ProduceCall {
+            asked,
+            topics: Vec::with_capacity(request.topic_data.len()),
+            parts: Vec::new(),
+            missing: 0,
+        };
+        let mut shares = Shares::new();
+        for topic in request.topic_data {
+            let number = call.topics.len();
+            for partition in topic.partition_data {
+                let index = partition.index;
+                let checked = self
+                    .find_topic(&topic.name, topic.topic_id)
+                    .and_then(|found| self.check_part(found, index, acks))
+                    .and_then(|place| Ok((place, check_batch(partition.records, asked)?)));
+                let mut part = Part {
+                    topic: number,
+                    index,
+                    outcome: None,
+                };
+                match checked {
+                    Ok((place, batch)) => {
+                        shares.entry(place.shard).or_default().push(ProducePart {
+                            place: Place(call.parts.len() as u32),
+                            stream: place.stream,
+                            batch,
+                        })
+                    }
+                    Err(failure) => part.outcome = Some(Err(failure)),
+                }
+                call.parts.push(part);
+            }
+            call.topics.push((topic.name, topic.topic_id));
+        }
+        self.ask_owners(call, shares, acks);
+    }
+
+    fn ask_owners(&mut self, mut call: ProduceCall, shares: Shares, acks: i16) {
+        self.connections.memory.take(call.asked.bytes);
+        call.missing = shares.len();
+        if shares.is_empty() {
+            return self.answer_produce(call);
+        }
+        let token = self.calls.next_token();
+        self.calls.open(token, Call::Produce(Box::new(call)));
+        let durable = acks != 0;
+        for (shard, parts) in shares {
+            let message = Message::Produce {
+                token,
+                parts,
+                durable,
+            };
+            self.tell(shard, message);
+        }
+    }
+
+    /// An owner answers.
+    pub(in super::super) fn produced(
+        &mut self,
+        token: Token,
+        parts: Vec<(Place, Result<Appended, LogError>)>,
+    ) {
+        let Some(Call::Produce(call)) = self.calls.get_mut(token) else {
+            return;
+        };
+        for (place, outcome) in parts {
+            call.parts[place.0 as usize].outcome = Some(outcome.map_err(Failure::from));
+        }
+        call.missing -= 1;
+        if call.missing > 0 {
+            return;
+        }
+        if let Some(Call::Produce(call)) = self.calls.close(token) {
+            self.answer_produce(*call);
+            self.after_brief_call();
+        }
+    }
+
+    fn answer_produce(&mut self, call: ProduceCall) {
+        self.connections.memory.give_back(call.asked.bytes);
+        if call.asked.slot.is_none() {
+            return self.silent_produce_ended(&call);
+        }
+        let asked = call.asked;
+        let mut topics: Vec<TopicProduceResponse> = call
+            .topics
+            .into_iter()
+            .map(|(name, id)| {
+                TopicProduceResponse::default()
+                    .with_name(name)
+                    .with_topic_id(id)
+            })
+            .collect();
+        for part in call.parts {
+            topics[part.topic]
+                .partition_responses
+                .push(part_response(part.index, part.outcome));
+        }
+        let response = ProduceResponse::default().with_responses(topics);
+        let frame = reply::encode(asked.to, &response);
+        self.send_reply(asked, frame.map(|frame| vec![frame]));
+    }
+
+    /// acks=0: the reply's place in the order is given up, the request still counts.
+    fn expect_no_reply(&mut self, asked: &mut Asked) {
+        let Some(slot) = asked.slot.take() else {
+            return;
+        };
+        if let Some(connection) = self.connections.get_mut(asked.connection) {
+            connection.slots.fill(slot, Vec::new());
+            connection.silent += 1;
+        }
+    }
+
+    /// acks=0: nothing can tell the client of an error but a closed connection (as in Kafka).
+    fn silent_produce_ended(&mut self, call: &ProduceCall) {
+        let id = call.asked.connection;
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.silent -= 1;
+        }
+        let failure = call.parts.iter().find_map(|part| match &part.outcome {
+            Some(Err(failure)) => Some(failure.code),
+            Some(Ok(_)) | None => None,
+        });
+        if let Some(code) = failure {
+            let why = format!("a produce without acknowledgement got {code}");
+            self.connections.refuse(id, &why, false);
+        }
+        self.connections.touch(id);
+    }
+
+    fn check_part(&self, topic: &Topic, index: i32, acks: i16) -> Result<PartitionPlace, Failure> {
+        if !(-1..=1).contains(&acks) {
+            return Err(Failure::bare(ErrorCode::InvalidRequiredAcks));
+        }
+        let place = self.find_partition(topic, index)?;
+        if self.is_leaderless(place.shard) {
+            return Err(Failure::bare(ErrorCode::KafkaStorageError));
+        }
+        let wanted = topic.config.min_insync_replicas;
+        if acks == -1 && wanted > 1 {
+            let words = format!("min.insync.replicas is {wanted}, and there is 1 replica");
+            return Err(Failure::because(ErrorCode::NotEnoughReplicas, words));
+        }
+        Ok(place)
+    }
+}
+
+fn check_batch(records: Option<Bytes>, asked: Asked) -> Result<CheckedBatch, Failure> {
+    let batch = check_produced(&records.unwrap_or_default())
+        .map_err(|error| Failure::because(error.code(), error.to_string()))?;
+    if batch.codec == Codec::Zstd && asked.to.version < ZSTD_SINCE {
+        return Err(Failure::bare(ErrorCode::UnsupportedCompressionType));
+    }
+    Ok(batch)
+}
+
+fn part_response(
+    index: i32,
+    outcome: Option<Result<Appended, Failure>>,
+) -> PartitionProduceResponse {
+    let response = PartitionProduceResponse::default().with_index(index);
+    match outcome {
+        Some(Ok(appended)) => response
+            .with_base_offset(appended.base_offset.0)
+            .with_log_append_time_ms(appended.log_append_time)
+            .with_log_start_offset(appended.log_start.0),
+        Some(Err(failure)) => response
+            .with_error_code(failure.code.code())
+            .with_error_message(failure.words)
+            .with_base_offset(-1)
+            .with_log_append_time_ms(-1)
+            .with_log_start_offset(-1),
+        None => unreachable!("an owner left out a part"),
+    }
+}

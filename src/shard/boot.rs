@@ -1,0 +1,102 @@
+//! How a shard comes up: its journal is opened and replayed before any event.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::base::ShardId;
+use crate::base::random::Random;
+use crate::cluster::MetadataLog;
+use crate::journal::{Journal, JournalError};
+use crate::log::Partitions;
+use crate::runtime::Boot;
+use crate::wire::ApiSet;
+
+use super::admission::Admission;
+use super::api::init_producer_id::ProducerIds;
+use super::calls::Calls;
+use super::config::ShardConfig;
+use super::connections::Connections;
+use super::decider::Decider;
+use super::machine::{Listen, Shard};
+use super::owner::Owner;
+use super::timers::Timers;
+
+/// Why a shard did not come up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShardError {
+    /// Its journal could not be opened.
+    Journal(JournalError),
+    /// Its journal opened, but the metadata in it could not be read.
+    Metadata(JournalError),
+    /// The manifest does not list it.
+    NotListed { shard: ShardId },
+}
+
+impl Shard {
+    /// Opens the shard in its directory. Reads and repairs what a crash left; makes no system
+    /// call but through `boot`.
+    pub fn open(boot: Boot<'_>, config: ShardConfig) -> Result<Self, ShardError> {
+        if !config.shards.contains(&boot.shard) {
+            return Err(ShardError::NotListed { shard: boot.shard });
+        }
+        let mut partitions = Partitions::new(config.partitions);
+        let mut journal = Journal::open(
+            config.journal,
+            boot.directory,
+            boot.pool.clone(),
+            boot.now,
+            &mut partitions,
+        )
+        .map_err(ShardError::Journal)?;
+        let mut decider = None;
+        let mut metadata = None;
+        if boot.shard == ShardId::ZERO {
+            let log =
+                MetadataLog::open(&mut journal, boot.directory).map_err(ShardError::Metadata)?;
+            metadata = Some(log.metadata().clone());
+            decider = Some(Decider::new(log, boot.shard, &config.shards));
+        }
+        let mut shard = Self {
+            id: boot.shard,
+            pool: boot.pool,
+            apis: ApiSet::ENGINE,
+            now: boot.now,
+            turn: 0,
+            connections: Connections::new(Admission::new(config.request_memory)),
+            calls: Calls::default(),
+            owner: Owner::new(journal, partitions),
+            decider,
+            metadata,
+            failed: BTreeSet::new(),
+            producer_ids: ProducerIds::default(),
+            retention: None,
+            undropped: VecDeque::new(),
+            timers: Timers::default(),
+            random: Random::with_seed(boot.seed),
+            stopping: None,
+            outbox: Vec::new(),
+            to_others: Vec::new(),
+            listen: Listen::NotYet,
+            ended: None,
+            held_back: false,
+            drained: BTreeSet::new(),
+            ticks: 0,
+            config,
+        };
+        if shard.metadata.is_some() {
+            shard.open_partitions();
+        }
+        Ok(shard)
+    }
+}
+
+impl std::fmt::Display for ShardError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Journal(error) => write!(f, "the journal does not open: {error:?}"),
+            Self::Metadata(error) => write!(f, "the metadata cannot be read: {error:?}"),
+            Self::NotListed { shard } => write!(f, "the manifest lists no shard {shard}"),
+        }
+    }
+}
+
+impl std::error::Error for ShardError {}

@@ -1,0 +1,150 @@
+//! The one place where an internal error becomes Kafka's code, and words for the reply.
+
+use crate::cluster::Refusal;
+use crate::journal::JournalError;
+use crate::log::{ConfigError, LogError};
+use crate::wire::{ErrorCode, StrBytes};
+
+/// What a reply says of a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub code: ErrorCode,
+    /// For replies that have room; the reader is a person.
+    pub words: Option<StrBytes>,
+}
+
+impl Failure {
+    /// A code that says it all.
+    pub fn bare(code: ErrorCode) -> Self {
+        Self { code, words: None }
+    }
+
+    pub fn because(code: ErrorCode, words: impl Into<String>) -> Self {
+        let words = Some(StrBytes::from_string(words.into()));
+        Self { code, words }
+    }
+}
+
+impl From<LogError> for Failure {
+    fn from(error: LogError) -> Self {
+        use ErrorCode as Code;
+        match error {
+            LogError::UnknownPartition => Self::bare(Code::UnknownTopicOrPartition),
+            LogError::TooLarge { bytes, max } => Self::because(
+                Code::MessageTooLarge,
+                format!("the batch has {bytes} bytes, max.message.bytes is {max}"),
+            ),
+            LogError::InvalidTimestamp { time } => Self::because(
+                Code::InvalidTimestamp,
+                format!("timestamp {time} is outside what the topic allows"),
+            ),
+            LogError::InvalidRecord => Self::because(
+                Code::InvalidRecord,
+                "a record cannot be read, or has no key on a compacted topic",
+            ),
+            LogError::OutOfOrderSequence { expected, found } => Self::because(
+                Code::OutOfOrderSequenceNumber,
+                format!("sequence {found} where {expected} follows"),
+            ),
+            LogError::InvalidProducerEpoch { current, found } => Self::because(
+                Code::InvalidProducerEpoch,
+                format!("producer epoch {found} is older than {current}"),
+            ),
+            LogError::InvalidTransactionState => Self::bare(Code::InvalidTxnState),
+            LogError::OffsetOutOfRange { start, end } => Self::because(
+                Code::OffsetOutOfRange,
+                format!("offsets {} to {} can be read", start.0, end.0),
+            ),
+            LogError::FencedLeaderEpoch { .. } => Self::bare(Code::FencedLeaderEpoch),
+            LogError::UnknownLeaderEpoch { .. } => Self::bare(Code::UnknownLeaderEpoch),
+            LogError::Journal(error) => error.into(),
+        }
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        use ErrorCode as Code;
+        match error {
+            JournalError::Device(_) | JournalError::Stopped => Self::because(
+                Code::KafkaStorageError,
+                "the device failed; this shard's journal takes no more",
+            ),
+            JournalError::Full => Self::because(Code::KafkaStorageError, "the disk is full"),
+            JournalError::Busy => Self::because(
+                Code::KafkaStorageError,
+                "more is waiting for the device than is allowed",
+            ),
+            JournalError::TooLarge { length } => Self::because(
+                Code::MessageTooLarge,
+                format!("{length} bytes are more than a journal segment takes"),
+            ),
+            JournalError::Checksum { .. } => Self::because(
+                Code::CorruptMessage,
+                "what the disk returned is not what was written",
+            ),
+            JournalError::OutOfRange => Self::bare(Code::OffsetOutOfRange),
+            JournalError::Format { .. } => Self::because(
+                Code::KafkaStorageError,
+                "the journal has a format that this version cannot read",
+            ),
+        }
+    }
+}
+
+impl From<&Refusal> for Failure {
+    fn from(refusal: &Refusal) -> Self {
+        use ErrorCode as Code;
+        match refusal {
+            Refusal::TopicExists { name } => Self::because(
+                Code::TopicAlreadyExists,
+                format!("Topic '{name}' already exists."),
+            ),
+            Refusal::InvalidTopicName { why } => Self::because(Code::InvalidTopicException, *why),
+            Refusal::TopicNameCollides { with } => Self::because(
+                Code::InvalidTopicException,
+                format!("the name collides with existing topic '{with}': '.' and '_' are alike"),
+            ),
+            Refusal::UnknownTopic => Self::bare(Code::UnknownTopicOrPartition),
+            Refusal::InvalidPartitions { found, allowed_max } => Self::because(
+                Code::InvalidPartitions,
+                format!("{found} partitions; a topic may have 1 to {allowed_max}"),
+            ),
+            Refusal::TooManyPartitions { allowed_max } => Self::because(
+                Code::PolicyViolation,
+                format!("the node would hold more than {allowed_max} partitions"),
+            ),
+            Refusal::UnknownShard { shard } => Self::because(
+                Code::InvalidReplicaAssignment,
+                match shard {
+                    Some(shard) => format!("there is no shard {shard}"),
+                    None => "no broker is assigned".to_owned(),
+                },
+            ),
+            Refusal::InvalidConfig(error) => error.into(),
+            Refusal::IdTaken => Self::because(
+                Code::UnknownServerError,
+                "a topic has the id that was drawn for this one",
+            ),
+            Refusal::AlreadyStarted => Self::bare(Code::UnknownServerError),
+            Refusal::Journal(error) => (*error).into(),
+        }
+    }
+}
+
+impl From<&ConfigError> for Failure {
+    fn from(error: &ConfigError) -> Self {
+        let words = match error {
+            ConfigError::UnknownName { name } => format!("Unknown topic config name: {name}"),
+            ConfigError::InvalidValue {
+                name,
+                value,
+                expected,
+            } => format!("Invalid value {value} for configuration {name}: {expected}"),
+            ConfigError::NotSupported { name, value } => {
+                format!("{name}={value} is not supported yet")
+            }
+        };
+        Self::because(ErrorCode::InvalidConfig, words)
+    }
+}

@@ -1,0 +1,64 @@
+//! What a shard is told before it starts.
+
+use crate::base::limits::REQUEST_MEMORY_BYTES;
+use crate::base::{ByteCount, NodeId, ShardId};
+use crate::journal::Settings;
+use crate::log::PartitionsSettings;
+
+use super::address::Listener;
+
+/// The configuration of one shard. The same for all shards of a process, but for `journal`.
+#[derive(Clone, Debug)]
+pub struct ShardConfig {
+    pub node: NodeId,
+    /// Used for the very first start; afterwards the metadata has it.
+    pub cluster_id: String,
+    /// Every shard of the manifest, in order.
+    pub shards: Vec<ShardId>,
+    pub listener: Listener,
+    pub journal: Settings,
+    pub partitions: PartitionsSettings,
+    pub defaults: Defaults,
+    /// `request.memory.bytes`: memory of this shard for frames and requests under way.
+    pub request_memory: ByteCount,
+}
+
+/// Broker-wide settings that requests fall back on, under Kafka's names.
+#[derive(Clone, Copy, Debug)]
+pub struct Defaults {
+    /// `num.partitions`
+    pub partitions: u32,
+    /// `auto.create.topics.enable`
+    pub auto_create_topics: bool,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            partitions: 1,
+            auto_create_topics: true,
+        }
+    }
+}
+
+impl ShardConfig {
+    /// Kafka's defaults for one node.
+    pub fn new(
+        node: NodeId,
+        cluster_id: String,
+        shards: Vec<ShardId>,
+        listener: Listener,
+        journal: Settings,
+    ) -> Self {
+        Self {
+            node,
+            cluster_id,
+            shards,
+            listener,
+            journal,
+            partitions: PartitionsSettings::default(),
+            defaults: Defaults::default(),
+            request_memory: REQUEST_MEMORY_BYTES,
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Frames out of received bytes, without copying what arrived whole.
+
+use bytes::Bytes;
+
+use crate::base::ByteCount;
+use crate::base::limits::{FRAME_BYTES_MAX, FRAME_BYTES_MAX_BUT_PRODUCE, FRAME_ROOM_CLASSES};
+use crate::runtime::{Block, BlockPool};
+
+/// The length prefix.
+const PREFIX: usize = 4;
+/// The API key of Produce, the one request that has a reason to be large.
+const PRODUCE: i16 = 0;
+/// The most that is offered to a receive before its frame's length is known.
+const USUAL_MOST: usize = 2 << 20;
+
+/// What a connection has received and not yet handed on.
+///
+/// Memory follows bytes received, never the length that a peer claims: a frame's block grows
+/// from class to class as it fills. Only what a peer has already sent once in one frame is
+/// offered to its next receive at once.
+#[derive(Debug)]
+pub struct Inbound {
+    /// None: at rest, or lent to the driver.
+    block: Option<Block>,
+    /// Where in the block the next frame begins.
+    start: usize,
+    /// What the peer has lately sent at once: the room that its next receive gets.
+    usual: usize,
+}
+
+/// What stands at the front.
+#[derive(Debug)]
+pub enum Front {
+    /// A whole frame without its length prefix, a slice of the block.
+    Frame(Bytes),
+    /// Not whole yet.
+    Partial,
+    /// A length that no request has.
+    Bad { length: i32 },
+}
+
+/// Where the next bytes go.
+#[derive(Debug)]
+pub struct Room {
+    pub into: Option<Block>,
+    pub want: ByteCount,
+}
+
+impl Default for Inbound {
+    fn default() -> Self {
+        Self {
+            block: None,
+            start: 0,
+            usual: FRAME_ROOM_CLASSES[0].as_usize(),
+        }
+    }
+}
+
+impl Inbound {
+    /// A block comes back from the driver, with more in it.
+    pub fn arrived(&mut self, block: Block) {
+        assert!(self.block.is_none(), "two blocks for one connection");
+        assert!(self.start <= block.filled(), "a block came back shorter");
+        if block.filled() == block.capacity() {
+            // More was waiting than there was room for: few large receives are cheaper.
+            self.usual = (self.usual * 4).min(USUAL_MOST);
+        }
+        self.block = Some(block);
+    }
+
+    /// Takes the frame at the front, if it is whole.
+    pub fn next(&mut self) -> Front {
+        let Some(block) = &self.block else {
+            return Front::Partial;
+        };
+        let waiting = &block.filled_bytes()[self.start..];
+        let Some(length) = claimed_length(waiting) else {
+            return Front::Partial;
+        };
+        if !is_plausible(length, waiting) {
+            return Front::Bad { length };
+        }
+        let end = self.start + PREFIX + length as usize;
+        if block.filled() < end {
+            return Front::Partial;
+        }
+        let frame = block.share(self.start + PREFIX..end);
+        self.note_size(end - self.start);
+        self.start = end;
+        Front::Frame(frame)
+    }
+
+    /// Gives up the block for the next receive: the same one while there is room for the frame
+    /// at the front, else a larger one with the partial frame copied to its beginning.
+    pub fn take_room(&mut self, pool: &BlockPool) -> Room {
+        let want = ByteCount(self.usual as u64);
+        let Some(block) = self.block.take() else {
+            return Room { into: None, want };
+        };
+        let partial = block.filled() - self.start;
+        if partial == 0 {
+            // The frames that were read keep the memory; the connection owns none.
+            self.start = 0;
+            return Room { into: None, want };
+        }
+        let needed = claimed_length(&block.filled_bytes()[self.start..])
+            .map_or(PREFIX, |length| PREFIX + length as usize);
+        let missing = needed.saturating_sub(partial).max(1);
+        if block.capacity() - block.filled() >= missing {
+            let into = Some(block);
+            return Room { into, want };
+        }
+        if self.start == 0 && (block.capacity() - block.filled()) * 4 >= block.capacity() {
+            // Fill what there is before growing.
+            let into = Some(block);
+            return Room { into, want };
+        }
+        let mut larger = pool.take(ByteCount(self.grown(partial, needed) as u64));
+        let copied = larger.append(&block.filled_bytes()[self.start..]);
+        assert_eq!(copied, partial, "a larger block is larger");
+        self.start = 0;
+        Room {
+            into: Some(larger),
+            want,
+        }
+    }
+
+    /// The memory that a partial frame holds here.
+    #[cfg(test)]
+    pub fn held(&self) -> usize {
+        self.block.as_ref().map_or(0, Block::capacity)
+    }
+
+    /// True if `next` would not say `Partial`.
+    pub fn has_whole_frame(&self) -> bool {
+        let Some(block) = &self.block else {
+            return false;
+        };
+        let waiting = &block.filled_bytes()[self.start..];
+        claimed_length(waiting).is_some_and(|length| {
+            !is_plausible(length, waiting) || waiting.len() - PREFIX >= length as usize
+        })
+    }
+
+    /// True if a frame has begun and is not whole, or is whole and not taken.
+    pub fn has_begun(&self) -> bool {
+        self.block
+            .as_ref()
+            .is_some_and(|block| block.filled() > self.start)
+    }
+
+    /// The next class above what has arrived; never more than the frame needs, rounded up to
+    /// what this peer's frames usually need.
+    fn grown(&self, partial: usize, needed: usize) -> usize {
+        let class = FRAME_ROOM_CLASSES
+            .iter()
+            .map(|class| class.as_usize())
+            .find(|class| *class > partial)
+            .unwrap_or(FRAME_BYTES_MAX.as_usize() + PREFIX);
+        let useful = needed.max(self.usual);
+        class.max(self.usual).min(useful).max(partial + 1)
+    }
+
+    fn note_size(&mut self, bytes: usize) {
+        // Rises at once, falls slowly; never past a class that is worth keeping ready.
+        let kept = self.usual - self.usual / 16;
+        let least = FRAME_ROOM_CLASSES[0].as_usize();
+        self.usual = bytes.max(kept).clamp(least, USUAL_MOST);
+    }
+}
+
+fn claimed_length(waiting: &[u8]) -> Option<i32> {
+    waiting
+        .first_chunk()
+        .map(|bytes| i32::from_be_bytes(*bytes))
+}
+
+fn is_plausible(length: i32, waiting: &[u8]) -> bool {
+    let Ok(length) = u64::try_from(length) else {
+        return false;
+    };
+    if length == 0 || length > FRAME_BYTES_MAX.0 {
+        return false;
+    }
+    let key = waiting
+        .get(PREFIX..)
+        .and_then(|rest| rest.first_chunk())
+        .map(|bytes| i16::from_be_bytes(*bytes));
+    length <= FRAME_BYTES_MAX_BUT_PRODUCE.0 || key.is_none_or(|key| key == PRODUCE)
+}
+
+#[cfg(test)]
+#[path = "inbound_tests.rs"]
+mod tests;

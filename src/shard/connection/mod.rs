@@ -1,0 +1,137 @@
+//! One client's connection: bytes in, frames, replies in order, bytes out.
+
+pub mod inbound;
+pub mod outbound;
+pub mod slots;
+
+use std::net::SocketAddr;
+
+use crate::base::limits::{HANDSHAKE_WAIT, IDLE_WAIT, STALLED_SEND_WAIT};
+use crate::base::{Span, Ticks};
+
+use crate::wire::StrBytes;
+
+use super::address::Endpoint;
+use super::admission::Begun;
+use inbound::Inbound;
+use outbound::Outbound;
+use slots::Slots;
+
+/// What a shard keeps of one connection.
+#[derive(Debug)]
+pub struct Connection {
+    pub peer: SocketAddr,
+    /// What this client is told to connect to.
+    pub endpoint: Endpoint,
+    pub inbound: Inbound,
+    pub slots: Slots,
+    pub outbound: Outbound,
+    /// A receive is with the driver.
+    pub receiving: bool,
+    /// The peer has finished sending; what is owed is still sent.
+    pub ended: bool,
+    /// It is read no further and closed when nothing is owed.
+    pub doomed: bool,
+    /// We have said `close`; only `Closed` is awaited.
+    pub closing: bool,
+    /// It is on the list of those to look at when the turn ends.
+    pub touched: bool,
+    /// It is on the list of those to read in the next turn.
+    pub runnable: bool,
+    /// Memory of its partial frame, as `Admission` counts it.
+    pub charged: usize,
+    /// Its partial frame's place in the order.
+    pub begun: Option<Begun>,
+    /// What the client calls itself, from ApiVersions 3 on.
+    pub software: Option<(StrBytes, StrBytes)>,
+    /// Produce requests under way that get no reply (acks=0); they count as outstanding.
+    pub silent: usize,
+    /// What this connection has had decoded in the turn `turn`.
+    pub turn: u64,
+    pub turn_requests: usize,
+    pub turn_bytes: usize,
+    /// When it came, when its newest whole request came, and when it was last sent something.
+    opened: Ticks,
+    last_request: Option<Ticks>,
+}
+
+/// Why a connection is closed for its silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// It has not sent one whole request.
+    Handshake,
+    /// It has asked nothing and is owed nothing.
+    Idle,
+    /// It does not take its replies.
+    Stalled,
+}
+
+impl Connection {
+    pub fn new(peer: SocketAddr, endpoint: Endpoint, now: Ticks) -> Self {
+        Self {
+            peer,
+            endpoint,
+            inbound: Inbound::default(),
+            slots: Slots::default(),
+            outbound: Outbound::default(),
+            receiving: false,
+            ended: false,
+            doomed: false,
+            closing: false,
+            touched: false,
+            runnable: false,
+            charged: 0,
+            begun: None,
+            software: None,
+            silent: 0,
+            turn: 0,
+            turn_requests: 0,
+            turn_bytes: 0,
+            opened: now,
+            last_request: None,
+        }
+    }
+
+    /// A whole request came.
+    pub fn note_request(&mut self, now: Ticks) {
+        self.last_request = Some(now);
+    }
+
+    /// Requests under way, answered or not.
+    pub fn outstanding(&self) -> usize {
+        self.slots.len() + self.silent
+    }
+
+    /// Nothing is owed and nothing is on its way.
+    pub fn is_at_rest(&self) -> bool {
+        self.outstanding() == 0 && self.outbound.is_empty()
+    }
+
+    /// The silence that it must be closed for, or when to look again.
+    pub fn silence(&self, now: Ticks) -> Result<Ticks, Silence> {
+        let (limit, why): ((Ticks, Span), Silence) = match self.outbound.waiting_since() {
+            Some(since) => ((since, STALLED_SEND_WAIT), Silence::Stalled),
+            None => match self.last_request {
+                None => ((self.opened, HANDSHAKE_WAIT), Silence::Handshake),
+                // Owed a reply: the silence is ours.
+                Some(_) if self.outstanding() > 0 => return Ok(now + IDLE_WAIT),
+                Some(last) => ((last, IDLE_WAIT), Silence::Idle),
+            },
+        };
+        let due = limit.0 + limit.1;
+        if due <= now {
+            return Err(why);
+        }
+        Ok(due)
+    }
+}
+
+impl std::fmt::Display for Silence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Handshake => "no whole request since it connected",
+            Self::Idle => "idle",
+            Self::Stalled => "it does not take its replies",
+        })
+    }
+}

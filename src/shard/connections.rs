@@ -1,0 +1,234 @@
+//! All connections of a shard: who is read, who is answered, who is closed.
+//!
+//! Events only change state here; what the driver is to do is gathered and handed over once, at
+//! the end of the turn, so that one send serves all replies of the turn.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::base::limits::{CONNECTIONS_PER_SHARD_MAX, HANDSHAKE_WAIT, STALLED_SEND_WAIT};
+use crate::base::{Ticks, limits};
+use crate::runtime::{Actions, ConnectionId};
+
+use super::address::Listener;
+use super::admission::Admission;
+use super::connection::Connection;
+use super::connection::slots::Slot;
+use super::message::Message;
+use super::timers::{Timer, Timers};
+
+use bytes::Bytes;
+use std::net::SocketAddr;
+
+/// The connections, and those among them that want a look.
+#[derive(Debug)]
+pub struct Connections {
+    map: HashMap<ConnectionId, Connection>,
+    /// To be looked at when the turn ends: replies to send, receives to ask for.
+    touched: Vec<ConnectionId>,
+    /// To be read at the beginning of the next turn: they have whole frames waiting.
+    runnable: VecDeque<ConnectionId>,
+    /// What to say to the driver: whom to close, and whether at once.
+    closes: Vec<(ConnectionId, bool)>,
+    pub memory: Admission,
+}
+
+impl Connections {
+    pub fn new(memory: Admission) -> Self {
+        Self {
+            map: HashMap::new(),
+            touched: Vec::new(),
+            runnable: VecDeque::new(),
+            closes: Vec::new(),
+            memory,
+        }
+    }
+
+    pub fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        self.map.get_mut(&id)
+    }
+
+    pub fn get(&self, id: ConnectionId) -> Option<&Connection> {
+        self.map.get(&id)
+    }
+
+    pub fn accepted(
+        &mut self,
+        id: ConnectionId,
+        peer: SocketAddr,
+        local: SocketAddr,
+        listener: &Listener,
+        now: Ticks,
+        timers: &mut Timers,
+    ) {
+        let endpoint = listener.endpoint(peer, local);
+        self.map.insert(id, Connection::new(peer, endpoint, now));
+        timers.set(now + HANDSHAKE_WAIT, Timer::Connection(id));
+        if self.map.len() > CONNECTIONS_PER_SHARD_MAX {
+            return self.refuse(id, &"too many connections", true);
+        }
+        self.touch(id);
+    }
+
+    /// A reply, for the place that its request has in the order.
+    pub fn reply(&mut self, id: ConnectionId, slot: Slot, pieces: Vec<Bytes>) {
+        // A connection that is gone wants no reply.
+        if let Some(connection) = self.map.get_mut(&id) {
+            connection.slots.fill(slot, pieces);
+            self.touch(id);
+        }
+    }
+
+    /// The oldest send of a connection has left.
+    pub fn sent(&mut self, id: ConnectionId, now: Ticks) {
+        if let Some(connection) = self.map.get_mut(&id) {
+            connection.outbound.sent(now);
+            self.touch(id);
+        }
+    }
+
+    /// It is gone, and what it held is free.
+    pub fn closed(&mut self, id: ConnectionId) {
+        let Some(mut connection) = self.map.remove(&id) else {
+            return;
+        };
+        self.memory.give_back(connection.charged);
+        if let Some(begun) = connection.begun.take() {
+            self.memory.end(begun);
+        }
+        tracing::debug!(peer = %connection.peer, "connection closed");
+    }
+
+    /// Reads it no further. What is owed is still sent, unless `at_once`.
+    pub fn refuse(&mut self, id: ConnectionId, why: &dyn std::fmt::Display, at_once: bool) {
+        let Some(connection) = self.map.get_mut(&id) else {
+            return;
+        };
+        if connection.doomed && !at_once || connection.closing {
+            return;
+        }
+        tracing::warn!(peer = %connection.peer, "closing the connection: {why}");
+        connection.doomed = true;
+        if at_once {
+            connection.closing = true;
+            self.closes.push((id, true));
+        }
+        self.touch(id);
+    }
+
+    /// A connection's timer fired: closes it for its silence, or sets the timer again.
+    pub fn check_silence(&mut self, id: ConnectionId, now: Ticks, timers: &mut Timers) {
+        let Some(connection) = self.map.get(&id) else {
+            return;
+        };
+        if connection.closing {
+            return;
+        }
+        match connection.silence(now) {
+            // A stalled send may begin at any time, so look at least that often.
+            Ok(due) => timers.set(due.min(now + STALLED_SEND_WAIT), Timer::Connection(id)),
+            Err(why) => self.refuse(id, &why, true),
+        }
+    }
+
+    /// Has whole frames waiting, or may have: read it in the next turn.
+    pub fn make_runnable(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.map.get_mut(&id)
+            && !connection.runnable
+        {
+            connection.runnable = true;
+            self.runnable.push_back(id);
+        }
+    }
+
+    /// The connections that were runnable when the turn began.
+    pub fn take_runnable(&mut self) -> VecDeque<ConnectionId> {
+        let runnable = std::mem::take(&mut self.runnable);
+        for id in &runnable {
+            if let Some(connection) = self.map.get_mut(id) {
+                connection.runnable = false;
+            }
+        }
+        runnable
+    }
+
+    pub fn has_runnable(&self) -> bool {
+        !self.runnable.is_empty()
+    }
+
+    /// Looks at it when the turn ends.
+    pub fn touch(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.map.get_mut(&id)
+            && !connection.touched
+        {
+            connection.touched = true;
+            self.touched.push(id);
+        }
+    }
+
+    /// Looks at all: at a stop, and when a bound that held everybody back has room again.
+    pub fn touch_all(&mut self) {
+        let mut all: Vec<ConnectionId> = self.map.keys().copied().collect();
+        // The order of a hash map is not the same in every run; a simulation must be.
+        all.sort_unstable();
+        all.into_iter().for_each(|id| self.touch(id));
+    }
+
+    /// True when nobody is owed anything.
+    pub fn all_at_rest(&self) -> bool {
+        self.map.values().all(Connection::is_at_rest)
+    }
+
+    /// Closes it once what is queued has left.
+    pub fn close(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.map.get_mut(&id)
+            && !connection.closing
+        {
+            connection.closing = true;
+            self.closes.push((id, false));
+        }
+    }
+
+    pub fn ids(&self) -> Vec<ConnectionId> {
+        let mut ids: Vec<ConnectionId> = self.map.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Hands the turn's sends and closes to the driver; returns who may want a receive.
+    pub fn end_turn(&mut self, now: Ticks, actions: &mut Actions<Message>) -> Vec<ConnectionId> {
+        while let Some(id) = self.memory.resumed() {
+            self.touch(id);
+        }
+        let touched = std::mem::take(&mut self.touched);
+        for &id in &touched {
+            self.send_ready(id, now, actions);
+        }
+        actions.close.append(&mut self.closes);
+        touched
+    }
+
+    fn send_ready(&mut self, id: ConnectionId, now: Ticks, actions: &mut Actions<Message>) {
+        let Some(connection) = self.map.get_mut(&id) else {
+            return;
+        };
+        connection.touched = false;
+        if connection.closing {
+            return;
+        }
+        let mut pieces = Vec::new();
+        while let Some(reply) = connection.slots.take_ready() {
+            pieces.extend(reply);
+        }
+        if !pieces.is_empty() {
+            connection.outbound.send(id, pieces, now, &mut actions.send);
+        }
+        let unread = connection.inbound.has_whole_frame() && !connection.doomed;
+        let over = connection.doomed || connection.ended && !unread;
+        if over && connection.outstanding() == 0 {
+            connection.closing = true;
+            self.closes.push((id, false));
+        }
+    }
+}
+
+const _: () = assert!(limits::HANDSHAKE_WAIT.0 < limits::IDLE_WAIT.0);

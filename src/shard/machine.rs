@@ -1,0 +1,180 @@
+//! The shard as a machine: events in, actions out.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::base::random::Random;
+use crate::base::{Now, ShardId};
+use crate::cluster::Metadata;
+use crate::log::RetentionClock;
+use crate::runtime::{Actions, BlockPool, CloseReason, Event, Machine};
+use crate::wire::ApiSet;
+
+use super::api::init_producer_id::ProducerIds;
+use super::calls::Calls;
+use super::config::ShardConfig;
+use super::connections::Connections;
+use super::decider::Decider;
+use super::message::{Message, Outbox};
+use super::owner::Owner;
+use super::stop::Stopping;
+use super::timers::{Timer, Timers};
+
+/// A core's state. Owned by the driver; every decision is made in `handle` and `end_turn`.
+pub struct Shard {
+    pub(super) id: ShardId,
+    pub(super) config: ShardConfig,
+    pub(super) pool: BlockPool,
+    pub(super) apis: ApiSet,
+    /// The time of the event at hand.
+    pub(super) now: Now,
+    pub(super) turn: u64,
+    pub(super) connections: Connections,
+    pub(super) calls: Calls,
+    /// This shard's partitions and journal.
+    pub(super) owner: Owner,
+    /// Shard 0 only.
+    pub(super) decider: Option<Decider>,
+    /// Our copy of the metadata. None until shard 0 has sent it.
+    pub(super) metadata: Option<Metadata>,
+    /// Shards whose journals have failed: their partitions have no leader.
+    pub(super) failed: BTreeSet<ShardId>,
+    pub(super) producer_ids: ProducerIds,
+    pub(super) retention: Option<RetentionClock>,
+    /// Partitions given up whose streams the journal could not yet drop.
+    pub(super) undropped: VecDeque<crate::journal::StreamId>,
+    pub(super) timers: Timers,
+    pub(super) random: Random,
+    pub(super) stopping: Option<Stopping>,
+    /// Messages to be delivered: to other shards when the turn ends, to ourselves at once.
+    pub(super) outbox: Outbox,
+    pub(super) to_others: Outbox,
+    /// We have said `listen`, or may say it now.
+    pub(super) listen: Listen,
+    /// What the process ends with, once it is decided.
+    pub(super) ended: Option<u8>,
+    /// A bound on calls has held connections back; they are looked at when it has room.
+    pub(super) held_back: bool,
+    /// Shards with nothing owed, once a stop has begun.
+    pub(super) drained: BTreeSet<ShardId>,
+    /// Ticks of the slow timer so far.
+    pub(super) ticks: u64,
+}
+
+/// Whether clients may connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Listen {
+    NotYet,
+    Asked,
+    Said,
+    Over,
+}
+
+impl Machine for Shard {
+    type Message = Message;
+
+    fn handle(&mut self, now: Now, event: Event<Message>, _actions: &mut Actions<Message>) {
+        self.now = now;
+        match event {
+            Event::Started => self.started(),
+            Event::Accepted {
+                connection,
+                peer,
+                local,
+            } => {
+                let listener = &self.config.listener;
+                self.connections.accepted(
+                    connection,
+                    peer,
+                    local,
+                    listener,
+                    now.ticks,
+                    &mut self.timers,
+                );
+            }
+            Event::Received {
+                connection,
+                block,
+                count,
+            } => self.received(connection, block, count),
+            Event::Sent { connection } => self.connections.sent(connection, now.ticks),
+            Event::Closed { connection, reason } => self.closed(connection, reason),
+            Event::Disk(done) => self.owner.completed(now, done),
+            Event::Mesh { from, message } => self.deliver(from, message),
+            Event::Wake => self.wake(),
+            Event::Stop => self.stop(),
+        }
+        self.deliver_own();
+    }
+
+    fn end_turn(&mut self, now: Now, actions: &mut Actions<Message>) {
+        self.now = now;
+        self.settle();
+        self.deliver_own();
+        self.continue_stop(actions);
+        for id in self.connections.end_turn(now.ticks, actions) {
+            self.ask_receive(id, actions);
+        }
+        self.owner.end_turn(now, &mut actions.disk);
+        actions.mesh.append(&mut self.to_others);
+        self.say_listen(actions);
+        if self.ended.is_some() {
+            actions.stopped = self.ended;
+        }
+        actions.wake_at = self.next_wake();
+        self.turn += 1;
+    }
+}
+
+impl Shard {
+    fn closed(&mut self, connection: crate::runtime::ConnectionId, _reason: CloseReason) {
+        self.connections.closed(connection);
+    }
+
+    /// Timers, and connections whose share of the last turn was used up.
+    fn wake(&mut self) {
+        while let Some(timer) = self.timers.pop_due(self.now.ticks) {
+            match timer {
+                Timer::FetchDeadline(token) => self.fetch_deadline(token),
+                Timer::Connection(id) => {
+                    let now = self.now.ticks;
+                    self.connections.check_silence(id, now, &mut self.timers);
+                }
+                Timer::Tick => self.tick(),
+                Timer::StopDeadline => self.stop_deadline(),
+            }
+        }
+        for id in self.connections.take_runnable() {
+            self.read_requests(id);
+            self.connections.touch(id);
+        }
+    }
+
+    /// What the journal's progress allows: durable answers, decided metadata, ended reads.
+    fn settle(&mut self) {
+        self.owner.settle(self.now, &mut self.outbox);
+        self.settle_metadata();
+        if self.owner.has_failed() && !self.failed.contains(&self.id) {
+            self.own_journal_failed();
+        }
+    }
+
+    fn say_listen(&mut self, actions: &mut Actions<Message>) {
+        match self.listen {
+            Listen::Asked => {
+                actions.listen = true;
+                self.listen = Listen::Said;
+            }
+            Listen::NotYet | Listen::Said | Listen::Over => {}
+        }
+    }
+
+    fn next_wake(&self) -> Option<crate::base::Ticks> {
+        if self.connections.has_runnable() {
+            return Some(self.now.ticks);
+        }
+        [self.timers.next(), self.owner.journal.wake_at()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}

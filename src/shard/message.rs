@@ -1,0 +1,139 @@
+//! What shards of one process tell each other.
+//!
+//! Questions carry the asker's token and are answered with it. A shard asks itself in the same
+//! words, so that there is one path. Messages of one sender arrive in order: what is produced
+//! through one connection reaches its partition in the order in which it came.
+
+use crate::base::{ByteCount, ShardId};
+use crate::cluster::{Change, Command, Metadata, Refusal};
+use crate::journal::{Slice, StreamId};
+use crate::log::{
+    Appended, Isolation, LeaderEpoch, LogError, OffsetFound, OffsetSpec, ReadAsk, ReadPlan,
+};
+use crate::wire::batch::CheckedBatch;
+
+use super::calls::Token;
+
+/// Where a part of a request stands among all parts of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place(pub u32);
+
+/// What became of one proposed command.
+pub type Outcome = Result<Change, Refusal>;
+
+/// One message.
+#[derive(Debug)]
+pub enum Message {
+    /// To shard 0, once, at start: what is the metadata?
+    Join,
+    /// Its answer: a copy. Changes follow by themselves.
+    State { metadata: Box<Metadata> },
+    /// To shard 0: I have the metadata, and my partitions are open.
+    Joined,
+    /// To all, once every shard has joined: listen.
+    Listen,
+
+    /// To shard 0: decide these, in this order.
+    Propose {
+        token: Token,
+        commands: Vec<Command>,
+    },
+    /// Its answer, one outcome per command, when every shard has applied what they changed.
+    Proposed {
+        token: Token,
+        outcomes: Vec<Outcome>,
+    },
+    /// To all others: what a decision changed.
+    Changes { changes: Vec<Change> },
+    /// To shard 0: my copy has come to this version.
+    Applied { version: u64 },
+    /// To all others: my journal has failed; my partitions have no leader.
+    Failed,
+    /// To all others, at a stop: my clients are owed nothing any more.
+    Drained,
+
+    /// To an owner: append these batches, and answer when they are durable as far as their topics
+    /// ask (or at once, if nobody waits for that: acks=0).
+    Produce {
+        token: Token,
+        parts: Vec<ProducePart>,
+        durable: bool,
+    },
+    Produced {
+        token: Token,
+        parts: Vec<(Place, Result<Appended, LogError>)>,
+    },
+
+    /// To an owner: what is there to read?
+    Fetch { token: Token, ask: FetchAsk },
+    /// Its answer. `waits`: `Woken` will follow, once, unless `Unwatch` comes first.
+    Fetched {
+        token: Token,
+        parts: Vec<(Place, Result<FetchedPart, LogError>)>,
+        waits: bool,
+    },
+    /// To the asker of a fetch: there is more now; ask again.
+    Woken { token: Token },
+    /// To an owner: the fetch waits no longer.
+    Unwatch { token: Token },
+
+    /// To an owner: which offsets are these?
+    List { token: Token, parts: Vec<ListPart> },
+    Listed {
+        token: Token,
+        parts: Vec<(Place, Result<OffsetFound, LogError>)>,
+    },
+}
+
+/// One batch on its way to its partition.
+#[derive(Debug)]
+pub struct ProducePart {
+    pub place: Place,
+    pub stream: StreamId,
+    pub batch: CheckedBatch,
+}
+
+/// One owner's share of a fetch.
+#[derive(Clone, Debug)]
+pub struct FetchAsk {
+    pub parts: Vec<FetchPart>,
+    /// For all parts together; the first batch that is found is returned whole.
+    pub bytes_max: ByteCount,
+    /// Some: if less than this is there, and no error, wait for the rest and say `Woken`.
+    pub wait_for: Option<ByteCount>,
+}
+
+/// One partition of a fetch.
+#[derive(Clone, Copy, Debug)]
+pub struct FetchPart {
+    pub place: Place,
+    pub stream: StreamId,
+    pub ask: ReadAsk,
+}
+
+/// What one partition had for a fetch.
+#[derive(Clone, Debug)]
+pub struct FetchedPart {
+    pub plan: ReadPlan,
+    /// Whole batches, oldest first.
+    pub batches: Vec<Slice>,
+}
+
+impl FetchedPart {
+    pub fn bytes(&self) -> usize {
+        self.batches.iter().map(|batch| batch.payload.len()).sum()
+    }
+}
+
+/// One partition of a ListOffsets.
+#[derive(Clone, Copy, Debug)]
+pub struct ListPart {
+    pub place: Place,
+    pub stream: StreamId,
+    pub spec: OffsetSpec,
+    pub isolation: Isolation,
+    pub leader_epoch: Option<LeaderEpoch>,
+}
+
+/// Messages and whom they go to, gathered and then delivered.
+pub type Outbox = Vec<(ShardId, Message)>;

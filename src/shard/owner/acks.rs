@@ -1,0 +1,179 @@
+//! Produced batches that await durability, and the answers that await them.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::base::ShardId;
+use crate::log::{AckToken, Appended, LogError};
+
+use super::super::calls::Token;
+use super::super::message::{Message, Outbox, Place};
+
+/// One answer to `Message::Produce` in the making.
+#[derive(Debug)]
+pub struct Answer {
+    asker: ShardId,
+    token: Token,
+    parts: Vec<(Place, Result<Appended, LogError>)>,
+    /// Parts that are staged and not durable.
+    missing: usize,
+    /// No part is to come any more.
+    whole: bool,
+}
+
+/// An answer's name among those in the making.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AnswerId(u64);
+
+/// All answers in the making. Tokens are given in order and come back nearly in order, so the
+/// list of them is a window that slides.
+#[derive(Debug, Default)]
+pub struct Acks {
+    answers: HashMap<AnswerId, Answer>,
+    next: u64,
+    first: u64,
+    waiting: VecDeque<Option<(AnswerId, u32)>>,
+}
+
+impl Acks {
+    pub fn is_empty(&self) -> bool {
+        self.answers.is_empty()
+    }
+
+    /// Begins an answer.
+    pub fn open(&mut self, asker: ShardId, token: Token, parts: usize) -> AnswerId {
+        let id = AnswerId(self.next);
+        self.next += 1;
+        let answer = Answer {
+            asker,
+            token,
+            parts: Vec::with_capacity(parts),
+            missing: 0,
+            whole: false,
+        };
+        self.answers.insert(id, answer);
+        id
+    }
+
+    /// The token under which the next part of any answer awaits durability, if it must.
+    pub fn next_token(&self) -> AckToken {
+        AckToken(self.first + self.waiting.len() as u64)
+    }
+
+    /// A part is answered, or staged under `next_token` (`waits`).
+    pub fn add(
+        &mut self,
+        id: AnswerId,
+        place: Place,
+        part: Result<Appended, LogError>,
+        waits: bool,
+    ) {
+        let answer = self.answers.get_mut(&id).expect("an answer is open");
+        answer.parts.push((place, part));
+        if waits {
+            answer.missing += 1;
+            let index = answer.parts.len() as u32 - 1;
+            self.waiting.push_back(Some((id, index)));
+        }
+    }
+
+    /// No part will be added: the answer leaves as soon as nothing is missing.
+    pub fn close(&mut self, id: AnswerId, out: &mut Outbox) {
+        let answer = self.answers.get_mut(&id).expect("an answer is open");
+        answer.whole = true;
+        self.send_if_done(id, out);
+    }
+
+    /// What waited under `ack` is durable.
+    pub fn durable(&mut self, ack: AckToken, out: &mut Outbox) {
+        if let Some((id, _)) = self.take(ack) {
+            self.one_less(id, out);
+        }
+    }
+
+    /// What waited under `ack` will not become durable.
+    pub fn failed(&mut self, ack: AckToken, error: LogError, out: &mut Outbox) {
+        let Some((id, index)) = self.take(ack) else {
+            return;
+        };
+        if let Some(answer) = self.answers.get_mut(&id) {
+            answer.parts[index as usize].1 = Err(error);
+        }
+        self.one_less(id, out);
+    }
+
+    fn take(&mut self, ack: AckToken) -> Option<(AnswerId, u32)> {
+        let place = ack.0.checked_sub(self.first)?;
+        let taken = self.waiting.get_mut(place as usize)?.take();
+        while let Some(None) = self.waiting.front() {
+            self.waiting.pop_front();
+            self.first += 1;
+        }
+        taken
+    }
+
+    fn one_less(&mut self, id: AnswerId, out: &mut Outbox) {
+        if let Some(answer) = self.answers.get_mut(&id) {
+            assert!(answer.missing > 0, "a batch became durable twice");
+            answer.missing -= 1;
+        }
+        self.send_if_done(id, out);
+    }
+
+    fn send_if_done(&mut self, id: AnswerId, out: &mut Outbox) {
+        let done = |answer: &Answer| answer.whole && answer.missing == 0;
+        if !self.answers.get(&id).is_some_and(done) {
+            return;
+        }
+        let Some(Answer {
+            asker,
+            token,
+            parts,
+            ..
+        }) = self.answers.remove(&id)
+        else {
+            return;
+        };
+        out.push((asker, Message::Produced { token, parts }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::JournalError;
+    use crate::log::Offset;
+
+    fn appended(offset: i64) -> Result<Appended, LogError> {
+        Ok(Appended {
+            base_offset: Offset(offset),
+            log_append_time: -1,
+            log_start: Offset(0),
+            duplicate: false,
+            settled: false,
+        })
+    }
+
+    #[test]
+    fn an_answer_leaves_when_its_last_part_is_durable_and_not_before() {
+        let (mut acks, mut out) = (Acks::default(), Outbox::new());
+        let id = acks.open(ShardId(1), Token(9), 2);
+        let first = acks.next_token();
+        acks.add(id, Place(0), appended(5), true);
+        let second = acks.next_token();
+        acks.add(id, Place(1), appended(6), true);
+        acks.close(id, &mut out);
+
+        acks.durable(second, &mut out);
+        assert!(out.is_empty());
+        acks.failed(first, LogError::Journal(JournalError::Stopped), &mut out);
+
+        let [(ShardId(1), Message::Produced { token, parts })] = &out[..] else {
+            panic!("{out:?}");
+        };
+        assert_eq!(*token, Token(9));
+        assert!(parts[0].1.is_err());
+        assert_eq!(parts[1].1, appended(6));
+        assert!(acks.is_empty());
+        assert_eq!(acks.next_token(), AckToken(2));
+    }
+}

@@ -1,0 +1,113 @@
+//! A shard as the owner of partitions: it answers questions of any shard, its own included.
+//!
+//! Knows nothing of connections. Answers are put into an outbox; what must be durable first, or
+//! must be read first, is answered by a later `settle`.
+
+mod acks;
+mod fetch;
+mod list;
+mod produce;
+mod reads;
+
+use std::collections::VecDeque;
+
+use crate::base::{Now, ShardId};
+use crate::journal::{Journal, JournalError};
+use crate::log::{FetchToken, LogError, Partitions, Settled};
+use crate::runtime::{DiskDone, DiskOp};
+
+use super::calls::Token;
+use super::message::{Message, Outbox};
+use acks::Acks;
+use reads::Reads;
+
+/// A shard's partitions, its journal, and who waits for them.
+pub struct Owner {
+    pub journal: Journal,
+    pub partitions: Partitions,
+    settled: Settled,
+    acks: Acks,
+    reads: Reads,
+    /// Batches that found the journal busy, in the order in which they came. While there are any,
+    /// later ones go behind them.
+    busy: VecDeque<produce::Unstaged>,
+    /// The journal's failure has been dealt with.
+    failed: bool,
+}
+
+impl Owner {
+    pub fn new(journal: Journal, partitions: Partitions) -> Self {
+        Self {
+            journal,
+            partitions,
+            settled: Settled::default(),
+            acks: Acks::default(),
+            reads: Reads::default(),
+            busy: VecDeque::new(),
+            failed: false,
+        }
+    }
+
+    /// A disk operation ended.
+    pub fn completed(&mut self, now: Now, done: DiskDone) {
+        self.journal.completed(now, done);
+    }
+
+    /// Looks once per turn how far the journal has come, and answers whoever may be answered.
+    pub fn settle(&mut self, now: Now, out: &mut Outbox) {
+        self.partitions.settle(&self.journal, &mut self.settled);
+        for ack in self.settled.acked.drain(..) {
+            self.acks.durable(ack, out);
+        }
+        for token in self.settled.woken.drain(..) {
+            let (asker, token) = asker_of(token);
+            out.push((asker, Message::Woken { token }));
+        }
+        self.settled.clear();
+        self.fail_if_journal_failed(out);
+        self.stage_busy(now, out);
+        for done in self.journal.take_finished() {
+            self.read_finished(done, out);
+        }
+    }
+
+    /// Hands out what the device should do next.
+    pub fn end_turn(&mut self, now: Now, disk: &mut Vec<DiskOp>) {
+        self.journal.end_turn(now, &self.partitions, disk);
+    }
+
+    /// True when no producer waits for this owner.
+    pub fn owes_nothing(&self) -> bool {
+        self.busy.is_empty() && self.acks.is_empty()
+    }
+
+    /// True once the journal's failure has been dealt with.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    fn fail_if_journal_failed(&mut self, out: &mut Outbox) {
+        if self.failed || self.journal.failure().is_none() {
+            return;
+        }
+        self.failed = true;
+        let stopped = LogError::Journal(JournalError::Stopped);
+        for ack in self.partitions.abandon() {
+            self.acks.failed(ack, stopped, out);
+        }
+        while let Some(unstaged) = self.busy.pop_front() {
+            self.refuse(unstaged, stopped, out);
+        }
+    }
+}
+
+/// The wait of one fetch is named by who asked and the asker's token.
+fn wait_token(asker: ShardId, token: Token) -> FetchToken {
+    assert!(token.0 < 1 << 48, "tokens have run out");
+    FetchToken(u64::from(asker.0) << 48 | token.0)
+}
+
+fn asker_of(token: FetchToken) -> (ShardId, Token) {
+    let asker = ShardId((token.0 >> 48) as u16);
+    (asker, Token(token.0 & ((1 << 48) - 1)))
+}

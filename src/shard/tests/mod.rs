@@ -1,0 +1,1 @@
+//! A shard driven by hand.
