@@ -37,7 +37,8 @@ impl Cluster {
         Ok(cluster)
     }
 
-    fn refresh(&mut self, create: bool) -> Result<(), Failure> {
+    /// Asks again who leads what.
+    pub fn refresh(&mut self, create: bool) -> Result<(), Failure> {
         let name = TopicName(StrBytes::from_string(self.topic.clone()));
         let wanted = MetadataRequestTopic::default().with_name(Some(name));
         let request = MetadataRequest::default()

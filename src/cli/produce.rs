@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use crate::wire::StrBytes;
 use crate::wire::batch::{BatchBuilder, Codec, NewRecord};
 use crate::wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use crate::wire::messages::{ProduceRequest, TopicName};
+use crate::wire::messages::{ProduceRequest, ProduceResponse, TopicName};
+use crate::wire::{ErrorCode, StrBytes};
 
 use super::Failure;
 use super::arguments::{Compression, Produce};
@@ -21,6 +21,9 @@ use super::cluster::Cluster;
 const LINES_WAITING_MAX: usize = 10_000;
 /// A batch is sent when it has grown to this.
 const BATCH_BYTES: usize = 256 << 10;
+/// A new topic's leaders may need a moment on brokers that elect them.
+const TRIES_MAX: u32 = 20;
+const RETRY_WAIT: Duration = Duration::from_millis(250);
 
 /// A line, taken apart.
 struct Line {
@@ -130,48 +133,78 @@ impl Sender<'_> {
                 headers: &headers,
             });
         }
-        let chosen: Vec<i32> = builders.keys().copied().collect();
-        for (leader, partitions) in cluster.by_leader(&chosen) {
-            let batches = partitions
-                .iter()
-                .filter_map(|partition| Some((*partition, builders.remove(partition)?.build())));
-            self.request(cluster, leader, batches.collect())?;
+        let mut left: BTreeMap<i32, Bytes> = builders
+            .into_iter()
+            .map(|(at, builder)| (at, builder.build()))
+            .collect();
+        for _ in 0..TRIES_MAX {
+            left = self.attempt(cluster, left)?;
+            if left.is_empty() {
+                self.sent += lines.len() as u64;
+                return Ok(());
+            }
+            std::thread::sleep(RETRY_WAIT);
+            cluster.refresh(true)?;
         }
-        self.sent += lines.len() as u64;
-        Ok(())
+        Err(Failure::failed(format!(
+            "{}: no leader took the records; 'thalweg topic describe {}' shows the leaders",
+            self.options.topic, self.options.topic
+        )))
     }
 
-    fn request(
+    /// Sends each batch to its leader; returns those that should be tried again.
+    fn attempt(
         &self,
         cluster: &mut Cluster,
-        leader: i32,
-        batches: Vec<(i32, Bytes)>,
-    ) -> Result<(), Failure> {
-        let data = batches.into_iter().map(|(partition, batch)| {
-            PartitionProduceData::default()
-                .with_index(partition)
-                .with_records(Some(batch))
-        });
-        let topic = TopicProduceData::default()
-            .with_name(TopicName(StrBytes::from_string(self.options.topic.clone())))
-            .with_topic_id(cluster.topic_id)
-            .with_partition_data(data.collect());
-        let request = ProduceRequest::default()
-            .with_acks(self.options.acks)
-            .with_timeout_ms(30_000)
-            .with_topic_data(vec![topic]);
-        let (_, reply) = cluster.client(leader)?.call(&request)?;
-        for topic in &reply.responses {
-            for partition in &topic.partition_responses {
+        mut batches: BTreeMap<i32, Bytes>,
+    ) -> Result<BTreeMap<i32, Bytes>, Failure> {
+        let chosen: Vec<i32> = batches.keys().copied().collect();
+        for (leader, partitions) in cluster.by_leader(&chosen) {
+            if leader < 0 {
+                continue;
+            }
+            let data = partitions.iter().map(|partition| {
+                PartitionProduceData::default()
+                    .with_index(*partition)
+                    .with_records(batches.get(partition).cloned())
+            });
+            let reply = self.request(cluster, leader, data.collect())?;
+            for partition in reply
+                .responses
+                .iter()
+                .flat_map(|topic| &topic.partition_responses)
+            {
+                let code = ErrorCode::from_i16(partition.error_code);
+                if code.is_some_and(ErrorCode::is_retriable) {
+                    continue;
+                }
                 let what = format!("{} partition {}", self.options.topic, partition.index);
                 check(
                     partition.error_code,
                     partition.error_message.as_deref(),
                     &what,
                 )?;
+                batches.remove(&partition.index);
             }
         }
-        Ok(())
+        Ok(batches)
+    }
+
+    fn request(
+        &self,
+        cluster: &mut Cluster,
+        leader: i32,
+        data: Vec<PartitionProduceData>,
+    ) -> Result<ProduceResponse, Failure> {
+        let topic = TopicProduceData::default()
+            .with_name(TopicName(StrBytes::from_string(self.options.topic.clone())))
+            .with_topic_id(cluster.topic_id)
+            .with_partition_data(data);
+        let request = ProduceRequest::default()
+            .with_acks(self.options.acks)
+            .with_timeout_ms(30_000)
+            .with_topic_data(vec![topic]);
+        Ok(cluster.client(leader)?.call(&request)?.1)
     }
 }
 
