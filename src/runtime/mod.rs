@@ -15,6 +15,8 @@ pub mod machine;
 pub mod block;
 pub mod disk;
 pub mod event;
+#[cfg(feature = "faults")]
+pub mod faults;
 pub mod real;
 
 pub mod sim;

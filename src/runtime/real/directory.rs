@@ -34,6 +34,19 @@ impl FileDirectory {
             unnamed: false,
         }
     }
+
+    /// Plays the faults of a flush; false: the bug is that there is none.
+    #[cfg(feature = "faults")]
+    fn flush_faulty(&self, file: FileId) -> Result<bool, DiskError> {
+        if crate::runtime::faults::planted("no-flush") {
+            return Ok(false);
+        }
+        let home = self.files.home();
+        if let Some(volatile) = &home.volatile {
+            super::volatile::settle(home, file, &volatile.pending(file))?;
+        }
+        Ok(true)
+    }
 }
 
 fn failed_at(call: &'static str, file: FileId, at: Position, errno: i32) -> DiskError {
@@ -52,6 +65,12 @@ impl Directory for FileDirectory {
         let open = self.files.get(file, false)?;
         let mut block = self.pool.take(length);
         let memory = &mut block.spare()[..length.as_usize()];
+        #[cfg(feature = "faults")]
+        if self.files.home().volatile.is_some() {
+            let count = super::volatile::read(self.files.home(), file, at, memory)?;
+            block.advance(count);
+            return Ok(block);
+        }
         let count = system::read_at(&open, memory, at.0)
             .map_err(|errno| failed_at("read", file, at, errno))?;
         block.advance(count);
@@ -63,11 +82,20 @@ impl Directory for FileDirectory {
             self.unnamed = true;
         }
         let open = self.files.get(file, true)?;
+        #[cfg(feature = "faults")]
+        if let Some(volatile) = &self.files.home().volatile {
+            volatile.put(file, at, data.clone());
+            return Ok(());
+        }
         system::write_at(&open, data, at.0).map_err(|errno| failed_at("write", file, at, errno))
     }
 
     fn flush(&mut self, file: FileId) -> Result<(), DiskError> {
         let open = self.files.get(file, false)?;
+        #[cfg(feature = "faults")]
+        if !self.flush_faulty(file)? {
+            return Ok(());
+        }
         open.sync_data()
             .map_err(|error| failed("fdatasync", file, system::errno_of(&error)))?;
         if self.unnamed {
@@ -83,6 +111,10 @@ impl Directory for FileDirectory {
 
     fn remove(&mut self, file: FileId) -> Result<(), DiskError> {
         self.files.forget(file);
+        #[cfg(feature = "faults")]
+        if let Some(volatile) = &self.files.home().volatile {
+            volatile.forget(file);
+        }
         self.files.home().remove(file)
     }
 

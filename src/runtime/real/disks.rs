@@ -90,6 +90,8 @@ pub(super) struct Disks {
     helper: Sender<Job>,
     /// Ended without the kernel: refused at once.
     ended: VecDeque<(usize, DiskDone)>,
+    #[cfg(feature = "faults")]
+    shim: Option<super::shim::Shim>,
 }
 
 impl Disks {
@@ -101,10 +103,16 @@ impl Disks {
             free: Vec::new(),
             helper,
             ended: VecDeque::new(),
+            #[cfg(feature = "faults")]
+            shim: None,
         }
     }
 
     pub(super) fn begin(&mut self, ring: &mut Ring, local: usize, op: DiskOp) {
+        #[cfg(feature = "faults")]
+        let Some(op) = self.judge(local, op) else {
+            return;
+        };
         let (ticket, file, at, kind) = match op {
             DiskOp::Write {
                 ticket,
@@ -145,6 +153,31 @@ impl Disks {
                 let result = Err(DiskError { at, ..error });
                 self.ended.push_back((local, DiskDone { ticket, result }));
             }
+        }
+    }
+
+    #[cfg(feature = "faults")]
+    pub(super) fn with_faults(self, shim: super::shim::Shim) -> Self {
+        Self {
+            shim: Some(shim),
+            ..self
+        }
+    }
+
+    /// Plays the faults; None: the device is not asked.
+    #[cfg(feature = "faults")]
+    fn judge(&mut self, local: usize, op: DiskOp) -> Option<DiskOp> {
+        use super::shim::Verdict;
+        let Some(shim) = &self.shim else {
+            return Some(op);
+        };
+        match shim.judge(local, self.shards[local].home(), &self.pool, op) {
+            Verdict::Pass(op) => Some(op),
+            Verdict::Answer(done) => {
+                self.ended.push_back((local, done));
+                None
+            }
+            Verdict::Later => None,
         }
     }
 

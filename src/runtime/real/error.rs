@@ -13,6 +13,9 @@ use crate::base::ShardId;
 pub enum RunError {
     /// No shards, no cores, or a shard named twice.
     Config(&'static str),
+    /// THALWEG_FAULTS can not be read.
+    #[cfg(feature = "faults")]
+    Faults(String),
     /// A processor that the process may not use.
     Pin { cpu: usize, errno: Errno },
     /// The system refused a call that everything rests on.
@@ -40,6 +43,8 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(what) => write!(f, "{what}"),
+            #[cfg(feature = "faults")]
+            Self::Faults(what) => write!(f, "{what}"),
             Self::Pin { cpu, errno } => write!(
                 f,
                 "processor {cpu} can not be used ({}); name others, or fewer, with --cores",

@@ -23,6 +23,9 @@ pub(super) struct Home {
     directory: File,
     /// Without O_DIRECT, for file systems that refuse it.
     buffered: bool,
+    /// Writes that no flush has covered, if the disk is to forget them.
+    #[cfg(feature = "faults")]
+    pub(super) volatile: Option<super::volatile::Volatile>,
 }
 
 impl Home {
@@ -36,6 +39,10 @@ impl Home {
             path: path.to_path_buf(),
             directory,
             buffered,
+            #[cfg(feature = "faults")]
+            volatile: crate::runtime::faults::current()
+                .is_ok_and(|faults| faults.volatile_disk)
+                .then(Default::default),
         })
     }
 
@@ -65,6 +72,11 @@ impl Home {
                 continue;
             };
             let length = ByteCount(entry.metadata().map_err(fail)?.len());
+            #[cfg(feature = "faults")]
+            let length = match &self.volatile {
+                Some(volatile) => length.max(volatile.end_of(file)),
+                None => length,
+            };
             all.push(Found { file, length });
         }
         all.sort_by_key(|found| found.file);

@@ -19,11 +19,15 @@ mod mesh;
 mod net;
 mod ring;
 mod run;
+#[cfg(feature = "faults")]
+mod shim;
 mod socket;
 mod stats;
 mod stop;
 mod system;
 mod timer;
+#[cfg(feature = "faults")]
+mod volatile;
 
 pub use directory::FileDirectory;
 pub use error::{BindError, RunError};

@@ -68,6 +68,8 @@ where
     E: fmt::Display,
     F: Fn(Boot<'_>) -> Result<M, E> + Send + Sync + 'static,
 {
+    #[cfg(feature = "faults")]
+    crate::runtime::faults::current().map_err(RunError::Faults)?;
     let stopper = config.stopper.clone();
     let (plans, doors) = plan::<M>(config)?;
     let factory = Arc::new(factory);
@@ -286,15 +288,18 @@ where
             stopped: None,
         });
     }
+    let disks = Disks::new(homes, pool.clone(), plan.helper.0);
+    #[cfg(feature = "faults")]
+    let disks = disks.with_faults(super::shim::Shim::new(plan.door.clone()));
     Ok(Core {
         number: plan.number,
         ring,
         bell: plan.door.bell().clone(),
         inboxes: Inboxes::new(tenants.len()),
         tenants,
-        net: Net::new(plan.number, pool.clone()),
+        net: Net::new(plan.number, pool),
         acceptor: Acceptor::new(plan.sockets, plan.proven),
-        disks: Disks::new(homes, pool, plan.helper.0),
+        disks,
         timer: Timer::new(),
         mesh: plan.mesh,
         envelopes: plan.envelopes,
