@@ -18,6 +18,19 @@ pub const GROUP_BYTES_MAX: ByteCount = ByteCount::mib(1);
 /// Staged, not yet written: beyond it producers wait.
 pub const STAGED_BYTES_MAX: ByteCount = ByteCount::mib(32);
 
+/// Groups of one journal handed to the device and not yet durable.
+pub const JOURNAL_GROUPS_IN_FLIGHT: usize = 1;
+
+/// A group's write is durable by itself (O_DSYNC); false: a flush follows each write.
+pub const JOURNAL_WRITES_DURABLE: bool = true;
+
+/// A journal that has nothing more to write ends with an empty group after this long, so that all
+/// it acknowledged is claimed as flushed by something on disk.
+pub const JOURNAL_SEAL_WAIT: Span = Span::millis(50);
+
+/// A journal that lacks space asks for it again after this long.
+pub const JOURNAL_SPACE_WAIT: Span = Span::seconds(1);
+
 /// The largest record batch that any topic may allow.
 pub const BATCH_BYTES_MAX: ByteCount = ByteCount::mib(64);
 

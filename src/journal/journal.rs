@@ -1,10 +1,20 @@
 //! The journal's face: stage, write, flush, read, forget.
 
-use crate::base::{ByteCount, Now};
+use crate::base::crc::crc32c;
+use crate::base::limits::STAGED_BYTES_MAX;
+use crate::base::{ByteCount, Now, Position, Ticks};
 use crate::runtime::{BlockPool, Directory, DiskDone, DiskError, DiskOp};
 
+use super::appender::{Appender, Room, Shape};
+use super::book::{Book, Segment};
+use super::cache::Cache;
 use super::entry::{Entry, EntryHead, Index, Placed, Sequence, Slice, StreamId};
 use super::error::JournalError;
+use super::format::{HEAD_BYTES_MAX, Kind, Row, UNIT, group_bytes};
+use super::index::SegmentIndex;
+use super::reads::{Horizon, Reads, find, plan};
+use super::recover::{Damage, recover};
+use super::turn::Turn;
 
 /// Sizes of one journal.
 #[derive(Clone, Copy, Debug)]
@@ -85,10 +95,15 @@ pub struct Extent {
 
 /// One shard's journal. Owned by the shard; every method returns at once.
 pub struct Journal {
-    _private: (),
+    pub(super) settings: Settings,
+    pub(super) book: Book,
+    pub(super) appender: Appender,
+    pub(super) cache: Cache,
+    pub(super) reads: Reads,
+    pub(super) turn: Turn,
+    damage: Vec<Damage>,
 }
 
-#[allow(unused_variables, reason = "the contract lands before the code")]
 impl Journal {
     /// Opens the journal in `directory`, or makes a new one where there is none. Cuts a torn tail,
     /// keeps and reports damage, and tells `replay` what there is.
@@ -99,7 +114,42 @@ impl Journal {
         now: Now,
         replay: &mut dyn Replay,
     ) -> Result<Self, JournalError> {
-        todo!()
+        let found = recover(settings, directory, &pool, replay)?;
+        let shape = Shape {
+            segment_bytes: settings.segment_bytes.as_usize(),
+            chunk_bytes: settings.chunk_bytes.as_usize(),
+            incarnation: settings.incarnation,
+            session: found.superblock.session,
+        };
+        Ok(Self {
+            settings,
+            book: found.book,
+            appender: Appender::new(shape, pool.clone(), found.tail),
+            cache: Cache::default(),
+            reads: Reads::default(),
+            turn: Turn::new(
+                pool,
+                now,
+                found.superblock,
+                found.spare,
+                found.next_segment,
+                found.next_file,
+            ),
+            damage: found.damage,
+        })
+    }
+
+    /// What recovery found to be lost or unreadable though it had been acknowledged.
+    pub fn damage(&self) -> &[Damage] {
+        &self.damage
+    }
+
+    /// How many groups may be in flight, and whether a write is durable by itself (as O_DSYNC) or
+    /// needs a flush after it. For benches; the defaults stand in `limits`.
+    pub fn tune(&mut self, groups_in_flight: usize, writes_durable: bool) {
+        assert!(groups_in_flight > 0, "some group must be allowed to leave");
+        self.turn.groups_in_flight = groups_in_flight;
+        self.turn.writes_durable = writes_durable;
     }
 
     /// All entries of `stream` from `from` on, read while the machine boots.
@@ -109,98 +159,274 @@ impl Journal {
         stream: StreamId,
         from: Index,
     ) -> Result<Vec<Slice>, JournalError> {
-        todo!()
+        let Some((first, end)) = self.range(stream) else {
+            return Ok(Vec::new());
+        };
+        let request = ReadRequest {
+            token: ReadToken(0),
+            stream,
+            from: from.max(first).min(end),
+            until: end,
+            bytes_max: ByteCount(u64::MAX),
+            first_whole: true,
+        };
+        let mut slices = Vec::new();
+        for place in plan(&self.book, self.horizon(), &request)? {
+            let file = self.book.segments[&place.segment].file;
+            let start = place.at / UNIT as u32 * UNIT as u32;
+            let skip = (place.at - start) as usize;
+            let wanted = (skip + place.row.length as usize).next_multiple_of(UNIT);
+            let at = Position(u64::from(start));
+            let block = directory.read(file, at, ByteCount(wanted as u64))?;
+            let bytes = block.freeze();
+            let end = (skip + place.row.length as usize).min(bytes.len());
+            let payload = bytes.slice(skip.min(end)..end);
+            let short = payload.len() != place.row.length as usize;
+            if short || !place.row.fits(&payload) {
+                return Err(JournalError::Checksum {
+                    file,
+                    at: Position(u64::from(place.at)),
+                    expected: place.row.body_sum,
+                    found: crc32c(&payload),
+                });
+            }
+            slices.push(Slice {
+                head: place.row.head(),
+                payload,
+            });
+        }
+        Ok(slices)
     }
 
     /// Gives the entry its place before any I/O happens. `first` must be the stream's end.
     pub fn stage(&mut self, entry: &Entry<'_>) -> Result<Placed, JournalError> {
-        todo!()
+        let length = entry.head.len() + entry.body.len();
+        let least = group_bytes(length, 1) + SegmentIndex::default().footer_reserve();
+        if least > self.settings.segment_bytes.as_usize() || entry.head.len() > HEAD_BYTES_MAX {
+            let length = length as u64;
+            return Err(JournalError::TooLarge { length });
+        }
+        if let Some(stream) = self.book.streams.get(entry.stream) {
+            assert_eq!(
+                entry.first, stream.end,
+                "an entry must begin at its stream's end"
+            );
+            assert!(entry.term >= stream.term, "a term fell: {:?}", entry.term);
+        }
+        if self.appender.unwritten_bytes > STAGED_BYTES_MAX.0 {
+            return Err(JournalError::Busy);
+        }
+        let row = Row {
+            stream: entry.stream,
+            first: entry.first,
+            time_max: entry.time_max,
+            note: entry.note,
+            term: entry.term,
+            count: entry.count,
+            length: length as u32,
+            body_sum: entry.body_sum,
+            head_sum: crc32c(entry.head),
+            head_length: entry.head.len() as u16,
+            kind: Kind::Entry,
+        };
+        self.put(&row, entry.head, entry.body)
     }
 
     /// Gives up all of `stream` below `first`; durable with the group that is returned.
     pub fn trim(&mut self, stream: StreamId, first: Index) -> Result<Placed, JournalError> {
-        todo!()
+        self.put(&Row::bare(Kind::Trim, stream, first), &[], &[])
     }
 
     /// Gives up `stream`; durable with the group that is returned.
     pub fn drop_stream(&mut self, stream: StreamId) -> Result<Placed, JournalError> {
-        todo!()
+        self.put(&Row::bare(Kind::Drop, stream, Index(0)), &[], &[])
+    }
+
+    /// Makes room for a row, copies its payload and notes where it is.
+    pub(super) fn put(
+        &mut self,
+        row: &Row,
+        head: &[u8],
+        body: &[u8],
+    ) -> Result<Placed, JournalError> {
+        if self.turn.failure.is_some() || self.turn.closing {
+            return Err(JournalError::Stopped);
+        }
+        self.make_room(row.length as usize)?;
+        let at = self.appender.put(row, head, body);
+        let tail = self.appender.tail();
+        self.book.place(tail.segment, row, at);
+        Ok(Placed {
+            group: tail.sequence,
+        })
+    }
+
+    fn make_room(&mut self, length: usize) -> Result<(), JournalError> {
+        let open = self.appender.tail().segment;
+        let reserve = self.book.index_mut(open).footer_reserve();
+        let mut room = self.appender.room(length, reserve);
+        if room == Room::ThisGroup {
+            return Ok(());
+        }
+        if room == Room::NextSegment && !self.turn.has_prepared() {
+            return Err(self.turn.why_no_segment());
+        }
+        if !self.appender.is_empty() {
+            self.seal_group();
+        }
+        if room == Room::NextSegment {
+            self.roll();
+            room = Room::NextChunk;
+        }
+        if room == Room::NextChunk {
+            self.appender.next_chunk(length);
+        }
+        Ok(())
+    }
+
+    /// Ends the open group and keeps a view of it for readers.
+    pub(super) fn seal_group(&mut self) {
+        let rows = !self.appender.is_empty();
+        let group = self.appender.seal();
+        let (segment, end) = (group.segment, group.at + group.bytes.len() as u32);
+        self.cache
+            .push(group.segment, group.at, group.bytes.clone());
+        if let Some(segment) = self.book.segments.get_mut(&segment) {
+            segment.used = end;
+        }
+        self.turn.unsealed = rows;
+    }
+
+    /// Goes on in the prepared file.
+    fn roll(&mut self) {
+        let (number, file) = self.turn.take_prepared();
+        self.book
+            .segments
+            .insert(number, Segment::new(number, file));
+        self.appender.next_segment(number, file);
+    }
+
+    /// Rows from here on can not be read yet.
+    pub(super) fn horizon(&self) -> Horizon {
+        let tail = self.appender.tail();
+        Horizon {
+            segment: tail.segment,
+            at: tail.at,
+        }
     }
 
     /// The last group of which every byte is on stable storage.
     pub fn flushed(&self) -> Sequence {
-        todo!()
+        self.appender.flushed
     }
 
     /// The last group whose write has ended (it survives the process, not the power).
     pub fn written(&self) -> Sequence {
-        todo!()
+        self.appender.written
     }
 
     /// The group that `stage` fills now.
     pub fn staged(&self) -> Sequence {
-        todo!()
+        self.appender.tail().sequence
     }
 
     /// The failure that ended this journal's work, if one has.
     pub fn failure(&self) -> Option<DiskError> {
-        todo!()
+        self.turn.failure
     }
 
-    /// True when everything staged is flushed, sealed, and nothing is under way.
+    /// True when everything staged is flushed, sealed, and nothing is under way. After `close`:
+    /// when the clean stop is marked, too. A journal that failed comes to rest when the device has
+    /// answered all it was asked.
     pub fn at_rest(&self) -> bool {
-        todo!()
+        if self.turn.is_busy() || self.reads.is_busy() {
+            return false;
+        }
+        self.turn.failure.is_some()
+            || (self.is_drained() && !self.turn.unsealed && self.turn.is_closed_if_asked())
+    }
+
+    /// True when no group is on its way.
+    pub(super) fn is_drained(&self) -> bool {
+        self.appender.is_empty() && self.appender.groups.is_empty()
     }
 
     /// Hands out what the device should do next: called at the end of every turn. Seals the open
     /// group if the device is free for one, prepares and recycles files, takes checkpoints, cleans.
     pub fn end_turn(&mut self, now: Now, snapshots: &dyn Snapshots, disk: &mut Vec<DiskOp>) {
-        todo!()
+        self.hand_out(now, snapshots, disk);
     }
 
     /// When `end_turn` wants to be called again though nothing happens (the seal after the last
     /// group); None if never.
-    pub fn wake_at(&self) -> Option<crate::base::Ticks> {
-        todo!()
+    pub fn wake_at(&self) -> Option<Ticks> {
+        self.turn.wake_at(self.is_drained())
     }
 
     /// A disk operation of this journal's ended.
     pub fn completed(&mut self, now: Now, done: DiskDone) {
-        todo!()
+        self.take_in(now, done);
     }
 
     /// No more will be staged: write, flush and seal what there is, and mark the stop clean.
     pub fn close(&mut self) {
-        todo!()
+        self.turn.closing = true;
     }
 
     /// Starts a read. Some: it ended at once (resident). None: see `take_finished`.
     pub fn read(&mut self, request: ReadRequest) -> Option<ReadDone> {
-        todo!()
+        let token = request.token;
+        match plan(&self.book, self.horizon(), &request) {
+            Ok(places) => self.reads.begin(&mut self.book, &self.cache, token, places),
+            Err(error) => Some(ReadDone {
+                token,
+                result: Err(error),
+            }),
+        }
     }
 
     /// Starts a search. Some: it ended at once. None: see `take_finished`.
     pub fn search(&mut self, request: SearchRequest) -> Option<ReadDone> {
-        todo!()
+        let token = request.token;
+        match find(&self.book, self.horizon(), &request) {
+            Ok(place) => {
+                let places = place.into_iter().collect();
+                self.reads.begin(&mut self.book, &self.cache, token, places)
+            }
+            Err(error) => Some(ReadDone {
+                token,
+                result: Err(error),
+            }),
+        }
     }
 
     /// Reads and searches that ended since the last call.
     pub fn take_finished(&mut self) -> Vec<ReadDone> {
-        todo!()
+        self.reads.take_finished()
     }
 
     /// The lowest and the next index of `stream`; None if it has never had an entry, or is dropped.
     pub fn range(&self, stream: StreamId) -> Option<(Index, Index)> {
-        todo!()
+        let stream = self.book.streams.get(stream)?;
+        Some((stream.first, stream.end))
     }
 
     /// The bytes of `stream` that are kept, padding and tables aside.
     pub fn stream_bytes(&self, stream: StreamId) -> ByteCount {
-        todo!()
+        let stream = self.book.streams.get(stream);
+        ByteCount(stream.map_or(0, super::streams::Stream::bytes))
     }
 
     /// The oldest part of `stream`, and whether it lies in a sealed segment.
     pub fn oldest_extent(&self, stream: StreamId) -> Option<(Extent, bool)> {
-        todo!()
+        let stream = self.book.streams.get(stream)?;
+        let part = stream.parts.first()?;
+        let extent = Extent {
+            first: part.first.max(stream.first),
+            end: part.end,
+            time_max: part.time_max,
+            bytes: ByteCount(part.bytes),
+        };
+        Some((extent, part.segment != self.appender.tail().segment))
     }
 }

@@ -11,8 +11,25 @@ pub mod entry;
 pub mod error;
 pub mod journal;
 
+mod appender;
+mod book;
+mod cache;
+mod format;
+mod index;
+mod reads;
+mod recover;
+mod scan;
+mod streams;
+mod superblock;
+mod torn;
+mod turn;
+
+#[cfg(test)]
+mod tests;
+
 pub use entry::{Entry, EntryHead, Index, Note, Placed, Sequence, Slice, StreamId, Term};
 pub use error::JournalError;
 pub use journal::{
     Extent, Journal, ReadDone, ReadRequest, ReadToken, Replay, SearchRequest, Settings, Snapshots,
 };
+pub use recover::Damage;

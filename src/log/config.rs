@@ -1,69 +1,189 @@
 //! A topic's configuration: Kafka's names, defaults and bounds.
 
 use std::collections::BTreeMap;
+use std::fmt;
+
+use super::config_table::{Bounds, ConfigKey, ConfigKind};
+use crate::wire::batch::TimestampType;
+
+/// What was set for a topic, by name; what is not in it has its default. Names and values are
+/// valid: they passed `TopicConfig::from_overrides`.
+pub type Overrides = BTreeMap<String, String>;
 
 /// `cleanup.policy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CleanupPolicy {
     pub delete: bool,
+    /// Every record must have a key. Compaction itself is not built yet: all records stay.
     pub compact: bool,
 }
-
-/// `message.timestamp.type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimestampType {
-    CreateTime,
-    LogAppendTime,
-}
-
-/// What was set for a topic, by name; what is not in it has its default. Names and values are
-/// valid: they passed `TopicConfig::from_overrides`.
-pub type Overrides = BTreeMap<String, String>;
 
 /// The values in force for one topic, of the keys that this broker acts by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopicConfig {
     pub cleanup: CleanupPolicy,
     pub max_message_bytes: u32,
-    /// Milliseconds; None keeps for ever.
+    /// None keeps for ever.
     pub retention_ms: Option<i64>,
-    /// Bytes per partition; None is unbounded.
+    /// Per partition; None is unbounded.
     pub retention_bytes: Option<u64>,
-    pub segment_bytes: u64,
-    pub segment_ms: i64,
     pub flush_messages: i64,
+    /// `i64::MAX`: not set.
     pub flush_ms: i64,
     pub min_insync_replicas: u32,
     pub timestamp_type: TimestampType,
     pub timestamp_before_max_ms: i64,
     pub timestamp_after_max_ms: i64,
-    pub delete_retention_ms: i64,
 }
 
-/// Why a configuration is refused (INVALID_CONFIG), in words for the user.
+/// Why a configuration is refused (INVALID_CONFIG).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigError {
     /// No topic configuration has this name.
     UnknownName { name: String },
     /// The value is not of the key's type or out of its bounds.
-    InvalidValue {
-        name: String,
-        value: String,
-        expected: String,
-    },
-    /// The value is Kafka's, but this broker can not do it yet.
-    NotSupported { name: String, value: String },
+    InvalidValue { key: &'static str, value: String },
+    /// The value is one of Kafka's, but this broker can not do it.
+    NotSupported { key: &'static str, value: String },
 }
 
-#[allow(unused_variables, reason = "the contract lands before the code")]
+impl Default for TopicConfig {
+    /// What `TOPIC_CONFIGS` says; a test holds the two together.
+    fn default() -> Self {
+        Self {
+            cleanup: CleanupPolicy {
+                delete: true,
+                compact: false,
+            },
+            max_message_bytes: 1_048_588,
+            retention_ms: Some(604_800_000),
+            retention_bytes: None,
+            flush_messages: 1,
+            flush_ms: i64::MAX,
+            min_insync_replicas: 1,
+            timestamp_type: TimestampType::CreateTime,
+            timestamp_before_max_ms: i64::MAX,
+            timestamp_after_max_ms: 3_600_000,
+        }
+    }
+}
+
 impl TopicConfig {
     /// Defaults, then `overrides`. The only way in: it checks names, types and bounds.
     pub fn from_overrides(overrides: &Overrides) -> Result<Self, ConfigError> {
-        todo!()
+        let mut config = Self::default();
+        for (name, value) in overrides {
+            let key =
+                ConfigKey::find(name).ok_or(ConfigError::UnknownName { name: name.clone() })?;
+            config.set(key, value.trim())?;
+        }
+        Ok(config)
     }
 
     /// Acknowledged when written, not when flushed: `flush.messages` over 1 or `flush.ms` set.
     pub fn is_relaxed(&self) -> bool {
         self.flush_messages > 1 || self.flush_ms < i64::MAX
     }
+
+    fn set(&mut self, key: &'static ConfigKey, value: &str) -> Result<(), ConfigError> {
+        let invalid = || ConfigError::InvalidValue {
+            key: key.name,
+            value: value.to_string(),
+        };
+        let number = check_value(key, value).ok_or_else(invalid)?;
+        match key.name {
+            "cleanup.policy" => {
+                let has = |policy| items(value).any(|item| item == policy);
+                self.cleanup = CleanupPolicy {
+                    delete: has("delete"),
+                    compact: has("compact"),
+                };
+            }
+            "max.message.bytes" => self.max_message_bytes = number as u32,
+            "retention.ms" => self.retention_ms = (number >= 0).then_some(number),
+            "retention.bytes" => self.retention_bytes = u64::try_from(number).ok(),
+            "flush.messages" => self.flush_messages = number,
+            "flush.ms" => self.flush_ms = number,
+            "min.insync.replicas" => self.min_insync_replicas = number as u32,
+            "message.timestamp.type" if value == "LogAppendTime" => {
+                self.timestamp_type = TimestampType::LogAppendTime;
+            }
+            "message.timestamp.before.max.ms" => self.timestamp_before_max_ms = number,
+            "message.timestamp.after.max.ms" => self.timestamp_after_max_ms = number,
+            "compression.type" if value != "producer" => return Err(not_supported(key, value)),
+            "remote.storage.enable" if is_true(value) => return Err(not_supported(key, value)),
+            // Kafka's, without effect here (`ConfigKey::acts`).
+            _ => {}
+        }
+        Ok(())
+    }
 }
+
+fn not_supported(key: &'static ConfigKey, value: &str) -> ConfigError {
+    ConfigError::NotSupported {
+        key: key.name,
+        value: value.to_string(),
+    }
+}
+
+/// None: not a value of this key. The number, if it is one.
+fn check_value(key: &ConfigKey, value: &str) -> Option<i64> {
+    let number = match key.kind {
+        ConfigKind::Boolean if is_true(value) => 1,
+        ConfigKind::Boolean if value.eq_ignore_ascii_case("false") => 0,
+        ConfigKind::Boolean => return None,
+        ConfigKind::Int => i64::from(value.parse::<i32>().ok()?),
+        ConfigKind::Long => value.parse::<i64>().ok()?,
+        ConfigKind::Double | ConfigKind::String | ConfigKind::List => 0,
+    };
+    let allowed = match key.bounds {
+        Bounds::Any => true,
+        Bounds::Between(first, last) => (first..=last).contains(&number),
+        Bounds::Fraction => (0.0..=1.0).contains(&value.parse::<f64>().ok()?),
+        Bounds::OneOf(words) => words.contains(&value),
+        Bounds::OneOrMoreOf(words) => {
+            !value.is_empty() && items(value).all(|item| words.contains(&item))
+        }
+    };
+    allowed.then_some(number)
+}
+
+fn is_true(value: &str) -> bool {
+    value.eq_ignore_ascii_case("true")
+}
+
+fn items(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim)
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownName { name } => write!(f, "Unknown topic config name: {name}"),
+            Self::InvalidValue { key, value } => {
+                write!(f, "Invalid value {value} for configuration {key}")?;
+                match ConfigKey::find(key).map(|key| (key.kind, key.bounds)) {
+                    Some((kind, Bounds::Any)) => write!(f, ": it must be a {kind:?}"),
+                    Some((kind, Bounds::Between(first, last))) => {
+                        write!(f, ": it must be a {kind:?} from {first} to {last}")
+                    }
+                    Some((_, Bounds::Fraction)) => write!(f, ": it must be a number from 0 to 1"),
+                    Some((_, Bounds::OneOf(words))) => write!(f, ": it must be one of {words:?}"),
+                    Some((_, Bounds::OneOrMoreOf(words))) => {
+                        write!(f, ": it must be a list of some of {words:?}")
+                    }
+                    None => Ok(()),
+                }
+            }
+            Self::NotSupported { key, value } => {
+                write!(f, "{key}={value} is not supported by this broker yet")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -12,21 +12,33 @@
 
 pub mod partitions;
 
+mod partition;
+
+mod admit;
+mod producers;
+
+mod epochs;
+mod pending;
+mod waiters;
+
+pub mod read;
+pub mod retention;
+
+mod recovery;
+mod snapshot;
+
 pub mod config;
 pub mod config_table;
 pub mod error;
-pub mod incoming;
 pub mod offset;
-pub mod read;
-pub mod retention;
 pub mod settled;
+mod streams;
 
-pub use config::{CleanupPolicy, ConfigError, Overrides, TimestampType, TopicConfig};
+pub use config::{CleanupPolicy, ConfigError, Overrides, TopicConfig};
 pub use config_table::{ConfigKey, ConfigKind, TOPIC_CONFIGS};
 pub use error::LogError;
-pub use incoming::CheckedBatch;
 pub use offset::{AckToken, FetchToken, LeaderEpoch, Offset};
-pub use partitions::{Appended, PartitionFacts, Partitions, PartitionsSettings};
+pub use partitions::{Appended, Deleted, PartitionFacts, Partitions, PartitionsSettings};
 pub use read::{Isolation, OffsetFound, OffsetPlan, OffsetSpec, ReadAsk, ReadPlan, SearchPlan};
 pub use retention::{RetentionClock, RetentionTime};
 pub use settled::Settled;

@@ -1,16 +1,20 @@
 //! All partitions of one shard.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::config::TopicConfig;
 use super::error::LogError;
-use super::incoming::CheckedBatch;
 use super::offset::{AckToken, FetchToken, LeaderEpoch, Offset};
-use super::read::{Isolation, OffsetPlan, OffsetSpec, ReadAsk, ReadPlan};
-use super::retention::RetentionTime;
+use super::partition::{Partition, Verdict};
+use super::pending::{Pending, PendingQueue};
+use super::producers::Kept;
 use super::settled::Settled;
-use crate::base::{ByteCount, Now, Span};
-use crate::journal::{EntryHead, Index, Journal, Replay, Snapshots, StreamId};
+use super::streams::StreamMap;
+use super::waiters::Waiters;
+use crate::base::{ByteCount, Now, Span, Ticks};
+use crate::journal::{Journal, JournalError, StreamId};
+use crate::wire::batch::CheckedBatch;
 
 /// Broker-wide settings that partitions follow.
 #[derive(Clone, Copy, Debug)]
@@ -57,21 +61,55 @@ pub struct PartitionFacts {
 ///
 /// Boot: `new`, give it to `Journal::open` as `Replay`, then `reconcile` with the metadata.
 pub struct Partitions {
-    settings: PartitionsSettings,
+    pub(super) settings: PartitionsSettings,
+    /// When the process started; what recovery finds counts as written now.
+    pub(super) started: Ticks,
+    /// Where in `slots` a stream's partition is.
+    places: StreamMap<u32>,
+    /// A slot that is given up is used again.
+    pub(super) slots: Vec<Option<Partition>>,
+    free: Vec<u32>,
+    pending: PendingQueue,
+    waiters: Waiters,
+    /// Streams of deleted partitions that the journal was too busy to drop.
+    dropping: VecDeque<StreamId>,
+    /// For partitions whose topic is not known yet, during recovery.
+    unconfigured: Arc<TopicConfig>,
+    /// The next slot that retention looks at.
+    pub(super) retention_cursor: usize,
+    /// Streams whose checkpoint could not be read: their producers are unknown.
+    pub(super) unreadable: Vec<StreamId>,
 }
 
-#[allow(unused_variables, reason = "the contract lands before the code")]
 impl Partitions {
-    pub fn new(settings: PartitionsSettings) -> Self {
-        todo!()
+    /// No partitions.
+    pub fn new(settings: PartitionsSettings, now: Now) -> Self {
+        Self {
+            settings,
+            started: now.ticks,
+            places: StreamMap::default(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            pending: PendingQueue::default(),
+            waiters: Waiters::default(),
+            dropping: VecDeque::new(),
+            unconfigured: Arc::new(TopicConfig::default()),
+            retention_cursor: 0,
+            unreadable: Vec::new(),
+        }
     }
 
     pub fn count(&self) -> usize {
-        todo!()
+        self.places.len()
     }
 
     pub fn contains(&self, stream: StreamId) -> bool {
-        todo!()
+        self.places.contains_key(&stream)
+    }
+
+    /// Streams whose producers could not be recovered, because their checkpoint is not readable.
+    pub fn unreadable(&self) -> &[StreamId] {
+        &self.unreadable
     }
 
     /// After the journal has opened and the metadata is known: `wanted` are this shard's partitions
@@ -82,24 +120,54 @@ impl Partitions {
         wanted: &mut dyn Iterator<Item = (StreamId, LeaderEpoch, Arc<TopicConfig>)>,
         journal: &mut Journal,
     ) -> Result<(), LogError> {
-        todo!()
+        let mut keep = vec![false; self.slots.len()];
+        for (stream, epoch, config) in wanted {
+            self.create(stream, epoch, config);
+            let place = self.places[&stream] as usize;
+            if let Some(kept) = keep.get_mut(place) {
+                *kept = true;
+            }
+        }
+        let unwanted = keep.into_iter().zip(&self.slots);
+        let unwanted = unwanted.filter_map(|(kept, slot)| (!kept).then_some(slot.as_ref()?.stream));
+        let unwanted: Vec<StreamId> = unwanted.collect();
+        for stream in unwanted {
+            self.forget(stream);
+            self.dropping.push_back(stream);
+        }
+        self.drop_streams(journal)
     }
 
     /// A new, empty partition. Nothing is written until its first batch.
     pub fn create(&mut self, stream: StreamId, epoch: LeaderEpoch, config: Arc<TopicConfig>) {
-        todo!()
+        match self.find_mut(stream) {
+            Some(_) => self.configure(stream, epoch, config),
+            None => self.insert(Partition::new(stream, epoch, config)),
+        }
     }
 
     /// The topic's configuration or the leader epoch changed. Fetches that wait are woken if the
     /// epoch changed.
     pub fn configure(&mut self, stream: StreamId, epoch: LeaderEpoch, config: Arc<TopicConfig>) {
-        todo!()
+        let Some(partition) = self.find_mut(stream) else {
+            return;
+        };
+        partition.config = config;
+        if partition.epoch < epoch {
+            partition.epoch = epoch;
+            self.waiters.disturbed(stream);
+        }
     }
 
     /// Gives up the partition and all its records. Fetches that wait for it are woken by the next
     /// `settle`; what awaits durability is still acknowledged.
     pub fn delete(&mut self, journal: &mut Journal, stream: StreamId) -> Result<(), LogError> {
-        todo!()
+        if !self.forget(stream) {
+            return Err(LogError::UnknownPartition);
+        }
+        self.waiters.disturbed(stream);
+        self.dropping.push_back(stream);
+        self.drop_streams(journal)
     }
 
     /// Gives the batch its offsets and stages it. `token` None: nobody waits (acks=0).
@@ -111,110 +179,229 @@ impl Partitions {
         token: Option<AckToken>,
         now: Now,
     ) -> Result<Appended, LogError> {
-        todo!()
+        if journal.failure().is_some() {
+            return Err(JournalError::Stopped.into());
+        }
+        let place = self.place(stream)?;
+        let partition = partition_at(&mut self.slots, place);
+        let stamped = match partition.judge(batch, now, self.settings.producer_expiration)? {
+            Verdict::Append(stamped) => stamped,
+            Verdict::Repeated(kept) => return self.repeat(place, kept, token),
+        };
+        let placed = journal.stage(&partition.entry(&stamped, batch))?;
+        let base_offset = partition.appended(&stamped, batch, now);
+        let pending = Pending {
+            group: placed.group,
+            stream,
+            end: partition.end,
+            bytes: batch.bytes.len() as u32,
+            token,
+        };
+        self.pending.push(pending, partition.config.is_relaxed());
+        Ok(Appended {
+            base_offset,
+            log_append_time: stamped.append_time(),
+            log_start: partition.log_start,
+            duplicate: false,
+            settled: false,
+        })
+    }
+
+    /// The answer to a repetition: that of the original, and no earlier.
+    fn repeat(
+        &mut self,
+        place: usize,
+        kept: Kept,
+        token: Option<AckToken>,
+    ) -> Result<Appended, LogError> {
+        let partition = partition_at(&mut self.slots, place);
+        let settled = kept.end() <= partition.high_watermark;
+        if !settled && !self.pending.join(partition.stream, kept.end(), token) {
+            // The original was given up with its journal.
+            return Err(JournalError::Stopped.into());
+        }
+        Ok(Appended {
+            base_offset: kept.base_offset,
+            log_append_time: kept.append_time,
+            log_start: partition.log_start,
+            duplicate: true,
+            settled,
+        })
     }
 
     /// Looks how far the journal has come: moves high watermarks and adds to `settled` who may be
     /// answered. O(what changed). Call it after journal completions, and after `delete`.
     pub fn settle(&mut self, journal: &Journal, settled: &mut Settled) {
-        todo!()
+        let (flushed, written) = (journal.flushed(), journal.written());
+        while let Some(pending) = self.pending.pop(flushed, written) {
+            settled.acked.extend(pending.token);
+            let Some(partition) = self.find_mut(pending.stream) else {
+                continue;
+            };
+            if partition.advance(pending.end) {
+                settled.advanced.push(pending.stream);
+            }
+            if pending.bytes > 0 {
+                let bytes = u64::from(pending.bytes);
+                self.waiters.advanced(pending.stream, bytes);
+            }
+        }
+        self.waiters.take_woken(&mut settled.woken);
     }
 
     /// The journal has failed: gives back every token that waits for durability, none of which may
     /// be acknowledged.
     pub fn abandon(&mut self) -> Vec<AckToken> {
-        todo!()
-    }
-
-    /// What a Fetch may read. Errors: UnknownPartition, Fenced- or UnknownLeaderEpoch,
-    /// OffsetOutOfRange.
-    pub fn plan_read(&self, stream: StreamId, ask: &ReadAsk) -> Result<ReadPlan, LogError> {
-        todo!()
+        self.pending.abandon()
     }
 
     /// Waits until `missing` more bytes have been made visible in `streams` together. One wait per
     /// token.
     pub fn wait(&mut self, token: FetchToken, streams: &[StreamId], missing: ByteCount) {
-        todo!()
+        self.waiters.wait(token, streams, missing);
     }
 
     /// The fetch waits no longer (time-out, connection gone). True if it still waited.
     pub fn cancel(&mut self, token: FetchToken) -> bool {
-        todo!()
-    }
-
-    /// ListOffsets for one partition.
-    pub fn plan_offset(
-        &self,
-        stream: StreamId,
-        spec: OffsetSpec,
-        isolation: Isolation,
-        leader_epoch: Option<LeaderEpoch>,
-    ) -> Result<OffsetPlan, LogError> {
-        todo!()
-    }
-
-    /// OffsetForLeaderEpoch: the largest epoch not above `epoch` that wrote here, and the offset
-    /// where it ends; (-1, -1) if there is none.
-    pub fn epoch_end(
-        &self,
-        stream: StreamId,
-        current: Option<LeaderEpoch>,
-        epoch: LeaderEpoch,
-    ) -> Result<(LeaderEpoch, Offset), LogError> {
-        todo!()
+        self.waiters.cancel(token)
     }
 
     /// DeleteRecords: gives up everything below `before` (None: below the high watermark). The new
-    /// log start is returned at once and durable when `settle` gives the token back.
+    /// log start is returned at once and durable when `settle` gives the token back. None in place
+    /// of a wait: there was nothing to give up, and the token is not kept.
     pub fn delete_records(
         &mut self,
         journal: &mut Journal,
         stream: StreamId,
         before: Option<Offset>,
         token: AckToken,
-    ) -> Result<Offset, LogError> {
-        todo!()
-    }
-
-    /// Applies retention to the next `count` partitions in turn. Returns how many records were
-    /// given up. Call it now and then; a full round every five minutes is what Kafka does.
-    pub fn retain(
-        &mut self,
-        journal: &mut Journal,
-        time: RetentionTime,
-        count: usize,
-    ) -> Result<u64, LogError> {
-        todo!()
+    ) -> Result<Deleted, LogError> {
+        let place = self.place(stream)?;
+        let partition = partition_at(&mut self.slots, place);
+        let (start, end) = (partition.log_start, partition.high_watermark);
+        let before = before.unwrap_or(end);
+        if before.0 < 0 || before > end {
+            return Err(LogError::OffsetOutOfRange { start, end });
+        }
+        if before <= start {
+            return Ok(Deleted {
+                log_start: start,
+                settled: true,
+            });
+        }
+        let placed = journal.trim(stream, before.into())?;
+        partition.trim(before);
+        let pending = Pending {
+            group: placed.group,
+            stream,
+            end: Offset(0),
+            bytes: 0,
+            token: Some(token),
+        };
+        self.pending.push(pending, false);
+        Ok(Deleted {
+            log_start: before,
+            settled: false,
+        })
     }
 
     pub fn facts(&self, journal: &Journal, stream: StreamId) -> Option<PartitionFacts> {
-        todo!()
+        let partition = self.find(stream)?;
+        Some(PartitionFacts {
+            log_start: partition.log_start,
+            high_watermark: partition.high_watermark,
+            end: partition.end,
+            leader_epoch: partition.epoch,
+            bytes: journal.stream_bytes(stream),
+            producers: partition.producers.len(),
+        })
+    }
+
+    pub(super) fn find(&self, stream: StreamId) -> Option<&Partition> {
+        let place = *self.places.get(&stream)?;
+        self.slots[place as usize].as_ref()
+    }
+
+    pub(super) fn find_mut(&mut self, stream: StreamId) -> Option<&mut Partition> {
+        let place = *self.places.get(&stream)?;
+        self.slots[place as usize].as_mut()
+    }
+
+    /// The partition of `stream`, made if recovery speaks of one that is not known yet.
+    pub(super) fn found_at_recovery(&mut self, stream: StreamId) -> &mut Partition {
+        if !self.contains(stream) {
+            let config = self.unconfigured.clone();
+            self.insert(Partition::new(stream, LeaderEpoch(0), config));
+        }
+        let place = self.places[&stream] as usize;
+        partition_at(&mut self.slots, place)
+    }
+
+    /// Forgets the partition; what the journal has of it is not touched. False: it is not here.
+    pub(super) fn forget(&mut self, stream: StreamId) -> bool {
+        let Some(place) = self.places.remove(&stream) else {
+            return false;
+        };
+        self.slots[place as usize] = None;
+        self.free.push(place);
+        true
+    }
+
+    /// Drops what the journal still has of deleted partitions. What it is too busy for now is done
+    /// by a later call, and at the latest by the next start.
+    pub(super) fn drop_streams(&mut self, journal: &mut Journal) -> Result<(), LogError> {
+        while let Some(stream) = self.dropping.front().copied() {
+            if journal.range(stream).is_some() {
+                match journal.drop_stream(stream) {
+                    Ok(_) => {}
+                    Err(JournalError::Busy) => return Ok(()),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            self.dropping.pop_front();
+        }
+        Ok(())
+    }
+
+    fn place(&self, stream: StreamId) -> Result<usize, LogError> {
+        let place = self.places.get(&stream).ok_or(LogError::UnknownPartition)?;
+        Ok(*place as usize)
+    }
+
+    fn insert(&mut self, partition: Partition) {
+        let stream = partition.stream;
+        assert!(
+            stream.0 >= StreamId::FIRST_FREE,
+            "not a partition: {stream:?}"
+        );
+        let place = match self.free.pop() {
+            Some(place) => place,
+            None => {
+                self.slots.push(None);
+                (self.slots.len() - 1) as u32
+            }
+        };
+        self.slots[place as usize] = Some(partition);
+        self.places.insert(stream, place);
     }
 }
 
-#[allow(unused_variables, reason = "the contract lands before the code")]
-impl Replay for Partitions {
-    fn restored(&mut self, stream: StreamId, first: Index, end: Index, snapshot: &[u8]) {
-        todo!()
-    }
-
-    fn entry(&mut self, head: &EntryHead) {
-        todo!()
-    }
-
-    fn trimmed(&mut self, stream: StreamId, first: Index) {
-        todo!()
-    }
-
-    fn dropped(&mut self, stream: StreamId) {
-        todo!()
+/// The partition in a slot that `places` points to; there always is one.
+fn partition_at(slots: &mut [Option<Partition>], place: usize) -> &mut Partition {
+    match &mut slots[place] {
+        Some(partition) => partition,
+        None => panic!("no partition in slot {place}, though a stream points to it"),
     }
 }
 
-impl Snapshots for Partitions {
-    fn snapshot(&self, stream: StreamId, out: &mut Vec<u8>) {
-        let _ = (stream, out);
-        todo!()
-    }
+/// The end of a DeleteRecords.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    pub log_start: Offset,
+    /// Nothing to wait for: nothing had to be given up. The token is not kept.
+    pub settled: bool,
 }
+
+#[cfg(test)]
+#[path = "partitions_tests.rs"]
+mod tests;

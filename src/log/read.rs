@@ -1,8 +1,13 @@
 //! Plans for reading: which indexes of the journal answer a Fetch or a ListOffsets.
 
+use super::error::LogError;
 use super::offset::{LeaderEpoch, Offset};
+use super::partition::Partition;
+use super::partitions::Partitions;
 use crate::base::ByteCount;
-use crate::journal::{ReadRequest, ReadToken, SearchRequest, StreamId};
+use crate::base::limits::BATCH_BYTES_MAX;
+use crate::journal::{ReadRequest, ReadToken, SearchRequest, Slice, StreamId};
+use crate::wire::batch::records;
 
 /// `isolation_level` of Fetch and ListOffsets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -137,11 +142,136 @@ impl SearchPlan {
     }
 
     /// Finds the record within the batch that the journal's search brought (None: no batch).
-    pub fn resolve(
-        &self,
-        found: Option<&crate::journal::Slice>,
-    ) -> Result<OffsetFound, super::LogError> {
-        let _ = found;
-        todo!()
+    ///
+    /// A batch whose records can not be walked answers with its first offset: a consumer that
+    /// begins there misses nothing.
+    pub fn resolve(&self, found: Option<&Slice>) -> OffsetFound {
+        let Some(slice) = found else {
+            return OffsetFound::NONE;
+        };
+        let time = self.time.unwrap_or(slice.head.time_max);
+        let leader_epoch = slice.head.term.0;
+        let Ok(walk) = records(&slice.payload, BATCH_BYTES_MAX.as_usize()) else {
+            return self.first_of(slice);
+        };
+        for record in walk {
+            let Ok(record) = record else {
+                return self.first_of(slice);
+            };
+            if record.offset >= self.log_start.0 && record.timestamp >= time {
+                return OffsetFound {
+                    offset: record.offset,
+                    time: record.timestamp,
+                    leader_epoch,
+                };
+            }
+        }
+        // Only records that are given up are that young, or the header claims a time that no
+        // record has.
+        self.first_of(slice)
+    }
+
+    fn first_of(&self, slice: &Slice) -> OffsetFound {
+        OffsetFound {
+            offset: slice.head.first.0.max(self.log_start.0),
+            time: slice.head.time_max,
+            leader_epoch: slice.head.term.0,
+        }
     }
 }
+
+impl Partitions {
+    /// What a Fetch may read. Errors: UnknownPartition, Fenced- or UnknownLeaderEpoch,
+    /// OffsetOutOfRange.
+    pub fn plan_read(&self, stream: StreamId, ask: &ReadAsk) -> Result<ReadPlan, LogError> {
+        let partition = self.find(stream).ok_or(LogError::UnknownPartition)?;
+        partition.check_epoch(ask.leader_epoch)?;
+        let (start, end) = (partition.log_start, partition.high_watermark);
+        // Beyond the high watermark but not beyond the end: what was seen there once will be
+        // there again, so the reader waits (as in Kafka).
+        if ask.from < start || ask.from > partition.end {
+            return Err(LogError::OffsetOutOfRange { start, end });
+        }
+        Ok(ReadPlan {
+            stream,
+            from: ask.from,
+            until: visible_end(partition, ask.isolation),
+            high_watermark: end,
+            last_stable: visible_end(partition, Isolation::ReadCommitted),
+            log_start: start,
+            leader_epoch: partition.epoch,
+            bytes_max: ask.bytes_max,
+            first_whole: ask.first_whole,
+        })
+    }
+
+    /// ListOffsets for one partition.
+    pub fn plan_offset(
+        &self,
+        stream: StreamId,
+        spec: OffsetSpec,
+        isolation: Isolation,
+        leader_epoch: Option<LeaderEpoch>,
+    ) -> Result<OffsetPlan, LogError> {
+        let partition = self.find(stream).ok_or(LogError::UnknownPartition)?;
+        partition.check_epoch(leader_epoch)?;
+        let known = |offset: Offset, epoch: LeaderEpoch| {
+            OffsetPlan::Known(OffsetFound {
+                offset: offset.0,
+                time: -1,
+                leader_epoch: epoch.0,
+            })
+        };
+        let until = visible_end(partition, isolation);
+        let start = partition.log_start;
+        let search = |time| match start < until {
+            true => OffsetPlan::Search(SearchPlan {
+                stream,
+                log_start: start,
+                until,
+                time,
+            }),
+            false => OffsetPlan::Known(OffsetFound::NONE),
+        };
+        Ok(match spec {
+            OffsetSpec::Latest => known(until, partition.epoch),
+            OffsetSpec::Earliest | OffsetSpec::EarliestLocal => {
+                known(start, partition.epochs.at(start).unwrap_or(partition.epoch))
+            }
+            OffsetSpec::LatestTiered => OffsetPlan::Known(OffsetFound::NONE),
+            OffsetSpec::MaxTimestamp => search(None),
+            OffsetSpec::Time(time) => search(Some(time)),
+        })
+    }
+
+    /// OffsetForLeaderEpoch: the largest epoch not above `epoch` that wrote here, and the offset
+    /// where it ends; (-1, -1) if there is none.
+    pub fn epoch_end(
+        &self,
+        stream: StreamId,
+        current: Option<LeaderEpoch>,
+        epoch: LeaderEpoch,
+    ) -> Result<(LeaderEpoch, Offset), LogError> {
+        let partition = self.find(stream).ok_or(LogError::UnknownPartition)?;
+        partition.check_epoch(current)?;
+        // The durable end and not the end: the answer is about records that a client has seen.
+        let end = partition.high_watermark;
+        let mut epochs = partition.epochs.clone();
+        // The epoch of now counts though it may have no records yet.
+        epochs.note(partition.epoch, end);
+        let found = epochs.end_of(epoch, end);
+        Ok(found.unwrap_or((LeaderEpoch(-1), Offset(-1))))
+    }
+}
+
+/// Where a reader must stop.
+fn visible_end(partition: &Partition, isolation: Isolation) -> Offset {
+    match isolation {
+        // Without transactions every record is stable once it may be read at all.
+        Isolation::ReadUncommitted | Isolation::ReadCommitted => partition.high_watermark,
+    }
+}
+
+#[cfg(test)]
+#[path = "read_tests.rs"]
+mod tests;

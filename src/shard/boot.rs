@@ -1,10 +1,11 @@
 //! How a shard comes up: its journal is opened and replayed before any event.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use crate::base::ShardId;
 use crate::base::random::Random;
 use crate::cluster::MetadataLog;
+use crate::cluster::metadata_log::MetadataError;
 use crate::journal::{Journal, JournalError};
 use crate::log::Partitions;
 use crate::runtime::Boot;
@@ -26,7 +27,7 @@ pub enum ShardError {
     /// Its journal could not be opened.
     Journal(JournalError),
     /// Its journal opened, but the metadata in it could not be read.
-    Metadata(JournalError),
+    Metadata(MetadataError),
     /// The manifest does not list it.
     NotListed { shard: ShardId },
 }
@@ -38,7 +39,7 @@ impl Shard {
         if !config.shards.contains(&boot.shard) {
             return Err(ShardError::NotListed { shard: boot.shard });
         }
-        let mut partitions = Partitions::new(config.partitions);
+        let mut partitions = Partitions::new(config.partitions, boot.now);
         let mut journal = Journal::open(
             config.journal,
             boot.directory,
@@ -69,7 +70,6 @@ impl Shard {
             failed: BTreeSet::new(),
             producer_ids: ProducerIds::default(),
             retention: None,
-            undropped: VecDeque::new(),
             timers: Timers::default(),
             random: Random::with_seed(boot.seed),
             stopping: None,

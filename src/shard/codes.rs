@@ -96,23 +96,22 @@ impl From<&Refusal> for Failure {
     fn from(refusal: &Refusal) -> Self {
         use ErrorCode as Code;
         match refusal {
-            Refusal::TopicExists { name } => Self::because(
-                Code::TopicAlreadyExists,
-                format!("Topic '{name}' already exists."),
-            ),
+            Refusal::TopicExists => {
+                Self::because(Code::TopicAlreadyExists, "a topic with this name exists")
+            }
             Refusal::InvalidTopicName { why } => Self::because(Code::InvalidTopicException, *why),
             Refusal::TopicNameCollides { with } => Self::because(
                 Code::InvalidTopicException,
                 format!("the name collides with existing topic '{with}': '.' and '_' are alike"),
             ),
             Refusal::UnknownTopic => Self::bare(Code::UnknownTopicOrPartition),
-            Refusal::InvalidPartitions { found, allowed_max } => Self::because(
+            Refusal::InvalidPartitions { found, min, max } => Self::because(
                 Code::InvalidPartitions,
-                format!("{found} partitions; a topic may have 1 to {allowed_max}"),
+                format!("{found} partitions; {min} to {max} are possible"),
             ),
-            Refusal::TooManyPartitions { allowed_max } => Self::because(
+            Refusal::TooManyPartitions { max } => Self::because(
                 Code::PolicyViolation,
-                format!("the node would hold more than {allowed_max} partitions"),
+                format!("the node would hold more than {max} partitions"),
             ),
             Refusal::UnknownShard { shard } => Self::because(
                 Code::InvalidReplicaAssignment,
@@ -126,7 +125,7 @@ impl From<&Refusal> for Failure {
                 Code::UnknownServerError,
                 "a topic has the id that was drawn for this one",
             ),
-            Refusal::AlreadyStarted => Self::bare(Code::UnknownServerError),
+            Refusal::AlreadyStarted | Refusal::Unchanged => Self::bare(Code::None),
             Refusal::Journal(error) => (*error).into(),
         }
     }
@@ -134,17 +133,6 @@ impl From<&Refusal> for Failure {
 
 impl From<&ConfigError> for Failure {
     fn from(error: &ConfigError) -> Self {
-        let words = match error {
-            ConfigError::UnknownName { name } => format!("Unknown topic config name: {name}"),
-            ConfigError::InvalidValue {
-                name,
-                value,
-                expected,
-            } => format!("Invalid value {value} for configuration {name}: {expected}"),
-            ConfigError::NotSupported { name, value } => {
-                format!("{name}={value} is not supported yet")
-            }
-        };
-        Self::because(ErrorCode::InvalidConfig, words)
+        Self::because(ErrorCode::InvalidConfig, error.to_string())
     }
 }

@@ -1,6 +1,6 @@
 //! The shard as a machine: events in, actions out.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use crate::base::random::Random;
 use crate::base::{Now, ShardId};
@@ -40,8 +40,6 @@ pub struct Shard {
     pub(super) failed: BTreeSet<ShardId>,
     pub(super) producer_ids: ProducerIds,
     pub(super) retention: Option<RetentionClock>,
-    /// Partitions given up whose streams the journal could not yet drop.
-    pub(super) undropped: VecDeque<crate::journal::StreamId>,
     pub(super) timers: Timers,
     pub(super) random: Random,
     pub(super) stopping: Option<Stopping>,

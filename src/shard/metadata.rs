@@ -1,8 +1,7 @@
 //! Each shard's copy of the metadata: how it comes, how it changes, what follows for partitions.
 
 use crate::base::ShardId;
-use crate::cluster::{Change, ChangeKind, Command, Metadata, Topic, TopicChange};
-use crate::journal::JournalError;
+use crate::cluster::{Change, ChangeKind, Command, Metadata, Refusal, Topic, TopicChange};
 use crate::log::{LogError, RetentionClock};
 
 use super::calls::{Call, Token};
@@ -35,7 +34,10 @@ impl Shard {
 
     /// The node is registered: the other shards may have the metadata.
     pub(super) fn registered(&mut self, outcomes: &[Outcome]) {
-        if let Some(refusal) = outcomes.iter().find_map(|outcome| outcome.as_ref().err()) {
+        let harmless =
+            |refusal: &&Refusal| matches!(refusal, Refusal::AlreadyStarted | Refusal::Unchanged);
+        let refusals = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+        if let Some(refusal) = refusals.filter(|refusal| !harmless(refusal)).next() {
             tracing::error!(?refusal, "the node cannot be registered");
             self.ended = Some(74);
             return;
@@ -137,7 +139,6 @@ impl Shard {
 
     /// Shard 0, once a turn: applies what is durable, and spreads it.
     pub(super) fn settle_metadata(&mut self) {
-        self.drop_undropped();
         let Some(decider) = &mut self.decider else {
             return;
         };
@@ -188,7 +189,8 @@ impl Shard {
                 continue;
             }
             let (stream, epoch) = (place.stream, place.leader_epoch);
-            let partitions = &mut self.owner.partitions;
+            let owner = &mut self.owner;
+            let (partitions, journal) = (&mut owner.partitions, &mut owner.journal);
             match what {
                 TopicChange::Created | TopicChange::Grown { .. } => {
                     partitions.create(stream, epoch, topic.config.clone());
@@ -196,25 +198,12 @@ impl Shard {
                 TopicChange::Configured => {
                     partitions.configure(stream, epoch, topic.config.clone());
                 }
-                TopicChange::Deleted => self.undropped.push_back(stream),
-            }
-        }
-        if what == TopicChange::Deleted {
-            self.drop_undropped();
-        }
-    }
-
-    /// Gives up the streams of deleted topics. What the journal is too busy for is tried again; a
-    /// start finishes what a crash interrupted.
-    fn drop_undropped(&mut self) {
-        while let Some(stream) = self.undropped.pop_front() {
-            let owner = &mut self.owner;
-            match owner.partitions.delete(&mut owner.journal, stream) {
-                Ok(()) | Err(LogError::UnknownPartition) => {}
-                Err(LogError::Journal(JournalError::Busy)) => {
-                    return self.undropped.push_front(stream);
-                }
-                Err(error) => tracing::error!(?error, ?stream, "a stream is not given up"),
+                // What the journal is too busy for is given up later; a start finishes what a
+                // crash interrupted.
+                TopicChange::Deleted => match partitions.delete(journal, stream) {
+                    Ok(()) | Err(LogError::UnknownPartition) => {}
+                    Err(error) => tracing::error!(?error, ?stream, "a stream is not given up"),
+                },
             }
         }
     }

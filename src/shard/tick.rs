@@ -28,7 +28,7 @@ impl Shard {
             return;
         };
         let time = clock.read(self.now);
-        if time.held_back_ms > 0 {
+        if time.is_jump() {
             tracing::warn!(
                 ahead_ms = time.held_back_ms,
                 "the clock jumped forward; retention waits for `thalweg doctor --accept-clock`"

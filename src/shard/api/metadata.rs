@@ -73,7 +73,7 @@ impl Shard {
         for (name, outcome) in call.created.iter().zip(outcomes) {
             match outcome {
                 // Somebody else was faster: it is there, which is all that was wanted.
-                Ok(_) | Err(Refusal::TopicExists { .. }) => {}
+                Ok(_) | Err(Refusal::TopicExists) => {}
                 Err(refusal) => {
                     refused.insert(name.clone(), Failure::from(refusal).code);
                 }

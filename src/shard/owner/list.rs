@@ -85,7 +85,7 @@ impl Owner {
 
 fn resolve(plan: SearchPlan, done: ReadDone) -> Result<OffsetFound, LogError> {
     let slices = done.result.map_err(LogError::Journal)?;
-    plan.resolve(slices.first())
+    Ok(plan.resolve(slices.first()))
 }
 
 fn answer(gather: Gather<OffsetFound>, out: &mut Outbox) {

@@ -4,4 +4,9 @@
 //! broker's codec is not repeated in the judge), processes, loop devices, FUSE.
 //! Must not know: anything inside the broker; it may be another one.
 
+pub mod broker;
+pub mod campaign;
+pub mod flush_ledger;
+pub mod kafka;
+pub mod load;
 pub mod power;

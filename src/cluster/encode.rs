@@ -1,0 +1,285 @@
+//! Changes and snapshots as bytes.
+//!
+//! An entry of the metadata's stream: kind u8 (1: a change, 2: a part of a snapshot), format u8
+//! (1), then for a change its JSON; for a part its number u32 and the number of parts u32, both
+//! little-endian, and a piece of the snapshot's JSON. JSON because it stays readable by `inspect`
+//! and by whoever must mend it; partitions are ranges, so that 100,000 of them are a line.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::change::{Change, ChangeKind, TopicChange};
+use super::metadata::Metadata;
+use super::topic::{Run, Topic};
+use crate::base::{NodeId, ShardId, WallMs};
+use crate::journal::StreamId;
+use crate::log::{LeaderEpoch, Overrides, TopicConfig};
+
+const KIND_CHANGE: u8 = 1;
+const KIND_SNAPSHOT: u8 = 2;
+const FORMAT: u8 = 1;
+/// A snapshot is cut into entries of this size, so that none is large for the journal.
+const PART_BYTES: usize = 256 << 10;
+
+/// An entry, decoded as far as it can be without its predecessors.
+pub(super) enum Logged<'a> {
+    Change(ChangeRecord),
+    Part { part: u32, of: u32, bytes: &'a [u8] },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ChangeRecord {
+    version: u64,
+    change: KindRecord,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum KindRecord {
+    ClusterNamed { cluster_id: String },
+    NodeRegistered { node: NodeId, shards: Vec<ShardId> },
+    TopicCreated { topic: TopicRecord },
+    TopicGrown { topic: TopicRecord, from: u32 },
+    TopicConfigured { topic: TopicRecord },
+    TopicDeleted { id: String },
+    ProducerIds { first: i64, count: u32 },
+    RetentionClock { at_ms: i64 },
+}
+
+#[derive(Serialize, Deserialize)]
+struct TopicRecord {
+    name: String,
+    id: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    configs: Overrides,
+    runs: Vec<RunRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RunRecord {
+    first: u32,
+    count: u32,
+    first_stream: StreamId,
+    shards: Vec<ShardId>,
+    epoch: i32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SnapshotRecord {
+    version: u64,
+    cluster_id: String,
+    nodes: Vec<(NodeId, Vec<ShardId>)>,
+    next_stream: u64,
+    next_producer_id: i64,
+    retention_clock_ms: Option<i64>,
+    topics: Vec<TopicRecord>,
+}
+
+/// What is wrong with an entry, in words.
+pub(super) type Unreadable = &'static str;
+
+pub(super) fn encode_change(change: &Change) -> Vec<u8> {
+    let record = ChangeRecord {
+        version: change.version,
+        change: kind_record(&change.kind),
+    };
+    let mut out = vec![KIND_CHANGE, FORMAT];
+    write_json(&record, &mut out);
+    out
+}
+
+/// The entries of a snapshot, in order.
+pub(super) fn encode_snapshot(metadata: &Metadata) -> Vec<Vec<u8>> {
+    let nodes = metadata.nodes();
+    let record = SnapshotRecord {
+        version: metadata.version,
+        cluster_id: metadata.cluster_id.to_string(),
+        nodes: nodes
+            .map(|(node, shards)| (node, shards.to_vec()))
+            .collect(),
+        next_stream: metadata.next_stream,
+        next_producer_id: metadata.next_producer_id,
+        retention_clock_ms: metadata.retention_clock.map(|at| at.0),
+        topics: metadata.topics().map(|topic| topic_record(topic)).collect(),
+    };
+    let mut json = Vec::new();
+    write_json(&record, &mut json);
+    let parts = json.chunks(PART_BYTES);
+    let of = parts.len() as u32;
+    let entry = |(part, bytes): (usize, &[u8])| {
+        let mut out = vec![KIND_SNAPSHOT, FORMAT];
+        out.extend_from_slice(&(part as u32).to_le_bytes());
+        out.extend_from_slice(&of.to_le_bytes());
+        out.extend_from_slice(bytes);
+        out
+    };
+    parts.enumerate().map(entry).collect()
+}
+
+pub(super) fn decode(payload: &[u8]) -> Result<Logged<'_>, Unreadable> {
+    let Some((&[kind, format], rest)) = payload.split_first_chunk() else {
+        return Err("the entry is shorter than its head");
+    };
+    match (kind, format) {
+        (KIND_CHANGE, FORMAT) => {
+            let record = serde_json::from_slice(rest).map_err(|_| "the change is malformed")?;
+            Ok(Logged::Change(record))
+        }
+        (KIND_SNAPSHOT, FORMAT) => {
+            let (part, rest) = number(rest).ok_or("the part has no number")?;
+            let (of, bytes) = number(rest).ok_or("the part has no count")?;
+            Ok(Logged::Part { part, of, bytes })
+        }
+        _ => Err("the entry is of a kind or format that this version does not know"),
+    }
+}
+
+/// The change that a record speaks of, given the state that it follows.
+pub(super) fn change_of(record: ChangeRecord, before: &Metadata) -> Result<Change, Unreadable> {
+    let topic = |topic: TopicRecord, what: TopicChange| {
+        let topic = Arc::new(topic_of(topic)?);
+        Ok::<_, Unreadable>(ChangeKind::Topic { topic, what })
+    };
+    let kind = match record.change {
+        KindRecord::ClusterNamed { cluster_id } => ChangeKind::ClusterNamed {
+            cluster_id: cluster_id.into(),
+        },
+        KindRecord::NodeRegistered { node, shards } => ChangeKind::NodeRegistered {
+            node,
+            shards: shards.into(),
+        },
+        KindRecord::TopicCreated { topic: record } => topic(record, TopicChange::Created)?,
+        KindRecord::TopicGrown {
+            topic: record,
+            from,
+        } => topic(record, TopicChange::Grown { from })?,
+        KindRecord::TopicConfigured { topic: record } => topic(record, TopicChange::Configured)?,
+        KindRecord::TopicDeleted { id } => ChangeKind::Topic {
+            topic: (before.topic_by_id(id_of(&id)?))
+                .ok_or("the topic that is deleted is not known")?
+                .clone(),
+            what: TopicChange::Deleted,
+        },
+        KindRecord::ProducerIds { first, count } => ChangeKind::ProducerIds { first, count },
+        KindRecord::RetentionClock { at_ms } => ChangeKind::RetentionClock { at: WallMs(at_ms) },
+    };
+    let version = record.version;
+    Ok(Change { version, kind })
+}
+
+/// The state that all parts of a snapshot together hold.
+pub(super) fn decode_snapshot(json: &[u8]) -> Result<Metadata, Unreadable> {
+    let record: SnapshotRecord =
+        serde_json::from_slice(json).map_err(|_| "the snapshot is malformed")?;
+    let mut metadata = Metadata::default();
+    metadata.version = record.version;
+    metadata.cluster_id = record.cluster_id.into();
+    let nodes = record.nodes.into_iter();
+    metadata.nodes = nodes.map(|(node, shards)| (node, shards.into())).collect();
+    for topic in record.topics {
+        metadata.restore_topic(Arc::new(topic_of(topic)?));
+    }
+    metadata.next_stream = record.next_stream;
+    metadata.next_producer_id = record.next_producer_id;
+    metadata.retention_clock = record.retention_clock_ms.map(WallMs);
+    Ok(metadata)
+}
+
+fn kind_record(kind: &ChangeKind) -> KindRecord {
+    match kind {
+        ChangeKind::ClusterNamed { cluster_id } => KindRecord::ClusterNamed {
+            cluster_id: cluster_id.to_string(),
+        },
+        ChangeKind::NodeRegistered { node, shards } => KindRecord::NodeRegistered {
+            node: *node,
+            shards: shards.to_vec(),
+        },
+        ChangeKind::Topic { topic, what } => match what {
+            TopicChange::Created => KindRecord::TopicCreated {
+                topic: topic_record(topic),
+            },
+            TopicChange::Grown { from } => KindRecord::TopicGrown {
+                topic: topic_record(topic),
+                from: *from,
+            },
+            TopicChange::Configured => KindRecord::TopicConfigured {
+                topic: topic_record(topic),
+            },
+            TopicChange::Deleted => KindRecord::TopicDeleted {
+                id: topic.id.to_string(),
+            },
+        },
+        ChangeKind::ProducerIds { first, count } => KindRecord::ProducerIds {
+            first: *first,
+            count: *count,
+        },
+        ChangeKind::RetentionClock { at } => KindRecord::RetentionClock { at_ms: at.0 },
+    }
+}
+
+fn topic_record(topic: &Topic) -> TopicRecord {
+    let run = |run: &Run| RunRecord {
+        first: run.first,
+        count: run.count,
+        first_stream: run.first_stream,
+        shards: run.shards.clone(),
+        epoch: run.leader_epoch.0,
+    };
+    TopicRecord {
+        name: topic.name.to_string(),
+        id: topic.id.to_string(),
+        configs: topic.overrides.clone(),
+        runs: topic.runs.iter().map(run).collect(),
+    }
+}
+
+fn topic_of(record: TopicRecord) -> Result<Topic, Unreadable> {
+    let run = |run: RunRecord| Run {
+        first: run.first,
+        count: run.count,
+        first_stream: run.first_stream,
+        shards: run.shards,
+        leader_epoch: LeaderEpoch(run.epoch),
+    };
+    let runs: Vec<Run> = record.runs.into_iter().map(run).collect();
+    let mut end = 0;
+    for run in &runs {
+        if run.first != end || run.count == 0 || run.shards.is_empty() {
+            return Err("a topic's partitions do not follow each other");
+        }
+        end = run
+            .first
+            .checked_add(run.count)
+            .ok_or("too many partitions")?;
+    }
+    // Never a default in place of what is not understood: it might delete records.
+    let config = TopicConfig::from_overrides(&record.configs)
+        .map_err(|_| "a topic has a configuration that this version does not know")?;
+    Ok(Topic {
+        name: record.name.into(),
+        id: id_of(&record.id)?,
+        overrides: record.configs,
+        config: Arc::new(config),
+        runs,
+    })
+}
+
+fn id_of(text: &str) -> Result<Uuid, Unreadable> {
+    Uuid::parse_str(text).map_err(|_| "a topic id is malformed")
+}
+
+fn number(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk()?;
+    Some((u32::from_le_bytes(*number), rest))
+}
+
+fn write_json(record: &impl Serialize, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, record).expect("plain data has a JSON form, and memory takes it");
+}
+
+#[cfg(test)]
+#[path = "encode_tests.rs"]
+mod tests;

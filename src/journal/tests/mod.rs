@@ -1,0 +1,6 @@
+//! The journal over a disk in memory that forgets what was not flushed.
+
+mod crash;
+mod disk;
+mod serve;
+mod world;

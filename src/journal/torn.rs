@@ -1,0 +1,211 @@
+//! Telling a torn tail from damage.
+//!
+//! A bad group is a torn tail only if nothing later claims that it was flushed: then it and what
+//! follows was never acknowledged, and is cut. Otherwise it had been acknowledged: it is kept,
+//! reported, and what follows is served.
+
+use super::entry::Sequence;
+use super::scan::Item;
+
+/// An item of a scan and the segment that it lies in.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub segment: u32,
+    pub item: Item,
+}
+
+/// Acknowledged groups that cannot be read, or not wholly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Loss {
+    /// The number of the item where it was noticed; the count of items for a loss at the end.
+    pub item: usize,
+    pub first: Sequence,
+    pub last: Sequence,
+}
+
+/// What to make of the items.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// So many items, from the first, are the log; the rest is cut.
+    pub kept: usize,
+    pub losses: Vec<Loss>,
+    /// The last sequence of the log.
+    pub last: Sequence,
+    /// Groups up to here were known to be flushed; later ones are whole but may be volatile.
+    pub flushed: Sequence,
+}
+
+/// Judges the items, given that `before` is the last sequence ahead of them (None: unknown) and
+/// that a superblock claims everything up to `flushed`.
+pub(super) fn judge(items: &[Found], before: Option<Sequence>, flushed: Sequence) -> Verdict {
+    let claims = claims(items, flushed);
+    let mut verdict = Verdict {
+        last: before.unwrap_or_default(),
+        flushed: claims[0],
+        ..Verdict::default()
+    };
+    let mut known = before;
+    let mut cut_at = None;
+    for (number, found) in items.iter().enumerate() {
+        let Item::Group(group) = &found.item else {
+            continue;
+        };
+        let (sequence, claim) = (group.header.sequence, claims[number]);
+        let lost = known.is_some_and(|last| sequence.0 > last.0 + 1);
+        if lost {
+            let first = Sequence(verdict.last.0 + 1);
+            let last = Sequence(sequence.0 - 1);
+            if claim < first {
+                cut_at = Some(gap_before(items, number));
+                break;
+            }
+            verdict.losses.push(Loss {
+                item: number,
+                first,
+                last: last.min(claim),
+            });
+            if claim < last {
+                verdict.last = claim;
+                cut_at = Some(number);
+                break;
+            }
+        }
+        if !group.whole {
+            if claim < sequence {
+                cut_at = Some(number);
+                break;
+            }
+            verdict.losses.push(Loss {
+                item: number,
+                first: sequence,
+                last: sequence,
+            });
+        }
+        verdict.last = sequence;
+        known = Some(sequence);
+    }
+    verdict.kept = cut_at.unwrap_or(items.len());
+    if flushed > verdict.last {
+        verdict.losses.push(Loss {
+            item: verdict.kept,
+            first: Sequence(verdict.last.0 + 1),
+            last: flushed,
+        });
+        verdict.last = flushed;
+    }
+    verdict
+}
+
+/// For each item, and for the end: the highest sequence that it, a later one or the superblock
+/// claims to be flushed.
+fn claims(items: &[Found], flushed: Sequence) -> Vec<Sequence> {
+    let mut claims = vec![flushed; items.len() + 1];
+    for (number, found) in items.iter().enumerate().rev() {
+        let own = match &found.item {
+            Item::Group(group) => group.header.flushed,
+            Item::Gap { .. } => flushed,
+        };
+        claims[number] = claims[number + 1].max(own);
+    }
+    claims
+}
+
+/// The gap right before an item, or the item itself.
+fn gap_before(items: &[Found], number: usize) -> usize {
+    match number.checked_sub(1).map(|before| &items[before].item) {
+        Some(Item::Gap { .. }) => number - 1,
+        _ => number,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::format::{Content, Header};
+    use super::super::scan::ScannedGroup;
+    use super::*;
+
+    fn group(sequence: u64, flushed: u64, whole: bool) -> Found {
+        let header = Header {
+            content: Content::Entries,
+            incarnation: 1,
+            sequence: Sequence(sequence),
+            flushed: Sequence(flushed),
+            segment: 1,
+            at: 0,
+            session: 1,
+            length: 4096,
+            table_at: 64,
+            rows: 0,
+            previous: 0,
+        };
+        Found {
+            segment: 1,
+            item: Item::Group(ScannedGroup {
+                header,
+                sum: 0,
+                whole,
+            }),
+        }
+    }
+
+    fn gap() -> Found {
+        Found {
+            segment: 1,
+            item: Item::Gap { at: 0, until: 4096 },
+        }
+    }
+
+    fn check(items: &[Found], flushed: u64, kept: usize, losses: &[(u64, u64)]) {
+        let verdict = judge(items, Some(Sequence(0)), Sequence(flushed));
+        let found: Vec<_> = verdict
+            .losses
+            .iter()
+            .map(|l| (l.first.0, l.last.0))
+            .collect();
+        assert_eq!(
+            (verdict.kept, found.as_slice()),
+            (kept, losses),
+            "{verdict:?}"
+        );
+    }
+
+    #[test]
+    fn a_bad_group_that_nobody_claims_is_cut_with_all_that_follows() {
+        check(&[group(1, 0, true), gap(), group(3, 1, true)], 1, 1, &[]);
+        check(
+            &[group(1, 0, true), group(2, 1, false), group(3, 1, true)],
+            1,
+            1,
+            &[],
+        );
+    }
+
+    #[test]
+    fn a_bad_group_that_a_later_one_claims_is_kept_and_reported() {
+        let items = [group(1, 0, true), gap(), group(3, 2, true)];
+        check(&items, 0, 3, &[(2, 2)]);
+        let items = [group(1, 0, true), group(2, 1, false), group(3, 2, true)];
+        check(&items, 0, 3, &[(2, 2)]);
+    }
+
+    #[test]
+    fn a_bad_group_that_the_superblock_claims_is_reported_even_at_the_end() {
+        check(&[group(1, 0, true)], 2, 1, &[(2, 2)]);
+    }
+
+    #[test]
+    fn of_two_lost_groups_the_unclaimed_one_ends_the_log() {
+        let items = [group(1, 0, true), gap(), group(4, 2, true)];
+        check(&items, 0, 2, &[(2, 2)]);
+    }
+
+    #[test]
+    fn a_whole_log_is_kept_whole() {
+        check(
+            &[group(1, 0, true), group(2, 0, true), group(3, 2, true)],
+            2,
+            3,
+            &[],
+        );
+    }
+}
