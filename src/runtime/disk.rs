@@ -34,7 +34,7 @@ pub struct FileId(pub u32);
 pub struct Ticket(pub u64);
 
 /// An operation on the directory, off the machine's thread of thought.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum DiskOp {
     /// Writes `data` (from an aligned block, in whole units) at `at`. `durable`: the write's end
     /// means that it is on stable storage (as O_DSYNC), as if a flush had followed it.

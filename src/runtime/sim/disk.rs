@@ -22,7 +22,7 @@ pub(super) const ENOENT: i32 = 2;
 pub(super) const ENOSPC: i32 = 28;
 
 /// One shard's disk. It outlives the process that uses it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SimDisk {
     pub(super) files: BTreeMap<FileId, SimFile>,
     under_way: BTreeMap<Ticket, UnderWay>,
@@ -41,7 +41,7 @@ pub struct SimDisk {
     harmed: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct UnderWay {
     op: DiskOp,
     /// For a flush: it covers the writes that ended before this one.
@@ -62,6 +62,15 @@ impl SimDisk {
             tally: Tally::default(),
             next_order: 0,
             harmed: false,
+        }
+    }
+
+    /// The same disk, to suffer another fate: `seed` decides what a crash leaves of it.
+    pub fn copy_with_fate(&self, seed: u64) -> Self {
+        let ruin = Random::with_seed(seed);
+        Self {
+            ruin,
+            ..self.clone()
         }
     }
 

@@ -2,6 +2,7 @@
 //! crash makes of the difference.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -11,10 +12,11 @@ use crate::base::random::Random;
 pub const SECTOR_BYTES: u64 = 512;
 const PAGE_BYTES: u64 = 4096;
 
-type Page = Box<[u8; PAGE_BYTES as usize]>;
+/// Shared, so that a disk can be copied for every crash that it might suffer.
+type Page = Arc<[u8; PAGE_BYTES as usize]>;
 
 /// Bytes that a write brought and no flush has covered yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Pending {
     /// Counts the writes of a disk in the order in which they ended.
     pub order: u64,
@@ -22,7 +24,7 @@ pub struct Pending {
     pub data: Bytes,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SimFile {
     /// What stable storage holds. A page that is not there is zero.
     pages: BTreeMap<u64, Page>,
@@ -161,7 +163,7 @@ impl SimFile {
         let Some(page) = self.pages.get_mut(&(at / PAGE_BYTES)) else {
             return false;
         };
-        page[(at % PAGE_BYTES) as usize] ^= 1 << (bit % 8);
+        Arc::make_mut(page)[(at % PAGE_BYTES) as usize] ^= 1 << (bit % 8);
         true
     }
 
@@ -188,9 +190,9 @@ impl SimFile {
             if count == PAGE_BYTES as usize && part.iter().all(|byte| *byte == 0) {
                 self.pages.remove(&number);
             } else {
-                let fresh = || Box::new([0; PAGE_BYTES as usize]);
+                let fresh = || Arc::new([0; PAGE_BYTES as usize]);
                 let page = self.pages.entry(number).or_insert_with(fresh);
-                page[inside..inside + count].copy_from_slice(part);
+                Arc::make_mut(page)[inside..inside + count].copy_from_slice(part);
             }
             done += count;
         }
