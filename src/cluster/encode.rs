@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::change::{Change, ChangeKind, TopicChange};
 use super::metadata::Metadata;
 use super::topic::{Run, Topic};
+use crate::base::limits::PARTITIONS_PER_TOPIC_MAX;
 use crate::base::{NodeId, ShardId, WallMs};
 use crate::journal::StreamId;
 use crate::log::{LeaderEpoch, Overrides, TopicConfig};
@@ -249,6 +250,9 @@ fn topic_of(record: TopicRecord) -> Result<Topic, Unreadable> {
     for run in &runs {
         if run.first != end || run.count == 0 || run.shards.is_empty() {
             return Err("a topic's partitions do not follow each other");
+        }
+        if run.count > PARTITIONS_PER_TOPIC_MAX || run.first_stream.0 > u64::MAX / 2 {
+            return Err("a topic's partitions are out of all bounds");
         }
         end = run
             .first

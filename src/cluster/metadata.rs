@@ -63,7 +63,7 @@ impl Metadata {
             }
             ChangeKind::Topic { topic, what } => self.apply_topic(topic, *what),
             ChangeKind::ProducerIds { first, count } => {
-                self.next_producer_id = first + i64::from(*count);
+                self.next_producer_id = first.saturating_add(i64::from(*count));
             }
             ChangeKind::RetentionClock { at } => self.retention_clock = Some(*at),
         }
@@ -96,8 +96,8 @@ impl Metadata {
 
     fn count(&mut self, topic: &Topic, added: bool) {
         let change = |number: &mut u32, count: u32| match added {
-            true => *number += count,
-            false => *number -= count,
+            true => *number = number.saturating_add(count),
+            false => *number = number.saturating_sub(count),
         };
         change(&mut self.partitions, topic.partition_count());
         for (shard, count) in topic.runs.iter().flat_map(|run| run.counts()) {
