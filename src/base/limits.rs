@@ -15,6 +15,12 @@ pub const CHUNK_BYTES: ByteCount = ByteCount::mib(2);
 /// The most that one write and flush carries, save an entry that alone is larger.
 pub const GROUP_BYTES_MAX: ByteCount = ByteCount::mib(1);
 
+/// Memory of one journal for the footers of its sealed segments (`index.cache.bytes`).
+pub const INDEX_CACHE_BYTES: ByteCount = ByteCount::mib(128);
+
+/// Free space of the file system that producers may not use, so that deletes can go on.
+pub const RESERVE_BYTES: ByteCount = ByteCount::mib(512);
+
 /// Staged, not yet written: beyond it producers wait.
 pub const STAGED_BYTES_MAX: ByteCount = ByteCount::mib(32);
 

@@ -58,20 +58,20 @@ fn lock(path: &Path) -> Result<File, Failure> {
 }
 
 fn read_manifest(path: &Path) -> Result<Option<Manifest>, Failure> {
-    let name = path.join("manifest.json");
+    let name = path.join("manifest.toml");
     let text = match fs::read_to_string(&name) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(refused("read", &name, &error)),
     };
-    let manifest = Manifest::parse(&text)
+    let manifest = Manifest::from_text(&text)
         .map_err(|error| Failure::data_dir(format!("{}: {error}", name.display())))?;
     Ok(Some(manifest))
 }
 
 /// Written beside, flushed, then renamed: a crash leaves the old state or the new one.
 fn create_manifest(path: &Path, manifest: Manifest) -> Result<Manifest, Failure> {
-    let (draft, name) = (path.join("manifest.json.new"), path.join("manifest.json"));
+    let (draft, name) = (path.join("manifest.toml.new"), path.join("manifest.toml"));
     let write = || -> std::io::Result<()> {
         let mut file = File::create(&draft)?;
         file.write_all(manifest.to_text().as_bytes())?;

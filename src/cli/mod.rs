@@ -13,8 +13,11 @@ pub mod arguments;
 pub mod client;
 pub mod cluster;
 pub mod consume;
+pub mod data_dir;
 pub mod listen;
 pub mod produce;
+pub mod requirements;
+pub mod serve;
 pub mod table;
 pub mod topic;
 
@@ -61,7 +64,7 @@ impl Failure {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
-        Command::Serve(_) => Err(Failure::failed("not yet")),
+        Command::Serve(options) => serve::run(&options),
         Command::Topic(command) => topic::run(&command),
         Command::Produce(options) => produce::run(&options),
         Command::Consume(options) => consume::run(&options),

@@ -1,7 +1,7 @@
 //! The journal's face: stage, write, flush, read, forget.
 
 use crate::base::crc::crc32c;
-use crate::base::limits::STAGED_BYTES_MAX;
+use crate::base::limits::{self, STAGED_BYTES_MAX};
 use crate::base::{ByteCount, Now, Position, Ticks};
 use crate::runtime::{BlockPool, Directory, DiskDone, DiskError, DiskOp};
 
@@ -29,6 +29,20 @@ pub struct Settings {
     pub reserve_bytes: ByteCount,
     /// Changes with every wiped or restored directory; part of every group.
     pub incarnation: u64,
+}
+
+impl Settings {
+    /// The sizes of a broker in earnest.
+    pub fn new(incarnation: u64) -> Self {
+        Self {
+            segment_bytes: limits::SEGMENT_BYTES,
+            chunk_bytes: limits::CHUNK_BYTES,
+            cache_bytes: ByteCount::mib(256),
+            index_cache_bytes: limits::INDEX_CACHE_BYTES,
+            reserve_bytes: limits::RESERVE_BYTES,
+            incarnation,
+        }
+    }
 }
 
 /// Told by a journal that opens, in an order that rebuilds every stream's state: per stream first

@@ -1,0 +1,202 @@
+//! `thalweg serve`: from flags to a running broker.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::base::{ByteCount, NodeId, ShardId};
+use crate::journal::Settings;
+use crate::runtime::real::{BindError, Config, Listeners, ShardHome, Stats, Stopper, run as drive};
+use crate::shard::address::Listener;
+use crate::shard::manifest::Manifest;
+use crate::shard::{Endpoint, Shard, ShardConfig};
+
+use super::Failure;
+use super::arguments::{LogFormat, Serve};
+use super::data_dir::DataDir;
+use super::listen::HostPort;
+use super::requirements::{self, Machine};
+
+const NODE: NodeId = NodeId(1);
+
+/// Runs a broker until it is asked to stop; returns the exit code.
+pub fn run(options: &Serve) -> Result<u8, Failure> {
+    let begun = Instant::now();
+    start_logs(options.log_format);
+    let at = HostPort::parse(&options.listen, "--listen")?;
+    let advertised = match &options.advertise {
+        Some(text) => Some(HostPort::parse(text, "--advertise")?),
+        None => None,
+    };
+    let machine = requirements::check_machine(options.cores)?;
+    let shards = usize::from(options.shards.unwrap_or(machine.cores.len() as u16));
+    let data_dir = DataDir::open(&options.data_dir, || new_manifest(shards))?;
+    let buffered = requirements::check_data_dir(&data_dir.path, options.allow_buffered)?;
+    let listeners = Listeners::bind(&at.resolve("--listen")?, machine.cores.len())
+        .map_err(|error| taken(&error))?;
+    let port = listeners.addresses().first().map_or(at.port, |address| address.port());
+    let listener = Listener {
+        advertised: advertised.map(|told| Endpoint::new(&told.host, told.port)),
+        host: at.host.clone(),
+        port,
+        gateways: Vec::new(),
+    };
+    warn_if_open(&listeners);
+    let stopper = Stopper::new().map_err(|error| Failure::unavailable(error.to_string()))?;
+    stopper.on_signals();
+    let ids: Vec<ShardId> = data_dir.manifest.shards.iter().map(|shard| shard.id).collect();
+    let plan = Plan { options, machine: &machine, data_dir: &data_dir, listener, buffered };
+    plan.introduce(&listeners, begun);
+    let config = Config {
+        cores: machine.cores.clone(),
+        pin: machine.pin,
+        shards: plan.homes(),
+        listeners,
+        buffered,
+        stopper,
+        stats: Arc::new(Stats::new(ids)),
+    };
+    let configs = plan.shard_configs();
+    let code = drive(config, move |boot| {
+        let config = configs[usize::from(boot.shard.0)].clone();
+        Shard::open(boot, config)
+    })
+    .map_err(|error| Failure::data_dir(error.to_string()))?;
+    Ok(code)
+}
+
+/// Everything that was decided before the first thread starts.
+struct Plan<'a> {
+    options: &'a Serve,
+    machine: &'a Machine,
+    data_dir: &'a DataDir,
+    listener: Listener,
+    buffered: bool,
+}
+
+impl Plan<'_> {
+    fn homes(&self) -> Vec<ShardHome> {
+        let places = self.data_dir.manifest.shards.iter();
+        let homes = places.map(|place| ShardHome {
+            shard: place.id,
+            directory: self.data_dir.path.join(&place.directory),
+        });
+        homes.collect()
+    }
+
+    fn cache_bytes(&self) -> ByteCount {
+        let default = self.machine.memory.0 / 10 * 4;
+        ByteCount(self.options.cache_bytes.unwrap_or(default))
+    }
+
+    fn shard_configs(&self) -> Vec<ShardConfig> {
+        let manifest = &self.data_dir.manifest;
+        let ids: Vec<ShardId> = manifest.shards.iter().map(|place| place.id).collect();
+        let cache = ByteCount(self.cache_bytes().0 / ids.len().max(1) as u64);
+        let places = manifest.shards.iter();
+        let configs = places.map(|place| {
+            let mut journal = Settings::new(place.incarnation);
+            journal.cache_bytes = cache;
+            let mut config = ShardConfig::new(
+                manifest.node,
+                manifest.cluster_id.clone(),
+                ids.clone(),
+                self.listener.clone(),
+                journal,
+            );
+            config.defaults.partitions = self.options.num_partitions;
+            config.defaults.auto_create_topics = self.options.auto_create_topics;
+            config
+        });
+        configs.collect()
+    }
+
+    /// Tells the operator what will run, before the first client can connect.
+    fn introduce(&self, listeners: &Listeners, begun: Instant) {
+        let addresses: Vec<String> =
+            listeners.addresses().iter().map(ToString::to_string).collect();
+        let mode = match self.buffered {
+            true => "page cache and fdatasync before each acknowledgement",
+            false => "direct I/O, on stable storage before each acknowledgement",
+        };
+        let made = if self.data_dir.is_new { "new" } else { "found" };
+        let mut lines = vec![
+            format!("thalweg {}", env!("CARGO_PKG_VERSION")),
+            format!("  listens on   {}", addresses.join(" and ")),
+            format!("  clients use  {}:{}", self.told_host(), self.listener.port),
+            format!("  directory    {} ({made})", display(&self.data_dir.path)),
+            format!(
+                "  shards       {} on {} cores",
+                self.data_dir.manifest.shards.len(),
+                self.machine.cores.len()
+            ),
+            format!("  durability   {mode}"),
+            format!("  cache        {}", self.cache_bytes()),
+        ];
+        lines.extend(self.machine.notes.iter().map(|note| format!("  note         {note}")));
+        lines.push(format!("  started in   {} ms", begun.elapsed().as_millis()));
+        println!("{}", lines.join("\n"));
+    }
+
+    fn told_host(&self) -> String {
+        match &self.listener.advertised {
+            Some(told) => told.host.to_string(),
+            None => HostPort { host: self.listener.host.clone(), port: 0 }
+                .concrete_host()
+                .unwrap_or_else(|| "the address that they reached".to_owned()),
+        }
+    }
+}
+
+fn new_manifest(shards: usize) -> Manifest {
+    // Random, because a restored or wiped directory must differ from what it was.
+    let incarnations: Vec<u64> =
+        (0..shards).map(|_| uuid::Uuid::new_v4().as_u64_pair().0 | 1).collect();
+    Manifest::new(NODE, cluster_id(), &incarnations)
+}
+
+/// 22 characters, as Kafka writes the 16 bytes of its cluster ids: base 64 for URLs, no padding.
+fn cluster_id() -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut rest = uuid::Uuid::new_v4().as_u128();
+    let digits = (0..22).map(|_| {
+        let digit = DIGITS[(rest % 64) as usize];
+        rest /= 64;
+        char::from(digit)
+    });
+    digits.collect()
+}
+
+fn taken(error: &BindError) -> Failure {
+    let advice = match error.error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "something listens there already; stop it, or choose another port with --listen"
+        }
+        std::io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose another",
+        _ => "choose an address of this machine with --listen HOST:PORT",
+    };
+    Failure::unavailable(format!("can not listen on {}: {}; {advice}", error.address, error.error))
+}
+
+fn warn_if_open(listeners: &Listeners) {
+    for address in listeners.addresses() {
+        if !address.ip().is_loopback() {
+            tracing::warn!("{address} is reachable by others, and there is no authentication yet");
+        }
+    }
+}
+
+fn display(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+fn start_logs(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => logs.json().init(),
+    }
+}
