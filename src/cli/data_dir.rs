@@ -33,19 +33,32 @@ impl DataDir {
             fs::create_dir_all(&directory).map_err(|error| refused("make", &directory, &error))?;
         }
         sync(path)?;
-        Ok(Self { path: path.to_owned(), manifest, is_new, _lock: lock })
+        Ok(Self {
+            path: path.to_owned(),
+            manifest,
+            is_new,
+            _lock: lock,
+        })
     }
 
     /// Where a shard keeps its journal.
     pub fn shard_directory(&self, shard: ShardId) -> Option<PathBuf> {
-        let found = self.manifest.shards.iter().find(|listed| listed.id == shard)?;
+        let found = self
+            .manifest
+            .shards
+            .iter()
+            .find(|listed| listed.id == shard)?;
         Some(self.path.join(&found.directory))
     }
 }
 
 fn lock(path: &Path) -> Result<File, Failure> {
     let name = path.join("lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&name);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&name);
     let file = file.map_err(|error| refused("open", &name, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

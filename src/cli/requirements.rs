@@ -24,7 +24,9 @@ pub fn check_machine(cores: Option<u16>) -> Result<Machine, Failure> {
     let wanted = cores.map_or(available, usize::from);
     let mut notes = Vec::new();
     if wanted > available {
-        notes.push(format!("{wanted} cores were asked for and {available} are there: slower"));
+        notes.push(format!(
+            "{wanted} cores were asked for and {available} are there: slower"
+        ));
     }
     Ok(Machine {
         cores: (0..wanted).collect(),

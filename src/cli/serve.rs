@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::base::{ByteCount, NodeId, ShardId};
 use crate::journal::Settings;
 use crate::runtime::real::{BindError, Config, Listeners, ShardHome, Stats, Stopper, run as drive};
-use crate::shard::address::Listener;
+use crate::shard::Listener;
 use crate::shard::manifest::Manifest;
 use crate::shard::{Endpoint, Shard, ShardConfig};
 
@@ -35,7 +35,10 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
     let buffered = requirements::check_data_dir(&data_dir.path, options.allow_buffered)?;
     let listeners = Listeners::bind(&at.resolve("--listen")?, machine.cores.len())
         .map_err(|error| taken(&error))?;
-    let port = listeners.addresses().first().map_or(at.port, |address| address.port());
+    let port = listeners
+        .addresses()
+        .first()
+        .map_or(at.port, |address| address.port());
     let listener = Listener {
         advertised: advertised.map(|told| Endpoint::new(&told.host, told.port)),
         host: at.host.clone(),
@@ -45,8 +48,19 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
     warn_if_open(&listeners);
     let stopper = Stopper::new().map_err(|error| Failure::unavailable(error.to_string()))?;
     stopper.on_signals();
-    let ids: Vec<ShardId> = data_dir.manifest.shards.iter().map(|shard| shard.id).collect();
-    let plan = Plan { options, machine: &machine, data_dir: &data_dir, listener, buffered };
+    let ids: Vec<ShardId> = data_dir
+        .manifest
+        .shards
+        .iter()
+        .map(|shard| shard.id)
+        .collect();
+    let plan = Plan {
+        options,
+        machine: &machine,
+        data_dir: &data_dir,
+        listener,
+        buffered,
+    };
     plan.introduce(&listeners, begun);
     let config = Config {
         cores: machine.cores.clone(),
@@ -114,8 +128,11 @@ impl Plan<'_> {
 
     /// Tells the operator what will run, before the first client can connect.
     fn introduce(&self, listeners: &Listeners, begun: Instant) {
-        let addresses: Vec<String> =
-            listeners.addresses().iter().map(ToString::to_string).collect();
+        let addresses: Vec<String> = listeners
+            .addresses()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         let mode = match self.buffered {
             true => "page cache and fdatasync before each acknowledgement",
             false => "direct I/O, on stable storage before each acknowledgement",
@@ -134,7 +151,12 @@ impl Plan<'_> {
             format!("  durability   {mode}"),
             format!("  cache        {}", self.cache_bytes()),
         ];
-        lines.extend(self.machine.notes.iter().map(|note| format!("  note         {note}")));
+        lines.extend(
+            self.machine
+                .notes
+                .iter()
+                .map(|note| format!("  note         {note}")),
+        );
         lines.push(format!("  started in   {} ms", begun.elapsed().as_millis()));
         println!("{}", lines.join("\n"));
     }
@@ -142,17 +164,21 @@ impl Plan<'_> {
     fn told_host(&self) -> String {
         match &self.listener.advertised {
             Some(told) => told.host.to_string(),
-            None => HostPort { host: self.listener.host.clone(), port: 0 }
-                .concrete_host()
-                .unwrap_or_else(|| "the address that they reached".to_owned()),
+            None => HostPort {
+                host: self.listener.host.clone(),
+                port: 0,
+            }
+            .concrete_host()
+            .unwrap_or_else(|| "the address that they reached".to_owned()),
         }
     }
 }
 
 fn new_manifest(shards: usize) -> Manifest {
     // Random, because a restored or wiped directory must differ from what it was.
-    let incarnations: Vec<u64> =
-        (0..shards).map(|_| uuid::Uuid::new_v4().as_u64_pair().0 | 1).collect();
+    let incarnations: Vec<u64> = (0..shards)
+        .map(|_| uuid::Uuid::new_v4().as_u64_pair().0 | 1)
+        .collect();
     Manifest::new(NODE, cluster_id(), &incarnations)
 }
 
@@ -176,7 +202,10 @@ fn taken(error: &BindError) -> Failure {
         std::io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose another",
         _ => "choose an address of this machine with --listen HOST:PORT",
     };
-    Failure::unavailable(format!("can not listen on {}: {}; {advice}", error.address, error.error))
+    Failure::unavailable(format!(
+        "can not listen on {}: {}; {advice}",
+        error.address, error.error
+    ))
 }
 
 fn warn_if_open(listeners: &Listeners) {
@@ -188,13 +217,18 @@ fn warn_if_open(listeners: &Listeners) {
 }
 
 fn display(path: &Path) -> String {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+    std::path::absolute(path)
+        .unwrap_or_else(|_| path.to_owned())
+        .display()
+        .to_string()
 }
 
 fn start_logs(format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => logs.json().init(),
