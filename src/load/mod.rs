@@ -27,10 +27,12 @@ pub mod admin;
 mod measure;
 
 mod closed;
+mod conductor;
 mod consumer;
 mod end_to_end;
 mod open;
 mod sender;
+mod sink;
 mod verify;
 
 pub mod run;

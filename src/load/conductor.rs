@@ -1,0 +1,232 @@
+//! Leads the workers of a run: starts them, warms up, measures, stops, and tells the observer.
+
+use std::thread;
+use std::time::Duration;
+
+use super::consumer::{self, ConsumerEnd, Place};
+use super::end_to_end::end_to_end;
+use super::ledger::{Ledger, Verdict};
+use super::measure::Phase;
+use super::replies::Depth;
+use super::run::{Observer, Outcome, Tick};
+use super::sender::{Job, ProducerEnd};
+use super::verify::shares;
+use super::{Length, LoadError, Workload, closed, open};
+
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+const TICK_EVERY_NS: u64 = 100_000_000;
+
+/// Leads the workers through warm-up, measuring and stop, and tells the observer.
+pub struct Conductor<'a> {
+    job: Job<'a>,
+    pub measuring_since: Duration,
+    pub outcome: Outcome,
+}
+
+impl<'a> Conductor<'a> {
+    pub fn new(job: &Job<'a>) -> Self {
+        Self {
+            job: *job,
+            measuring_since: Duration::ZERO,
+            outcome: Outcome::default(),
+        }
+    }
+
+    pub fn produce_and_follow(
+        &mut self,
+        places: &[Place],
+        observer: &mut dyn Observer,
+    ) -> (Vec<ProducerEnd>, Vec<ConsumerEnd>) {
+        let job = self.job;
+        thread::scope(|scope| {
+            let consumers: Vec<_> = shares(places, job.plan.consumers as usize)
+                .into_iter()
+                .filter(|_| job.plan.workload == Workload::Both)
+                .map(|partitions| scope.spawn(move || follow(&job, partitions)))
+                .collect();
+            let producers: Vec<_> = (0..job.plan.producers)
+                .map(|index| scope.spawn(move || produce(&job, index)))
+                .collect();
+            self.conduct(observer, || producers.iter().all(|it| it.is_finished()));
+            let produced = producers.into_iter();
+            let consumed = consumers.into_iter();
+            (
+                produced
+                    .map(|it| it.join().unwrap_or_else(|_| producer_panicked()))
+                    .collect(),
+                consumed
+                    .map(|it| it.join().unwrap_or_else(|_| consumer_panicked()))
+                    .collect(),
+            )
+        })
+    }
+
+    pub fn end_to_end(
+        &mut self,
+        places: &[Place],
+        observer: &mut dyn Observer,
+    ) -> (Vec<ProducerEnd>, Vec<ConsumerEnd>) {
+        let job = self.job;
+        thread::scope(|scope| {
+            let worker = scope.spawn(move || end_to_end(&job, places.to_vec()));
+            self.conduct(observer, || worker.is_finished());
+            let ended = worker
+                .join()
+                .unwrap_or_else(|_| (producer_panicked(), consumer_panicked()));
+            (vec![ended.0], vec![ended.1])
+        })
+    }
+
+    pub fn read_over_and_over(
+        &mut self,
+        places: &[Place],
+        ledger: &Ledger,
+        observer: &mut dyn Observer,
+    ) -> Vec<(ConsumerEnd, Verdict)> {
+        let job = self.job;
+        thread::scope(|scope| {
+            let workers: Vec<_> = shares(places, job.plan.consumers as usize)
+                .into_iter()
+                .map(|partitions| scope.spawn(move || read_passes(&job, &partitions, ledger)))
+                .collect();
+            self.conduct(observer, || {
+                let read = match job.plan.length {
+                    Length::Records(records) => job.shared.consumed.records() >= records,
+                    Length::Time(_) => false,
+                };
+                read || workers.iter().all(|it| it.is_finished())
+            });
+            let panicked = || (consumer_panicked(), Verdict::default());
+            workers
+                .into_iter()
+                .map(|it| it.join().unwrap_or_else(|_| panicked()))
+                .collect()
+        })
+    }
+
+    /// Returns once the workers have been told to stop.
+    fn conduct(&mut self, observer: &mut dyn Observer, finished: impl Fn() -> bool) {
+        let shared = self.job.shared;
+        let begun = shared.now_ns();
+        let warm_up_ns = begun + self.job.plan.warm_up.as_nanos() as u64;
+        let mut last_tick = begun;
+        let mut stop_ns = u64::MAX;
+        loop {
+            let now = shared.now_ns();
+            if shared.phase() == Phase::WarmUp && now >= warm_up_ns {
+                observer.measuring_begins();
+                let since = shared.now_ns();
+                shared.enter(Phase::Measure);
+                self.measuring_since = Duration::from_nanos(since);
+                if let Length::Time(time) = self.job.plan.length {
+                    stop_ns = since + time.as_nanos() as u64;
+                }
+            }
+            if now >= stop_ns || finished() || shared.phase() == Phase::Stop {
+                break;
+            }
+            if now - last_tick >= TICK_EVERY_NS {
+                last_tick = now;
+                self.tick(observer, now);
+            }
+            let warming_up = shared.phase() == Phase::WarmUp;
+            let next_ns = if warming_up { warm_up_ns } else { stop_ns };
+            let until_next = Duration::from_nanos(next_ns.saturating_sub(now));
+            thread::sleep(until_next.min(LOOK_EVERY));
+        }
+        shared.enter(Phase::Stop);
+        let elapsed = Duration::from_nanos(shared.now_ns());
+        observer.measuring_ends();
+        self.outcome.elapsed = elapsed.saturating_sub(self.measuring_since);
+    }
+
+    fn tick(&mut self, observer: &mut dyn Observer, now_ns: u64) {
+        let shared = self.job.shared;
+        let recent = shared
+            .consumed
+            .take_recent()
+            .or(shared.produced.take_recent());
+        let tick = Tick {
+            since_begun: Duration::from_nanos(now_ns),
+            measuring: shared.phase() == Phase::Measure,
+            produced_records: shared.produced.records(),
+            produced_bytes: shared.produced.bytes(),
+            consumed_records: shared.consumed.records(),
+            consumed_bytes: shared.consumed.bytes(),
+            recent,
+        };
+        let sample = (
+            tick.since_begun,
+            tick.produced_records,
+            tick.consumed_records,
+        );
+        self.outcome.samples.push(sample);
+        observer.tick(&tick);
+    }
+}
+
+pub fn producer_panicked() -> ProducerEnd {
+    ProducerEnd {
+        failure: Some(LoadError::Panicked),
+        ..ProducerEnd::default()
+    }
+}
+
+fn consumer_panicked() -> ConsumerEnd {
+    ConsumerEnd {
+        failure: Some(LoadError::Panicked),
+        ..ConsumerEnd::default()
+    }
+}
+
+/// One producer, open loop or closed. Its failure ends the run.
+fn produce(job: &Job<'_>, index: u32) -> ProducerEnd {
+    let end = match job.schedule {
+        Some(schedule) => open::produce(job, schedule, index),
+        None => closed::produce(job, index),
+    };
+    if end.failure.is_some() {
+        job.shared.enter(Phase::Stop);
+    }
+    end
+}
+
+/// One consumer at the tail. Its failure ends the run.
+fn follow(job: &Job<'_>, partitions: Vec<Place>) -> ConsumerEnd {
+    let assignment = consumer::Assignment {
+        partitions,
+        depth: Depth::Head,
+        to_the_end: false,
+    };
+    let end = consumer::consume(job, assignment);
+    if end.failure.is_some() {
+        job.shared.enter(Phase::Stop);
+    }
+    end
+}
+
+/// Reads `partitions` from beginning to end until the run stops; every pass is judged.
+fn read_passes(job: &Job<'_>, partitions: &[Place], ledger: &Ledger) -> (ConsumerEnd, Verdict) {
+    let ledger = ledger.of_partitions(
+        partitions.iter().map(|it| it.partition),
+        job.plan.partitions,
+    );
+    let mut all = ConsumerEnd::default();
+    let mut wrongs = Verdict::default();
+    while job.shared.phase() != Phase::Stop {
+        let assignment = consumer::Assignment {
+            partitions: partitions.to_vec(),
+            depth: Depth::Head,
+            to_the_end: true,
+        };
+        let end = consumer::consume(job, assignment);
+        all.side.absorb(&end.side);
+        let stopped = job.shared.phase() == Phase::Stop;
+        wrongs.add_wrongs(end.reading.judge(&ledger, end.complete || !stopped));
+        if end.failure.is_some() {
+            job.shared.enter(Phase::Stop);
+            all.failure = end.failure;
+        }
+    }
+    (all, wrongs)
+}
