@@ -2,9 +2,11 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::limits::LimitsArguments;
 use crate::rivals;
 use crate::runs::{RunArguments, list_presets};
 use crate::settings::Kind;
+use crate::versus::VersusArguments;
 
 /// Drives any Kafka-protocol broker and tells the truth about what it did.
 #[derive(Parser)]
@@ -26,6 +28,10 @@ enum Command {
     Run(RunArguments),
     /// Lists the presets
     Presets,
+    /// One preset against several brokers in alternation; starts them all itself
+    Versus(Box<VersusArguments>),
+    /// What this machine's disk, loopback and cores can do
+    Limits(LimitsArguments),
     /// Fetches and starts Apache Kafka, to compare with
     Kafka {
         #[command(subcommand)]
@@ -44,6 +50,8 @@ impl Arguments {
                 list_presets();
                 Ok(())
             }
+            Command::Versus(versus) => versus.run(),
+            Command::Limits(limits) => limits.run(),
             Command::Kafka { command } => command.run(),
         }
     }

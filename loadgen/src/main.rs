@@ -4,6 +4,7 @@
 //! plots. Begin at `command`.
 
 mod command;
+mod limits;
 mod plot;
 mod presets;
 mod process;
@@ -11,6 +12,7 @@ mod report;
 mod rivals;
 mod runs;
 mod settings;
+mod versus;
 mod watch;
 
 use std::process::ExitCode;

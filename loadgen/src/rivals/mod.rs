@@ -8,7 +8,9 @@ mod child;
 mod jars;
 mod kafka;
 mod ready;
+mod thalweg;
 
 pub use child::Broker;
-pub use kafka::KafkaCommand;
+pub use kafka::{Kafka, KafkaCommand};
 pub use ready::wait_until_ready;
+pub use thalweg::Thalweg;

@@ -1,0 +1,113 @@
+//! What the machine can do, measured before a broker is judged by it.
+//!
+//! Knows: direct files, loopback sockets, copying and summing.
+//! Must not know: brokers.
+//! Begin at `Limits::measure`.
+
+mod device;
+mod host;
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+use thalweg::base::ByteCount;
+
+pub use device::{DeviceRate, device_rate};
+
+use crate::process::Machine;
+
+#[derive(Args)]
+pub struct LimitsArguments {
+    /// A folder on the device to measure
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
+    /// Seconds for each cell of each table
+    #[arg(long, default_value_t = 0.4)]
+    seconds_each: f64,
+    /// Write the figures as JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+pub struct Limits {
+    machine: Machine,
+    flushed: DeviceRate,
+    unflushed: Vec<device::Cell>,
+    reads: Vec<device::Cell>,
+    host: host::Host,
+}
+
+impl LimitsArguments {
+    pub fn run(self) -> Result<(), String> {
+        let limits = Limits::measure(&self.dir, self.seconds_each)?;
+        print!("{}", limits.table());
+        if let Some(file) = &self.json {
+            let text = serde_json::to_string_pretty(&limits).map_err(|e| e.to_string())?;
+            std::fs::write(file, text + "\n").map_err(|e| format!("{}: {e}", file.display()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Limits {
+    fn measure(dir: &Path, seconds: f64) -> Result<Self, String> {
+        let explain = |e: std::io::Error| format!("measuring in {}: {e}", dir.display());
+        Ok(Self {
+            machine: Machine::here(),
+            flushed: device_rate(dir, seconds).map_err(explain)?,
+            unflushed: device::writes(dir, seconds).map_err(explain)?,
+            reads: device::reads(dir, seconds).map_err(explain)?,
+            host: host::Host::measure(seconds).map_err(explain)?,
+        })
+    }
+
+    fn table(&self) -> String {
+        let mut out = String::new();
+        let machine = &self.machine;
+        let memory = ByteCount(machine.memory_bytes);
+        let _ = writeln!(
+            out,
+            "{} cores, {memory}, Linux {}, {}",
+            machine.cores, machine.kernel, machine.cpu
+        );
+        out.push_str("direct writes, each flushed before the next (O_DSYNC), prepared files\n");
+        write_cells(&mut out, &self.flushed.cells);
+        let _ = writeln!(
+            out,
+            "  best flushed rate {:.0} MB/s",
+            self.flushed.best_mb_s
+        );
+        out.push_str("direct writes, not flushed\n");
+        write_cells(&mut out, &self.unflushed);
+        out.push_str("direct reads\n");
+        write_cells(&mut out, &self.reads);
+        let host = &self.host;
+        let _ = writeln!(out, "loopback, one stream   {:.2} GB/s", host.loopback_gb_s);
+        let _ = writeln!(
+            out,
+            "loopback round trip    p50 {:.0} us, p99 {:.0} us",
+            host.round_trip_p50_us, host.round_trip_p99_us
+        );
+        let _ = writeln!(out, "CRC-32C                {:.1} GB/s", host.crc_gb_s);
+        let _ = writeln!(out, "copy                   {:.1} GB/s", host.copy_gb_s);
+        out
+    }
+}
+
+fn write_cells(out: &mut String, cells: &[device::Cell]) {
+    for cell in cells {
+        let _ = writeln!(
+            out,
+            "  {:>8} x {:<2} in flight x {} files {:>8.0} MB/s   p50 {:>6.0} us  p99 {:>6.0} us",
+            ByteCount(cell.block_bytes).to_string(),
+            cell.in_flight,
+            cell.files,
+            cell.mb_s,
+            cell.p50_us,
+            cell.p99_us
+        );
+    }
+}

@@ -1,0 +1,69 @@
+//! Our own broker, started for a comparison.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use super::child::{choose_port, dies_with_us};
+use super::{Broker, wait_until_ready};
+
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// One node of Thalweg.
+pub struct Thalweg {
+    /// The binary; the one beside ours if not given.
+    pub binary: Option<PathBuf>,
+    pub data_dir: PathBuf,
+    pub port: Option<u16>,
+    pub cores: Option<usize>,
+}
+
+impl Thalweg {
+    pub fn start(&self) -> Result<Broker, String> {
+        let binary = match &self.binary {
+            Some(binary) => binary.clone(),
+            None => beside_us()?,
+        };
+        let port = choose_port(self.port)?;
+        let folder = &self.data_dir;
+        fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        let log_file = folder.join("thalweg.out");
+        let open = || -> std::io::Result<_> {
+            let file = fs::File::create(&log_file)?;
+            Ok((file.try_clone()?, file))
+        };
+        let log = open().map_err(|e| format!("{}: {e}", log_file.display()))?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut command = dies_with_us(&binary);
+        command
+            .args(["serve", "--listen", &address.to_string(), "--data-dir"])
+            .arg(folder.join("data"));
+        if let Some(cores) = self.cores {
+            command.args(["--cores", &cores.to_string()]);
+        }
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(log.0)
+            .stderr(log.1)
+            .spawn()
+            .map_err(|e| format!("{}: {e}", binary.display()))?;
+        let mut broker = Broker::new("thalweg", address, child);
+        wait_until_ready(&mut broker, READY_WITHIN)
+            .map_err(|e| format!("{e}; see {}", log_file.display()))?;
+        Ok(broker)
+    }
+}
+
+fn beside_us() -> Result<PathBuf, String> {
+    let own = std::env::current_exe().map_err(|e| e.to_string())?;
+    let beside = own.parent().unwrap_or(Path::new(".")).join("thalweg");
+    if beside.is_file() {
+        return Ok(beside);
+    }
+    Err(format!(
+        "no {}: build it, or name it with --thalweg-bin",
+        beside.display()
+    ))
+}
