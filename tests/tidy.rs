@@ -252,7 +252,7 @@ fn find_in_tree(marks: &[&str]) -> Vec<String> {
             continue;
         };
         for (index, line) in text.lines().enumerate() {
-            for mark in marks.iter().filter(|mark| line.contains(**mark)) {
+            for mark in marks.iter().filter(|mark| says(line, mark)) {
                 offences.insert((path.clone(), index + 1), mark.to_string());
             }
         }

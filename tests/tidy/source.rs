@@ -172,7 +172,8 @@ pub fn says(line: &str, wanted: &str) -> bool {
     line.match_indices(wanted).any(|(start, _)| {
         let before = line[..start].chars().next_back();
         let after = line[start + wanted.len()..].chars().next();
-        !before.is_some_and(part) && !after.is_some_and(part)
+        let begins = !wanted.starts_with(part) || !before.is_some_and(part);
+        begins && (!wanted.ends_with(part) || !after.is_some_and(part))
     })
 }
 
@@ -272,4 +273,10 @@ fn a_group_of_imports_names_each_of_its_rooms() {
         ["base", "wire"]
     );
     assert_eq!(first_names("journal::Appender;"), ["journal"]);
+}
+
+#[test]
+fn a_word_is_said_only_as_a_whole() {
+    assert!(says("a.atomic::b", "atomic") && says("see /tmp/x", "/tmp/"));
+    assert!(!says("non_atomic atomics", "atomic"));
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use thalweg::base::random::Random;
 
 use crate::broker::{Broker, Recipe};
-use crate::load::{Ledger, Writer};
+use crate::load::{Ledger, Observed, Reader, Writer};
 use crate::power::{Cut, PowerRig};
 
 const TOPIC: &str = "strikes";
@@ -101,7 +101,7 @@ impl Campaign {
 
     /// Start, judge what was kept, load, strike.
     fn round(&mut self, state: &mut State) -> Result<(), Failure> {
-        let (mut broker, dir) = self.start(state)?;
+        let mut broker = self.start(state)?;
         if state.starts > 1 && state.random.one_in(RECOVERY_STRUCK) {
             thread::sleep(Duration::from_millis(state.random.below(60)));
             self.strike(state, &mut broker)?;
@@ -109,25 +109,24 @@ impl Campaign {
             return Ok(());
         }
         self.judge(state, &mut broker, false)?;
-        let (acks, handles) = launch(&mut state.writers, &broker, &Arc::default());
+        let load = Load::launch(state, &broker);
         let wait = Duration::from_millis(state.random.below(UNDER_LOAD_MS));
-        let loaded = under_load(&acks, wait);
+        let loaded = under_load(&load.acks, wait);
         self.strike(state, &mut broker)?;
-        let promises = collect(&mut state.writers, handles);
-        loaded.map_err(|e| Failure::Verdict(format!("{e} ({})", dir.display())))?;
-        promises.map_err(Failure::Verdict)
+        load.stop.store(true, Ordering::Relaxed);
+        load.collect(state)?;
+        loaded.map_err(Failure::Verdict)
     }
 
     /// The last start, judged whole, stopped in order, and judged whole again after that.
     fn finish(&mut self, state: &mut State) -> Result<(), Failure> {
         for _ in 0..2 {
-            let (mut broker, _) = self.start(state)?;
+            let mut broker = self.start(state)?;
             self.judge(state, &mut broker, true)?;
-            let stop = Arc::new(AtomicBool::new(false));
-            let (acks, handles) = launch(&mut state.writers, &broker, &stop);
-            let loaded = under_load(&acks, Duration::from_millis(50));
-            stop.store(true, Ordering::Relaxed);
-            collect(&mut state.writers, handles).map_err(Failure::Verdict)?;
+            let load = Load::launch(state, &broker);
+            let loaded = under_load(&load.acks, Duration::from_millis(50));
+            load.stop.store(true, Ordering::Relaxed);
+            load.collect(state)?;
             loaded.map_err(Failure::Verdict)?;
             self.judge(state, &mut broker, false)?;
             broker.stop().map_err(Failure::Verdict)?;
@@ -138,15 +137,14 @@ impl Campaign {
         Ok(())
     }
 
-    fn start(&mut self, state: &mut State) -> Result<(Broker, PathBuf), Failure> {
+    fn start(&mut self, state: &mut State) -> Result<Broker, Failure> {
         let dir = match &mut self.ground {
             Ground::Kills(dir) => dir.clone(),
             Ground::PowerCuts(rig) => rig.power_on().map_err(Failure::Trial)?.join("broker"),
         };
         let cores = self.cores[state.starts % self.cores.len()];
         state.starts += 1;
-        let broker = self.recipe.start(&dir, cores).map_err(Failure::Trial)?;
-        Ok((broker, dir))
+        self.recipe.start(&dir, cores).map_err(Failure::Trial)
     }
 
     fn judge(&self, state: &mut State, broker: &mut Broker, all: bool) -> Result<(), Failure> {
@@ -181,36 +179,59 @@ impl Campaign {
     }
 }
 
-type Launched = JoinHandle<(Writer, Result<(), String>)>;
-
-/// Every writer on a thread and a connection of its own, counting acknowledgements together.
-fn launch(
-    writers: &mut Vec<Writer>,
-    broker: &Broker,
-    stop: &Arc<AtomicBool>,
-) -> (Arc<AtomicU64>, Vec<Launched>) {
-    let acks = Arc::new(AtomicU64::new(0));
-    let handles = std::mem::take(writers).into_iter().map(|mut writer| {
-        let (acks, stop, address) = (acks.clone(), stop.clone(), broker.address);
-        thread::spawn(move || {
-            let on_ack = || {
-                acks.fetch_add(1, Ordering::Relaxed);
-            };
-            let outcome = writer.run(address, TOPIC, &stop, on_ack);
-            (writer, outcome)
-        })
-    });
-    (acks.clone(), handles.collect())
+/// Everything that talks to the broker between two strikes.
+struct Load {
+    acks: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    writers: Vec<JoinHandle<(Writer, Result<(), String>)>>,
+    reader: JoinHandle<Result<Vec<Observed>, String>>,
 }
 
-fn collect(writers: &mut Vec<Writer>, handles: Vec<Launched>) -> Result<(), String> {
-    let mut outcome = Ok(());
-    for handle in handles {
-        let (writer, own) = handle.join().expect("a writer does not panic");
-        writers.push(writer);
-        outcome = outcome.and(own);
+impl Load {
+    /// Every writer on a thread and a connection of its own, and a consumer that follows them.
+    fn launch(state: &mut State, broker: &Broker) -> Self {
+        let (acks, stop) = (
+            Arc::new(AtomicU64::new(0)),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let address = broker.address;
+        let next = (0..PARTITIONS).map(|partition| state.ledger.known(partition as usize));
+        let reader = Reader::from(next.collect());
+        let stopped = stop.clone();
+        let reader = thread::spawn(move || reader.run(address, TOPIC, &stopped));
+        let writers = std::mem::take(&mut state.writers).into_iter();
+        let writers = writers.map(|mut writer| {
+            let (acks, stop) = (acks.clone(), stop.clone());
+            thread::spawn(move || {
+                let on_ack = || {
+                    acks.fetch_add(1, Ordering::Relaxed);
+                };
+                let outcome = writer.run(address, TOPIC, &stop, on_ack);
+                (writer, outcome)
+            })
+        });
+        Self {
+            writers: writers.collect(),
+            acks,
+            stop,
+            reader,
+        }
     }
-    outcome
+
+    /// Waits for all of them to end, as they do when the broker is gone or they are told to.
+    fn collect(self, state: &mut State) -> Result<(), Failure> {
+        let mut outcome = Ok(());
+        for handle in self.writers {
+            let (writer, own) = handle.join().expect("a writer does not panic");
+            state.writers.push(writer);
+            outcome = outcome.and(own);
+        }
+        let observed = self.reader.join().expect("a reader does not panic");
+        for (partition, offset, id) in observed.map_err(Failure::Verdict)? {
+            state.ledger.observed(partition, offset, id);
+        }
+        outcome.map_err(Failure::Verdict)
+    }
 }
 
 /// From the first acknowledgement on, so long.

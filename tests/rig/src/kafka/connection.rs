@@ -23,6 +23,14 @@ pub enum Error {
     Wrong(String),
 }
 
+impl Error {
+    /// Codes by which a broker says that it cannot tell, or not now: leader not available, not
+    /// leader, timed out, network exception, storage error. A batch is in doubt, nothing more.
+    pub fn is_doubtful(code: i16) -> bool {
+        [5, 6, 7, 13, 56].contains(&code)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -60,6 +60,20 @@ impl Ledger {
         self.count
     }
 
+    /// How much of a partition has been read.
+    pub fn known(&self, partition: usize) -> i64 {
+        self.partitions[partition].len() as i64
+    }
+
+    /// What a consumer read while the writers wrote: once visible, it must stay.
+    pub fn observed(&mut self, partition: usize, offset: i64, id: ValueId) {
+        if offset > self.known(partition) {
+            self.offend(format!("skipped: offset {offset} of partition {partition}"));
+        } else {
+            self.see(partition, offset as usize, id);
+        }
+    }
+
     /// Reads what is new, or `all`, while no writer runs. The error lists what was broken.
     pub fn check(
         &mut self,

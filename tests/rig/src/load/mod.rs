@@ -4,8 +4,10 @@
 //! from these two, so that anything read can be judged alone. Begin at `Writer`, then `Ledger`.
 
 mod ledger;
+mod reader;
 mod value;
 mod writer;
 
 pub use ledger::{Count, Ledger};
+pub use reader::{Observed, Reader};
 pub use writer::{Outcome, Sent, Writer};

@@ -16,10 +16,6 @@ const IN_FLIGHT_MAX: usize = 5;
 const BATCH_RECORDS_MAX: u64 = 20;
 const COORDINATOR: Duration = Duration::from_secs(30);
 
-/// Kafka codes with which a broker says that it cannot tell, or not now: leader not available,
-/// not leader, timed out, network exception, storage error. The batch is in doubt, nothing more.
-const DOUBTFUL_CODES: [i16; 5] = [5, 6, 7, 13, 56];
-
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Outcome {
     /// The broker promised to keep it, at this offset.
@@ -92,7 +88,7 @@ impl Writer {
         }
         match outcome {
             Ok(()) | Err(Error::Broken(_)) => Ok(()),
-            Err(Error::Code(code)) if DOUBTFUL_CODES.contains(&code) => Ok(()),
+            Err(Error::Code(code)) if Error::is_doubtful(code) => Ok(()),
             Err(error) => Err(format!("writer {}: {error}", self.id)),
         }
     }
