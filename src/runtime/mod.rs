@@ -17,7 +17,9 @@ pub mod disk;
 pub mod event;
 #[cfg(feature = "faults")]
 pub mod faults;
+pub mod probe;
 pub mod real;
+mod system;
 
 pub mod sim;
 

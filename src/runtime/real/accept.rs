@@ -11,9 +11,9 @@ use super::inbox::Inboxes;
 use super::listen;
 use super::net::Net;
 use super::ring::{Ring, Tag};
-use super::system;
 use crate::base::{Span, Ticks};
 use crate::runtime::event::Event;
+use crate::runtime::system;
 
 /// Connections taken from one listener per turn.
 const ACCEPTED_MAX: usize = 64;

@@ -15,11 +15,11 @@ use super::mesh::{Door, Doorbell, Envelope};
 use super::net::Net;
 use super::ring::{Completion, Ring, Tag};
 use super::stats::Stats;
-use super::system;
 use super::timer::Timer;
 use crate::base::{ShardId, Span, Ticks};
 use crate::runtime::event::{Actions, Event};
 use crate::runtime::machine::Machine;
+use crate::runtime::system;
 
 /// A turn ends after this many events, or once it has taken this long.
 const TURN_EVENTS_MAX: u64 = 256;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::files::{Files, Home, failed};
-use super::system;
 use crate::base::{ByteCount, Position};
 use crate::runtime::block::{Block, BlockPool};
 use crate::runtime::disk::{Directory, DiskError, FileId, Found};
+use crate::runtime::system;
 
 /// `Directory` over plain calls.
 pub struct FileDirectory {

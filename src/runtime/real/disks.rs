@@ -15,10 +15,10 @@ use super::error::RunError;
 use super::files::{Files, Home, failed};
 use super::mesh::{Door, Envelope};
 use super::ring::{Completion, Ring, Tag};
-use super::system;
 use crate::base::{ByteCount, Position};
 use crate::runtime::block::{Block, BlockPool};
 use crate::runtime::disk::{DiskDone, DiskError, DiskOp, DiskOutput, FileId, Ticket};
+use crate::runtime::system;
 
 /// An operation that the kernel holds. What it points to lives here until it ends.
 struct UnderWay {

@@ -5,8 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::system::Errno;
 use crate::base::ShardId;
+use crate::runtime::system::Errno;
 
 /// Why `run` could not begin, or had to end.
 #[derive(Debug)]

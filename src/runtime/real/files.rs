@@ -6,9 +6,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::system::{self, Errno};
 use crate::base::{ByteCount, Position};
 use crate::runtime::disk::{DiskError, FileId, Found};
+use crate::runtime::system::{self, Errno};
 
 /// Open files of one shard. Reading an older segment opens it; who was opened first is closed
 /// first once there are this many.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use super::system::{self, Errno};
 use crate::base::ShardId;
 use crate::runtime::disk::DiskDone;
+use crate::runtime::system::{self, Errno};
 
 /// One thing from another thread.
 pub(super) enum Envelope<M> {

@@ -24,7 +24,7 @@ mod shim;
 mod socket;
 mod stats;
 mod stop;
-mod system;
+
 mod timer;
 #[cfg(feature = "faults")]
 mod volatile;

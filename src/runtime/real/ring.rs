@@ -12,7 +12,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use io_uring::{IoUring, opcode, squeue, types};
 
-use super::system::{self, Errno};
+use crate::runtime::system::{self, Errno};
 
 /// Entries per submission; more wait in `backlog`.
 const RING_ENTRIES: u32 = 256;

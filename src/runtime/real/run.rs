@@ -23,11 +23,11 @@ use super::net::Net;
 use super::ring::Ring;
 use super::stats::Stats;
 use super::stop::Stopper;
-use super::system;
 use super::timer::Timer;
 use crate::base::ShardId;
 use crate::runtime::block::BlockPool;
 use crate::runtime::machine::{Boot, Machine};
+use crate::runtime::system;
 
 /// glommio carries nothing but the wait for our eventfd. Its least I/O memory (64 KiB, registered
 /// with three rings) and shallow rings stay far below a locked-memory limit of 8 MiB.

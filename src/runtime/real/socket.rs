@@ -6,8 +6,8 @@ use std::os::fd::AsRawFd;
 use bytes::Bytes;
 use socket2::Socket;
 
-use super::system;
 use crate::runtime::block::Block;
+use crate::runtime::system;
 
 /// One call sends at most this much, in at most so many pieces (the kernel's IOV_MAX is 1024).
 const SEND_BYTES_MAX: usize = 1 << 20;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 use super::error::RunError;
-use super::system;
+use crate::runtime::system;
 
 /// Asks a running process to stop; any clone may, from any thread.
 #[derive(Clone)]

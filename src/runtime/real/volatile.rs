@@ -7,9 +7,9 @@ use std::sync::Mutex;
 use bytes::Bytes;
 
 use super::files::{Home, failed};
-use super::system;
 use crate::base::{ByteCount, Position};
 use crate::runtime::disk::{DiskError, FileId};
+use crate::runtime::system;
 
 /// One write that the file has not seen.
 #[derive(Clone, Debug)]

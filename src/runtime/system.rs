@@ -175,6 +175,19 @@ pub(super) fn write_at(file: &File, data: &[u8], at: u64) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Writes all of `data` at a position; it is on stable storage when this returns.
+pub(super) fn write_durably(file: &File, data: &[u8], at: u64) -> Result<(), Errno> {
+    let whole = piece(data);
+    // SAFETY: the piece lies in `data`, which outlives the call.
+    let count =
+        check(unsafe { libc::pwritev2(file.as_raw_fd(), &whole, 1, at as i64, libc::RWF_DSYNC) })?;
+    if count == data.len() {
+        Ok(())
+    } else {
+        Err(libc::EIO)
+    }
+}
+
 /// Makes the range allocated and zero without writing it, where kernel and device can
 /// (Linux 6.17, `FALLOC_FL_WRITE_ZEROES`).
 pub(super) fn write_zeroes(file: &File, length: u64) -> Result<(), Errno> {
