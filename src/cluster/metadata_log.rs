@@ -9,12 +9,13 @@ use super::encode::{
     Logged, Unreadable, change_of, decode, decode_snapshot, encode_change, encode_snapshot,
 };
 use super::metadata::Metadata;
+use crate::base::crc::crc32c;
 use crate::journal::{Entry, Index, Journal, JournalError, Sequence, Slice, StreamId, Term};
 use crate::runtime::Directory;
 
 /// Bytes of changes after which a snapshot is due, and at least this multiple of the last
 /// snapshot, so that snapshots cost a fixed part of what is written.
-const SNAPSHOT_DUE_BYTES: u64 = 1 << 20;
+const SNAPSHOT_DUE_BYTES: u64 = 256 << 10;
 const SNAPSHOT_DUE_MULTIPLE: u64 = 4;
 
 /// The caller's name for a proposal that waits for its answer.
@@ -162,9 +163,9 @@ impl MetadataLog {
             count: 1,
             time_max: -1,
             note: [0; 16],
-            head: payload,
-            body: &[],
-            body_sum: 0,
+            head: &[],
+            body: payload,
+            body_sum: crc32c(payload),
         })?;
         self.next = Index(self.next.0 + 1);
         self.bytes_since_snapshot += payload.len() as u64;

@@ -34,6 +34,9 @@ pub mod offset;
 pub mod settled;
 mod streams;
 
+#[cfg(test)]
+pub(crate) mod test_world;
+
 pub use config::{CleanupPolicy, ConfigError, Overrides, TopicConfig};
 pub use config_table::{ConfigKey, ConfigKind, TOPIC_CONFIGS};
 pub use error::LogError;
