@@ -105,18 +105,21 @@ pub const PRESETS: &[Preset] = &[
     Preset {
         name: "batch-16k",
         scenario: 1,
-        about: "one producer, 16 KiB batches",
+        about: "one producer, one 16 KiB batch to a request",
         full: || Settings {
             batch_bytes: Some(16 << 10),
+            request_batches: Some(1),
+            in_flight: Some(64),
             ..two_million()
         },
     },
     Preset {
         name: "batch-1k",
         scenario: 1,
-        about: "one producer, 1 KiB batches",
+        about: "one producer, one 1 KiB batch to a request",
         full: || Settings {
             batch_bytes: Some(1 << 10),
+            request_batches: Some(1),
             in_flight: Some(64),
             ..two_million()
         },
