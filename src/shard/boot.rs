@@ -80,6 +80,7 @@ impl Shard {
             held_back: false,
             drained: BTreeSet::new(),
             ticks: 0,
+            wake_asked: None,
             config,
         };
         if shard.metadata.is_some() {

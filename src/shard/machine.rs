@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::base::random::Random;
-use crate::base::{Now, ShardId};
+use crate::base::{Now, ShardId, Ticks};
 use crate::cluster::Metadata;
 use crate::log::RetentionClock;
 use crate::runtime::{Actions, BlockPool, CloseReason, Event, Machine};
@@ -54,6 +54,8 @@ pub struct Shard {
     pub(super) held_back: bool,
     /// Shards with nothing owed, once a stop has begun.
     pub(super) drained: BTreeSet<ShardId>,
+    /// When the driver was last told to wake us, if that is still to come.
+    pub(super) wake_asked: Option<Ticks>,
     /// Ticks of the slow timer so far.
     pub(super) ticks: u64,
 }
@@ -98,7 +100,10 @@ impl Machine for Shard {
             Event::Closed { connection, reason } => self.closed(connection, reason),
             Event::Disk(done) => self.owner.completed(now, done),
             Event::Mesh { from, message } => self.deliver(from, message),
-            Event::Wake => self.wake(),
+            Event::Wake => {
+                self.wake_asked = None;
+                self.wake();
+            }
             Event::Stop => self.stop(),
         }
         self.deliver_own();
@@ -109,16 +114,22 @@ impl Machine for Shard {
         self.settle();
         self.deliver_own();
         self.continue_stop(actions);
+        self.deliver_own();
         for id in self.connections.end_turn(now.ticks, actions) {
             self.ask_receive(id, actions);
         }
         self.owner.end_turn(now, &mut actions.disk);
+        self.finish_stop();
         actions.mesh.append(&mut self.to_others);
         self.say_listen(actions);
         if self.ended.is_some() {
             actions.stopped = self.ended;
         }
-        actions.wake_at = self.next_wake();
+        let wake = self.next_wake();
+        if wake.is_some() && wake != self.wake_asked {
+            self.wake_asked = wake;
+            actions.wake_at = wake;
+        }
         self.turn += 1;
     }
 }
@@ -166,7 +177,7 @@ impl Shard {
         }
     }
 
-    fn next_wake(&self) -> Option<crate::base::Ticks> {
+    fn next_wake(&self) -> Option<Ticks> {
         if self.connections.has_runnable() {
             return Some(self.now.ticks);
         }

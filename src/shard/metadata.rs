@@ -7,6 +7,7 @@ use crate::log::{LogError, RetentionClock};
 use super::calls::{Call, Token};
 use super::machine::{Listen, Shard};
 use super::message::{Message, Outcome};
+use super::stop::EXIT_STORAGE;
 
 impl Shard {
     /// The first event. Shard 0 registers the node; the others ask shard 0.
@@ -39,7 +40,7 @@ impl Shard {
         let refusals = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
         if let Some(refusal) = refusals.filter(|refusal| !harmless(refusal)).next() {
             tracing::error!(?refusal, "the node cannot be registered");
-            self.ended = Some(74);
+            self.ended = Some(EXIT_STORAGE);
             return;
         }
         let Some(decider) = &mut self.decider else {
@@ -111,7 +112,7 @@ impl Shard {
             Ok(()) => true,
             Err(error) => {
                 tracing::error!(?error, "the partitions of shard {} do not open", self.id);
-                self.ended = Some(74);
+                self.ended = Some(EXIT_STORAGE);
                 false
             }
         }
@@ -239,13 +240,19 @@ impl Shard {
             decider.abandon(version, &mut self.outbox);
         }
         // Without metadata nothing can be decided; without any journal nothing can be kept.
-        if self.id == ShardId::ZERO || self.failed.len() == self.config.shards.len() {
-            self.ended = Some(74);
+        self.stop_if_useless();
+    }
+
+    fn stop_if_useless(&mut self) {
+        let all = self.failed.len() == self.config.shards.len();
+        if all || self.failed.contains(&ShardId::ZERO) {
+            self.stop();
         }
     }
 
     /// Another shard's journal has failed.
     pub(super) fn other_journal_failed(&mut self, shard: ShardId) {
         self.failed.insert(shard);
+        self.stop_if_useless();
     }
 }

@@ -7,6 +7,9 @@ use super::machine::{Listen, Shard};
 use super::message::Message;
 use super::timers::Timer;
 
+/// The exit code when storage has failed (EX_IOERR of sysexits).
+pub const EXIT_STORAGE: u8 = 74;
+
 /// How far a stop has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopping {
@@ -66,13 +69,19 @@ impl Shard {
                     self.seal();
                 }
             }
-            Stopping::Sealing => {
-                if self.owner.has_failed() {
-                    self.ended = Some(74);
-                } else if self.owner.journal.at_rest() && self.ended.is_none() {
-                    self.ended = Some(0);
-                }
-            }
+            Stopping::Sealing => {}
+        }
+    }
+
+    /// Once a turn, after the journal had its: says that the shard has wound up.
+    pub(super) fn finish_stop(&mut self) {
+        if self.stopping != Some(Stopping::Sealing) || self.ended.is_some() {
+            return;
+        }
+        if self.owner.has_failed() {
+            self.ended = Some(EXIT_STORAGE);
+        } else if self.owner.journal.at_rest() {
+            self.ended = Some(0);
         }
     }
 
@@ -85,7 +94,7 @@ impl Shard {
         }
     }
 
-    /// Another shard's clients are owed nothing any more.
+    /// Another shard's clients are owed nothing any more, or it has failed.
     pub(super) fn shard_drained(&mut self, shard: crate::base::ShardId) {
         self.drained.insert(shard);
     }

@@ -1,0 +1,128 @@
+use super::*;
+use crate::base::limits::{HANDSHAKE_WAIT, IDLE_WAIT, STALLED_SEND_WAIT};
+
+#[test]
+fn a_connection_that_says_nothing_is_closed_after_the_handshake_time() {
+    let mut broker = Broker::start(1);
+    let (silent, half) = (broker.connect(), broker.connect());
+    broker.world.send(half, Bytes::from_static(&[0, 0, 0, 50, 0]));
+
+    broker.pass(Span(HANDSHAKE_WAIT.0 - 1_000_000_000));
+    assert!(broker.closed.is_empty());
+    broker.pass(Span::seconds(2));
+
+    assert!(broker.closed.contains(&silent));
+    assert!(broker.closed.contains(&half));
+}
+
+#[test]
+fn an_idle_connection_is_closed_and_a_waiting_fetch_is_not_idle() {
+    let mut broker = Broker::start(1);
+    broker.create_topic("t", 1);
+    let (idle, busy) = (broker.connect(), broker.connect());
+    for socket in [idle, busy] {
+        broker.ask(socket, &ApiVersionsRequest::default(), 0);
+    }
+
+    for _ in 0..IDLE_WAIT.0 / Span::seconds(30).0 + 5 {
+        let response = broker.ask(busy, &fetch_of(&[("t", 0, 0)], 30_000, 1), 11);
+        assert_eq!(response.responses[0].partitions[0].error_code, 0);
+    }
+
+    assert!(broker.closed.contains(&idle));
+    assert!(!broker.closed.contains(&busy));
+}
+
+#[test]
+fn a_client_that_never_reads_is_closed_and_holds_a_bounded_amount() {
+    let mut broker = Broker::start(1);
+    broker.create_topic("t", 1);
+    let (reader, writer) = (broker.connect(), broker.connect());
+    for _ in 0..8 {
+        broker.produce(writer, "t", 0, &[7; 900_000]);
+    }
+    broker.world.stall(reader, true);
+    for _ in 0..60 {
+        let request = fetch_of(&[("t", 0, 0)], 0, 1);
+        broker.send(reader, &request, 11);
+    }
+
+    broker.pass(Span(STALLED_SEND_WAIT.0 * 2 + 5_000_000_000));
+
+    assert!(broker.closed.contains(&reader));
+    assert_eq!(broker.produce(writer, "t", 0, b"alive").error_code, 0);
+}
+
+#[test]
+fn a_thousand_pipelined_requests_are_all_answered_in_order() {
+    let mut broker = Broker::start(2);
+    broker.create_topic("t", 2);
+    let socket = broker.connect();
+    let mut ids = Vec::new();
+    for number in 0..1_000 {
+        ids.push(match number % 3 {
+            0 => broker.send(socket, &produce_of("t", 0, 1, batch_of(b"p")), 9),
+            1 => broker.send(socket, &fetch_of(&[("t", 1, 0)], 1, 1), 11),
+            _ => broker.send(socket, &MetadataRequest::default(), 9),
+        });
+    }
+
+    for id in ids {
+        let frame = broker.frame_within(socket, PATIENCE).expect("a reply");
+        assert_eq!(client::correlation_id(&frame), Some(id));
+    }
+}
+
+#[test]
+fn a_frame_that_comes_byte_by_byte_is_understood() {
+    let mut broker = Broker::start(1);
+    let socket = broker.connect();
+    let frame = client::encode(&ApiVersionsRequest::default(), 0, 5, "slow").unwrap();
+    for at in 0..frame.len() {
+        broker.world.send(socket, frame.slice(at..at + 1));
+        broker.pass(Span::millis(1));
+    }
+
+    let (id, _) = broker.reply::<ApiVersionsRequest>(socket, 0);
+
+    assert_eq!(id, 5);
+}
+
+#[test]
+fn a_peer_that_finishes_sending_still_gets_its_replies() {
+    let mut broker = Broker::start(2);
+    broker.create_topic("t", 2);
+    let socket = broker.connect();
+    for partition in 0..2 {
+        broker.send(socket, &produce_of("t", partition, -1, batch_of(b"bye")), 9);
+    }
+    broker.world.finish_sending(socket);
+
+    for _ in 0..2 {
+        let (_, response) = broker.reply::<ProduceRequest>(socket, 9);
+        assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+    }
+    assert!(broker.is_closed(socket));
+}
+
+#[test]
+fn when_memory_is_short_large_frames_take_turns_and_all_finish() {
+    let mut broker = Broker::start(1);
+    broker.create_topic_with("t", 1, &[("max.message.bytes", "8388608")]);
+    let sockets: Vec<_> = (0..60).map(|_| broker.connect()).collect();
+    let request = produce_of("t", 0, -1, batch_of(&vec![7; 6 << 20]));
+    let frame = client::encode(&request, 9, 1, "big").unwrap();
+    let (front, back) = (frame.slice(..5 << 20), frame.slice(5 << 20..));
+    sockets
+        .iter()
+        .for_each(|socket| broker.world.send(*socket, front.clone()));
+    broker.pass(Span::millis(100));
+    sockets
+        .iter()
+        .for_each(|socket| broker.world.send(*socket, back.clone()));
+
+    for socket in sockets {
+        let (_, response) = broker.reply::<ProduceRequest>(socket, 9);
+        assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+    }
+}

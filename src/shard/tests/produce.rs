@@ -1,0 +1,179 @@
+use super::*;
+use crate::wire::ErrorCode;
+use crate::wire::batch::Codec;
+
+#[test]
+fn what_is_produced_is_fetched_in_order_through_any_shard() {
+    let mut broker = Broker::start(2);
+    broker.create_topic("t", 4);
+    let (left, right) = (broker.connect_to(0), broker.connect_to(1));
+
+    for round in 0..5 {
+        for partition in 0..4 {
+            let socket = if round % 2 == 0 { left } else { right };
+            let value = format!("{partition} {round}");
+            let answer = broker.produce(socket, "t", partition, value.as_bytes());
+            assert_eq!((answer.error_code, answer.base_offset), (0, round));
+        }
+    }
+
+    for partition in 0..4 {
+        let expected: Vec<_> = (0..5)
+            .map(|round| format!("{partition} {round}").into_bytes())
+            .collect();
+        assert_eq!(broker.values(left, "t", partition), expected);
+        assert_eq!(broker.values(right, "t", partition), expected);
+    }
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_their_order_and_appended_in_it() {
+    let mut broker = Broker::start(2);
+    broker.create_topic("t", 2);
+    let socket = broker.connect();
+
+    let mut sent = Vec::new();
+    for number in 0..200 {
+        let batch = batch_of(format!("{number}").as_bytes());
+        sent.push(broker.send(socket, &produce_of("t", number % 2, -1, batch), 9));
+        if number % 10 == 0 {
+            sent.push(broker.send(socket, &ApiVersionsRequest::default(), 0));
+        }
+    }
+
+    let mut offsets = [0, 0];
+    let mut number = 0;
+    for id in sent {
+        let frame = broker.frame_within(socket, PATIENCE).expect("a reply");
+        assert_eq!(client::correlation_id(&frame), Some(id));
+        if let Ok((_, response)) = client::decode::<ProduceRequest>(9, frame)
+            && let Some(topic) = response.responses.first()
+        {
+            let part = &topic.partition_responses[0];
+            assert_eq!(part.base_offset, offsets[number % 2]);
+            offsets[number % 2] += 1;
+            number += 1;
+        }
+    }
+    assert_eq!(offsets, [100, 100]);
+}
+
+#[test]
+fn acks_0_gets_no_reply_and_is_appended_all_the_same() {
+    let mut broker = Broker::start(2);
+    broker.create_topic("t", 2);
+    let socket = broker.connect();
+
+    for partition in 0..2 {
+        broker.send(socket, &produce_of("t", partition, 0, batch_of(b"quiet")), 7);
+    }
+    let answer = broker.produce(socket, "t", 0, b"loud");
+
+    assert_eq!(answer.base_offset, 1);
+    assert_eq!(broker.values(socket, "t", 1), [b"quiet"]);
+    assert!(!broker.is_closed(socket));
+}
+
+#[test]
+fn acks_0_with_an_error_closes_the_connection() {
+    let mut broker = Broker::start(1);
+    let socket = broker.connect();
+
+    broker.send(socket, &produce_of("none", 0, 0, batch_of(b"x")), 7);
+
+    assert!(broker.is_closed(socket));
+}
+
+#[test]
+fn each_partition_of_a_request_gets_its_own_error() {
+    let mut broker = Broker::start(2);
+    broker.create_topic_with("small", 1, &[("max.message.bytes", "1000")]);
+    let socket = broker.connect();
+    let whole = batch_of(b"fine");
+    let mut torn = whole.to_vec();
+    torn[70] ^= 1;
+    let cases = [
+        ("small", 0, -1, whole.clone(), ErrorCode::None),
+        ("small", 0, -1, batch_of(&[7; 1_000]), ErrorCode::MessageTooLarge),
+        ("small", 0, -1, Bytes::from(torn), ErrorCode::CorruptMessage),
+        ("small", 0, -1, Bytes::new(), ErrorCode::InvalidRecord),
+        ("small", 1, -1, whole.clone(), ErrorCode::UnknownTopicOrPartition),
+        ("small", -1, -1, whole.clone(), ErrorCode::UnknownTopicOrPartition),
+        ("..", 0, -1, whole.clone(), ErrorCode::UnknownTopicOrPartition),
+        ("small", 0, 2, whole.clone(), ErrorCode::InvalidRequiredAcks),
+        ("small", 0, 1, whole, ErrorCode::None),
+    ];
+
+    for (topic, partition, acks, batch, expected) in cases {
+        let request = produce_of(topic, partition, acks, batch);
+        let response = broker.ask(socket, &request, 9);
+        let part = &response.responses[0].partition_responses[0];
+        assert_eq!(part.error_code, expected.code(), "{topic} {partition} {acks}");
+    }
+    assert_eq!(broker.values(socket, "small", 0), [b"fine", b"fine"]);
+}
+
+#[test]
+fn zstandard_needs_produce_7_and_two_replicas_are_not_to_be_had() {
+    let mut broker = Broker::start(1);
+    broker.create_topic_with("t", 1, &[("min.insync.replicas", "2")]);
+    let socket = broker.connect();
+    let zstd = BatchBuilder::new()
+        .codec(Codec::Zstd)
+        .value(1_760_000_000_000, b"x")
+        .build();
+    let cases = [
+        (3, 1, zstd.clone(), ErrorCode::UnsupportedCompressionType),
+        (7, 1, zstd, ErrorCode::None),
+        (7, -1, batch_of(b"x"), ErrorCode::NotEnoughReplicas),
+    ];
+
+    for (version, acks, batch, expected) in cases {
+        let response = broker.ask(socket, &produce_of("t", 0, acks, batch), version);
+        let part = &response.responses[0].partition_responses[0];
+        assert_eq!(part.error_code, expected.code());
+    }
+}
+
+#[test]
+fn an_idempotent_producers_retry_is_answered_with_its_first_offset() {
+    let mut broker = Broker::start(2);
+    broker.create_topic("t", 1);
+    let socket = broker.connect();
+    let granted = broker.ask(socket, &InitProducerIdRequest::default(), 4);
+    assert_eq!((granted.error_code, granted.producer_epoch), (0, 0));
+    let id = granted.producer_id.0;
+    let batch = |sequence, value: &[u8]| {
+        BatchBuilder::new()
+            .producer(id, 0, sequence)
+            .value(1_760_000_000_000, value)
+            .build()
+    };
+
+    let steps = [(0, 0, 0), (1, 0, 1), (0, 0, 0), (3, 45, -1), (2, 0, 2)];
+    for (sequence, code, offset) in steps {
+        let request = produce_of("t", 0, -1, batch(sequence, b"v"));
+        let response = broker.ask(socket, &request, 9);
+        let part = &response.responses[0].partition_responses[0];
+        assert_eq!((part.error_code, part.base_offset), (code, offset));
+    }
+    assert_eq!(broker.values(socket, "t", 0).len(), 3);
+}
+
+#[test]
+fn every_shard_hands_out_producer_ids_of_its_own() {
+    let mut broker = Broker::start(2);
+    let mut seen = std::collections::BTreeSet::new();
+
+    for shard in [0, 1, 0, 1] {
+        let socket = broker.connect_to(shard);
+        let ids: Vec<i32> = (0..10)
+            .map(|_| broker.send(socket, &InitProducerIdRequest::default(), 4))
+            .collect();
+        for _ in ids {
+            let (_, granted) = broker.reply::<InitProducerIdRequest>(socket, 4);
+            assert_eq!(granted.error_code, 0);
+            assert!(seen.insert(granted.producer_id.0), "an id given twice");
+        }
+    }
+}
