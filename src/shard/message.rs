@@ -99,8 +99,17 @@ pub struct FetchAsk {
     pub parts: Vec<FetchPart>,
     /// For all parts together; the first batch that is found is returned whole.
     pub bytes_max: ByteCount,
-    /// Some: if less than this is there, and no error, wait for the rest and say `Woken`.
-    pub wait_for: Option<ByteCount>,
+    /// Some: if too little is there, and no error, wait for more and say `Woken`.
+    pub wait: Option<Wait>,
+}
+
+/// When a fetch has enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// With this many bytes, from all owners together.
+    pub bytes_min: ByteCount,
+    /// No other owner is asked. If others are, any commit may bring what is missing.
+    pub alone: bool,
 }
 
 /// One partition of a fetch.

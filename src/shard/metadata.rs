@@ -37,8 +37,8 @@ impl Shard {
     pub(super) fn registered(&mut self, outcomes: &[Outcome]) {
         let harmless =
             |refusal: &&Refusal| matches!(refusal, Refusal::AlreadyStarted | Refusal::Unchanged);
-        let refusals = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
-        if let Some(refusal) = refusals.filter(|refusal| !harmless(refusal)).next() {
+        let mut refusals = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+        if let Some(refusal) = refusals.find(|refusal| !harmless(refusal)) {
             tracing::error!(?refusal, "the node cannot be registered");
             self.ended = Some(EXIT_STORAGE);
             return;

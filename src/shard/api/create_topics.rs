@@ -51,7 +51,9 @@ impl Shard {
         let mut commands = Vec::new();
         for topic in request.topics {
             let twice = times.get(&topic.name.0).is_some_and(|count| *count > 1);
-            let mut result = CreatableTopicResult::default().with_name(topic.name.clone());
+            let mut result = CreatableTopicResult::default()
+                .with_name(topic.name.clone())
+                .with_error_message(None);
             let command = if twice {
                 let words = "the request names this topic more than once";
                 Err(Failure::because(ErrorCode::InvalidRequest, words))

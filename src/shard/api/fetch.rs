@@ -17,7 +17,7 @@ use crate::wire::{ErrorCode, fetch_reply};
 use super::super::calls::{Asked, Call, Token};
 use super::super::codes::Failure;
 use super::super::machine::Shard;
-use super::super::message::{FetchAsk, FetchPart, FetchedPart, Message, Place};
+use super::super::message::{FetchAsk, FetchPart, FetchedPart, Message, Place, Wait};
 use super::super::timers::Timer;
 use super::list_offsets::{isolation, leader_epoch};
 
@@ -146,11 +146,11 @@ impl Shard {
         let Some(Call::Fetch(call)) = self.calls.get_mut(token) else {
             return;
         };
-        // With several owners any commit may be the one that is missing.
-        let wait_for = match call.owners.len() {
-            1 => call.bytes_min.max(1),
-            _ => 1,
-        };
+        let may_wait = call.deadline > now && call.bytes_min > 0;
+        let wait = may_wait.then_some(Wait {
+            bytes_min: ByteCount(call.bytes_min as u64),
+            alone: call.owners.len() == 1,
+        });
         let Some(share) = call.owners.get_mut(&owner) else {
             return;
         };
@@ -160,7 +160,7 @@ impl Shard {
         let ask = FetchAsk {
             parts: share.parts.clone(),
             bytes_max: ByteCount(call.bytes_max as u64),
-            wait_for: (call.deadline > now).then_some(ByteCount(wait_for as u64)),
+            wait,
         };
         self.tell(owner, Message::Fetch { token, ask });
     }

@@ -5,7 +5,7 @@ use crate::journal::{ReadDone, StreamId};
 use crate::log::LogError;
 
 use super::super::calls::Token;
-use super::super::message::{FetchAsk, FetchPart, FetchedPart, Message, Outbox};
+use super::super::message::{FetchAsk, FetchPart, FetchedPart, Message, Outbox, Wait};
 use super::reads::{Gather, GatherId, ReadFor};
 use super::{Owner, wait_token};
 
@@ -49,7 +49,7 @@ impl Owner {
             left = left.saturating_sub(taken);
             gather.parts.push((place, result));
         }
-        gather.waits = self.wait_for_more(&gather, ask.wait_for, found, &streams);
+        gather.waits = self.wait_for_more(&gather, ask.wait, found, &streams);
         if gather.missing == 0 {
             return answer(gather, out);
         }
@@ -118,21 +118,22 @@ impl Owner {
     fn wait_for_more(
         &mut self,
         gather: &Gather<FetchedPart>,
-        wait_for: Option<ByteCount>,
+        wait: Option<Wait>,
         found: u64,
         streams: &[StreamId],
     ) -> bool {
-        let Some(wait_for) = wait_for else {
+        let Some(wait) = wait else {
             return false;
         };
-        if gather.parts.iter().any(|(_, part)| part.is_err()) || found >= wait_for.0 {
+        let failed = gather.parts.iter().any(|(_, part)| part.is_err());
+        if failed || found >= wait.bytes_min.0 {
             return false;
         }
         // What is being read may or may not be enough; any commit then wakes the fetch.
-        let missing = if gather.missing > 0 {
-            1
+        let missing = if wait.alone && gather.missing == 0 {
+            wait.bytes_min.0 - found
         } else {
-            wait_for.0 - found
+            1
         };
         let token = wait_token(gather.asker, gather.token);
         self.partitions.wait(token, streams, ByteCount(missing));

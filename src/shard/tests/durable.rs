@@ -82,7 +82,11 @@ fn a_stop_answers_what_is_owed_and_the_next_start_has_it() {
     broker.create_topic("t", 2);
     let (left, right) = (broker.connect_to(0), broker.connect_to(1));
     for (socket, partition) in [(left, 1), (right, 0)] {
-        broker.send(socket, &produce_of("t", partition, -1, batch_of(b"last")), 9);
+        broker.send(
+            socket,
+            &produce_of("t", partition, -1, batch_of(b"last")),
+            9,
+        );
     }
     broker.send(left, &fetch_of(&[("t", 0, 0)], 20_000, 1 << 20), 11);
     broker.pass(Span::millis(1));
@@ -130,7 +134,10 @@ fn a_failed_device_answers_its_producers_and_leaves_its_partitions_without_a_lea
         .iter()
         .map(|partition| partition.leader_id.0)
         .collect();
-    assert!(leaders == [1000, -1] || leaders == [-1, 1000], "{leaders:?}");
+    assert!(
+        leaders == [1000, -1] || leaders == [-1, 1000],
+        "{leaders:?}"
+    );
     assert_eq!(broker.stopped, None);
 }
 

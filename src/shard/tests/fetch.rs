@@ -140,7 +140,11 @@ fn a_deleted_topic_ends_the_fetches_that_wait_for_it() {
     let mut broker = Broker::start(2);
     broker.create_topic("t", 2);
     let (reader, admin) = (broker.connect_to(1), broker.connect_to(0));
-    broker.send(reader, &fetch_of(&[("t", 0, 0), ("t", 1, 0)], 20_000, 1), 11);
+    broker.send(
+        reader,
+        &fetch_of(&[("t", 0, 0), ("t", 1, 0)], 20_000, 1),
+        11,
+    );
     broker.pass(Span::millis(50));
     let request = DeleteTopicsRequest::default().with_topic_names(vec![name("t")]);
 

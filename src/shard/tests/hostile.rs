@@ -37,7 +37,10 @@ fn what_cannot_be_understood_closes_that_connection_and_no_other() {
         ("unknown version", frame(3, 99, &[])),
         ("array of 2^31-1", frame(3, 1, &i32::MAX.to_be_bytes())),
         ("trailing bytes", frame(3, 1, &[0, 0, 0, 0, 9])),
-        ("string past the frame", frame(3, 1, &[0, 0, 0, 1, 127, 255])),
+        (
+            "string past the frame",
+            frame(3, 1, &[0, 0, 0, 1, 127, 255]),
+        ),
     ];
     for (what, bytes) in cases {
         check(&mut broker, &bytes, what);
@@ -53,7 +56,9 @@ fn what_cannot_be_understood_closes_that_connection_and_no_other() {
 fn an_unknown_version_of_api_versions_is_answered_in_version_0() {
     let mut broker = Broker::start(1);
     let socket = broker.connect();
-    broker.world.send(socket, Bytes::from(frame(18, 99, &[0, 0])));
+    broker
+        .world
+        .send(socket, Bytes::from(frame(18, 99, &[0, 0])));
 
     let (id, response) = broker.reply::<ApiVersionsRequest>(socket, 0);
 
@@ -69,7 +74,9 @@ fn what_was_asked_before_a_bad_frame_is_answered_before_the_close() {
     broker.create_topic("t", 1);
     let socket = broker.connect();
     broker.send(socket, &produce_of("t", 0, -1, batch_of(b"good")), 9);
-    broker.world.send(socket, Bytes::from_static(b"GET / HTTP/1.1\r\n"));
+    broker
+        .world
+        .send(socket, Bytes::from_static(b"GET / HTTP/1.1\r\n"));
 
     let (_, response) = broker.reply::<ProduceRequest>(socket, 9);
 

@@ -5,7 +5,9 @@ use crate::base::limits::{HANDSHAKE_WAIT, IDLE_WAIT, STALLED_SEND_WAIT};
 fn a_connection_that_says_nothing_is_closed_after_the_handshake_time() {
     let mut broker = Broker::start(1);
     let (silent, half) = (broker.connect(), broker.connect());
-    broker.world.send(half, Bytes::from_static(&[0, 0, 0, 50, 0]));
+    broker
+        .world
+        .send(half, Bytes::from_static(&[0, 0, 0, 50, 0]));
 
     broker.pass(Span(HANDSHAKE_WAIT.0 - 1_000_000_000));
     assert!(broker.closed.is_empty());

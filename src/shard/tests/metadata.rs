@@ -76,17 +76,27 @@ fn a_created_topic_is_known_to_every_shard_before_the_answer() {
 }
 
 #[test]
-fn create_topics_says_what_it_made_or_why_not() {
+fn create_topics_says_what_it_made() {
     let mut broker = Broker::start(2);
     let socket = broker.connect();
+
     let made = broker.ask(socket, &creation("t", 3, &[("retention.ms", "1000")]), 7);
     let topic = &made.topics[0];
     assert_eq!((topic.error_code, topic.num_partitions), (0, 3));
     let configs = topic.configs.as_ref().expect("configs are shown");
-    let set: Vec<_> = configs.iter().filter(|config| config.config_source == 1).collect();
+    let set: Vec<_> = configs
+        .iter()
+        .filter(|config| config.config_source == 1)
+        .collect();
     assert_eq!(set.len(), 1);
     assert!(configs.len() > 20, "defaults are shown too");
+}
 
+#[test]
+fn create_topics_says_why_it_made_nothing() {
+    let mut broker = Broker::start(2);
+    broker.create_topic("t", 1);
+    let socket = broker.connect();
     let with = |change: fn(&mut CreatableTopic)| {
         let mut request = creation("u", 1, &[]);
         change(&mut request.topics[0]);
@@ -106,10 +116,22 @@ fn create_topics_says_what_it_made_or_why_not() {
         (creation("a b", 1, &[]), ErrorCode::InvalidTopicException),
         (creation("u", 0, &[]), ErrorCode::InvalidPartitions),
         (creation("u", 1 << 30, &[]), ErrorCode::InvalidPartitions),
-        (with(|topic| topic.replication_factor = 3), ErrorCode::InvalidReplicationFactor),
-        (with(|topic| topic.replication_factor = 0), ErrorCode::InvalidReplicationFactor),
-        (creation("u", 1, &[("no.such", "1")]), ErrorCode::InvalidConfig),
-        (creation("u", 1, &[("retention.ms", "soon")]), ErrorCode::InvalidConfig),
+        (
+            with(|topic| topic.replication_factor = 3),
+            ErrorCode::InvalidReplicationFactor,
+        ),
+        (
+            with(|topic| topic.replication_factor = 0),
+            ErrorCode::InvalidReplicationFactor,
+        ),
+        (
+            creation("u", 1, &[("no.such", "1")]),
+            ErrorCode::InvalidConfig,
+        ),
+        (
+            creation("u", 1, &[("retention.ms", "soon")]),
+            ErrorCode::InvalidConfig,
+        ),
         (assigned(&[1000, 1001]), ErrorCode::InvalidReplicaAssignment),
         (assigned(&[7]), ErrorCode::InvalidReplicaAssignment),
         (twice, ErrorCode::InvalidRequest),
@@ -152,7 +174,9 @@ fn topics_are_deleted_by_name_and_by_id_and_come_back_empty() {
             let request = DeleteTopicsRequest::default().with_topic_names(vec![name("t")]);
             broker.ask(socket, &request, 4)
         } else {
-            let state = DeleteTopicState::default().with_name(None).with_topic_id(id);
+            let state = DeleteTopicState::default()
+                .with_name(None)
+                .with_topic_id(id);
             let request = DeleteTopicsRequest::default().with_topics(vec![state]);
             broker.ask(socket, &request, 6)
         };
@@ -201,6 +225,9 @@ fn the_small_requests_have_their_answers_in_every_version() {
         let id = TransactionalId(StrBytes::from_static_str("tx"));
         let request = InitProducerIdRequest::default().with_transactional_id(Some(id));
         let response = broker.ask(socket, &request, version);
-        assert_eq!(response.error_code, ErrorCode::CoordinatorNotAvailable.code());
+        assert_eq!(
+            response.error_code,
+            ErrorCode::CoordinatorNotAvailable.code()
+        );
     }
 }

@@ -10,7 +10,7 @@ mod produce;
 use bytes::Bytes;
 use kafka_protocol::protocol::Request as Message;
 
-use crate::base::{ByteCount, NodeId, ShardId, Span, Ticks};
+use crate::base::{ByteCount, NodeId, ShardId, Span};
 use crate::journal::Settings;
 use crate::runtime::sim::{DiskFaults, Notice, SocketId, World};
 use crate::wire::batch::{BatchBuilder, records};
@@ -59,11 +59,11 @@ impl Broker {
     /// Starts the process again, on so many cores.
     pub fn boot(&mut self, cores: usize) {
         let shards = self.shards;
-        let made: Result<(), _> = self
-            .world
-            .boot(cores, None, |boot| -> Result<Shard, ShardError> {
-                Shard::open(boot, config(shards))
-            });
+        let made: Result<(), _> =
+            self.world
+                .boot(cores, None, |boot| -> Result<Shard, ShardError> {
+                    Shard::open(boot, config(shards))
+                });
         made.unwrap_or_else(|_| panic!("the broker does not boot"));
         self.stopped = None;
         self.pass(Span::seconds(1));
@@ -198,10 +198,6 @@ impl Broker {
     pub fn is_closed(&mut self, socket: SocketId) -> bool {
         self.pass(Span::millis(10));
         self.closed.contains(&socket)
-    }
-
-    pub fn until(&self, span: Span) -> Ticks {
-        self.world.now() + span
     }
 }
 

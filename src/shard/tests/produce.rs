@@ -65,7 +65,11 @@ fn acks_0_gets_no_reply_and_is_appended_all_the_same() {
     let socket = broker.connect();
 
     for partition in 0..2 {
-        broker.send(socket, &produce_of("t", partition, 0, batch_of(b"quiet")), 7);
+        broker.send(
+            socket,
+            &produce_of("t", partition, 0, batch_of(b"quiet")),
+            7,
+        );
     }
     let answer = broker.produce(socket, "t", 0, b"loud");
 
@@ -94,12 +98,36 @@ fn each_partition_of_a_request_gets_its_own_error() {
     torn[70] ^= 1;
     let cases = [
         ("small", 0, -1, whole.clone(), ErrorCode::None),
-        ("small", 0, -1, batch_of(&[7; 1_000]), ErrorCode::MessageTooLarge),
+        (
+            "small",
+            0,
+            -1,
+            batch_of(&[7; 1_000]),
+            ErrorCode::MessageTooLarge,
+        ),
         ("small", 0, -1, Bytes::from(torn), ErrorCode::CorruptMessage),
         ("small", 0, -1, Bytes::new(), ErrorCode::InvalidRecord),
-        ("small", 1, -1, whole.clone(), ErrorCode::UnknownTopicOrPartition),
-        ("small", -1, -1, whole.clone(), ErrorCode::UnknownTopicOrPartition),
-        ("..", 0, -1, whole.clone(), ErrorCode::UnknownTopicOrPartition),
+        (
+            "small",
+            1,
+            -1,
+            whole.clone(),
+            ErrorCode::UnknownTopicOrPartition,
+        ),
+        (
+            "small",
+            -1,
+            -1,
+            whole.clone(),
+            ErrorCode::UnknownTopicOrPartition,
+        ),
+        (
+            "..",
+            0,
+            -1,
+            whole.clone(),
+            ErrorCode::UnknownTopicOrPartition,
+        ),
         ("small", 0, 2, whole.clone(), ErrorCode::InvalidRequiredAcks),
         ("small", 0, 1, whole, ErrorCode::None),
     ];
@@ -108,7 +136,11 @@ fn each_partition_of_a_request_gets_its_own_error() {
         let request = produce_of(topic, partition, acks, batch);
         let response = broker.ask(socket, &request, 9);
         let part = &response.responses[0].partition_responses[0];
-        assert_eq!(part.error_code, expected.code(), "{topic} {partition} {acks}");
+        assert_eq!(
+            part.error_code,
+            expected.code(),
+            "{topic} {partition} {acks}"
+        );
     }
     assert_eq!(broker.values(socket, "small", 0), [b"fine", b"fine"]);
 }
@@ -140,7 +172,7 @@ fn an_idempotent_producers_retry_is_answered_with_its_first_offset() {
     let mut broker = Broker::start(2);
     broker.create_topic("t", 1);
     let socket = broker.connect();
-    let granted = broker.ask(socket, &InitProducerIdRequest::default(), 4);
+    let granted = broker.ask(socket, &no_transactions(), 4);
     assert_eq!((granted.error_code, granted.producer_epoch), (0, 0));
     let id = granted.producer_id.0;
     let batch = |sequence, value: &[u8]| {
@@ -168,7 +200,7 @@ fn every_shard_hands_out_producer_ids_of_its_own() {
     for shard in [0, 1, 0, 1] {
         let socket = broker.connect_to(shard);
         let ids: Vec<i32> = (0..10)
-            .map(|_| broker.send(socket, &InitProducerIdRequest::default(), 4))
+            .map(|_| broker.send(socket, &no_transactions(), 4))
             .collect();
         for _ in ids {
             let (_, granted) = broker.reply::<InitProducerIdRequest>(socket, 4);
@@ -176,4 +208,8 @@ fn every_shard_hands_out_producer_ids_of_its_own() {
             assert!(seen.insert(granted.producer_id.0), "an id given twice");
         }
     }
+}
+
+fn no_transactions() -> InitProducerIdRequest {
+    InitProducerIdRequest::default().with_transactional_id(None)
 }
