@@ -76,6 +76,6 @@ pub fn decode(header: &RequestHeader, mut body: Bytes) -> Result<Request, WireEr
     let request = decode_unguarded(header.api, header.version, &mut body);
     // Bytes left over would mean that the guard's layout and the decoder's disagree.
     request
-        .filter(|_| body.is_empty())
+        .filter(|_| body.len() <= guard::trailing_max(api, header.version))
         .ok_or(WireError::Undecodable)
 }

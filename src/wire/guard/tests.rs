@@ -93,7 +93,12 @@ fn tags_out_of_order_and_twice_are_refused() {
 fn trailing_bytes_are_refused() {
     let trailing = Err(GuardError::TrailingBytes);
     check_metadata(METADATA_OLD, b"\xff\xff\xff\xffx", trailing);
-    check_metadata(METADATA_FLEXIBLE, &flexible(b"\x00", b"\x00x"), trailing);
+    check_metadata(METADATA_FLEXIBLE, &flexible(b"\x00", b"\x00xxxx"), trailing);
+}
+
+#[test]
+fn librdkafkas_request_for_all_topics_passes_though_it_is_three_bytes_too_long() {
+    check_metadata(METADATA_FLEXIBLE, b"\0\0\0\0\x01\0\0\0", Ok(()));
 }
 
 #[test]
