@@ -7,7 +7,7 @@ mod command;
 mod limits;
 mod plot;
 mod presets;
-mod process;
+use thalweg::load::process;
 mod report;
 mod rivals;
 mod runs;

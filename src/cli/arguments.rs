@@ -29,6 +29,9 @@ pub enum Command {
     /// Print the records of a topic.
     #[command(after_help = "Example:\n  thalweg consume orders --from-beginning --max-messages 10")]
     Consume(Consume),
+    /// Start a broker on a scratch directory, try it, and measure it.
+    #[command(after_help = "Example:\n  thalweg demo --stay")]
+    Demo(Demo),
 }
 
 /// Flags of `serve`.
@@ -63,6 +66,9 @@ pub struct Serve {
     /// Create topics that clients ask for and that do not exist.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub auto_create_topics: bool,
+    /// Stop when standard input ends, and remove the data directory: for demos and tests.
+    #[arg(long, hide = true)]
+    pub until_input_ends: bool,
     /// How logs are written to standard error.
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -200,6 +206,17 @@ pub enum Format {
     Text,
     /// One object a line, with partition, offset, timestamp, key and headers.
     Json,
+}
+
+/// Flags of `demo`.
+#[derive(Args, Clone, Debug)]
+pub struct Demo {
+    /// Keep the broker running at the end, until Ctrl-C.
+    #[arg(long)]
+    pub stay: bool,
+    /// Two seconds of load instead of fifteen.
+    #[arg(long)]
+    pub quick: bool,
 }
 
 fn parse_acks(text: &str) -> Result<i16, String> {

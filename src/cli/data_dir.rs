@@ -4,7 +4,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::base::ShardId;
 use crate::shard::manifest::Manifest;
 
 use super::Failure;
@@ -41,14 +40,13 @@ impl DataDir {
         })
     }
 
-    /// Where a shard keeps its journal.
-    pub fn shard_directory(&self, shard: ShardId) -> Option<PathBuf> {
-        let found = self
-            .manifest
-            .shards
-            .iter()
-            .find(|listed| listed.id == shard)?;
-        Some(self.path.join(&found.directory))
+    /// Removes it with all that it holds, if this start made it.
+    pub fn remove(self) {
+        if self.is_new
+            && let Err(error) = fs::remove_dir_all(&self.path)
+        {
+            tracing::warn!("{} stays behind: {error}", self.path.display());
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod client;
 pub mod cluster;
 pub mod consume;
 pub mod data_dir;
+pub mod demo;
 pub mod listen;
 pub mod produce;
 pub mod requirements;
@@ -65,6 +66,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Serve(options) => serve::run(&options),
+        Command::Demo(options) => demo::run(&options),
         Command::Topic(command) => topic::run(&command),
         Command::Produce(options) => produce::run(&options),
         Command::Consume(options) => consume::run(&options),

@@ -13,7 +13,7 @@ use crate::wire::messages::{ProduceRequest, ProduceResponse, TopicName};
 use crate::wire::{ErrorCode, StrBytes};
 
 use super::Failure;
-use super::arguments::{Compression, Produce};
+use super::arguments::{Broker, Compression, Produce};
 use super::client::check;
 use super::cluster::Cluster;
 
@@ -55,6 +55,30 @@ pub fn run(options: &Produce) -> Result<u8, Failure> {
     }
     eprintln!("{} records acknowledged.", sender.sent);
     Ok(0)
+}
+
+/// Sends `lines` as values to `topic`; returns once all are acknowledged.
+pub fn send_lines(broker: &Broker, topic: &str, lines: &[&str]) -> Result<(), Failure> {
+    let options = Produce {
+        topic: topic.to_owned(),
+        key_separator: None,
+        headers: Vec::new(),
+        compression: Compression::None,
+        acks: -1,
+        partition: None,
+        broker: broker.clone(),
+    };
+    let mut cluster = Cluster::connect(&broker.bootstrap_server, topic, false)?;
+    let lines: Vec<Line> = lines
+        .iter()
+        .map(|line| split(line.as_bytes(), None))
+        .collect();
+    Sender {
+        options: &options,
+        turn: 0,
+        sent: 0,
+    }
+    .send(&mut cluster, &lines)
 }
 
 fn read_lines(separator: Option<Vec<u8>>, input: impl Read + Send + 'static) -> Receiver<Line> {

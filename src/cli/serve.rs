@@ -48,6 +48,9 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
     warn_if_open(&listeners);
     let stopper = Stopper::new().map_err(|error| Failure::unavailable(error.to_string()))?;
     stopper.on_signals();
+    if options.until_input_ends {
+        stop_with_input(stopper.clone());
+    }
     let ids: Vec<ShardId> = data_dir
         .manifest
         .shards
@@ -76,8 +79,11 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
         let config = configs[usize::from(boot.shard.0)].clone();
         Shard::open(boot, config)
     })
-    .map_err(|error| Failure::data_dir(error.to_string()))?;
-    Ok(code)
+    .map_err(|error| Failure::data_dir(error.to_string()));
+    if options.until_input_ends {
+        data_dir.remove();
+    }
+    code
 }
 
 /// Everything that was decided before the first thread starts.
@@ -172,6 +178,15 @@ impl Plan<'_> {
             .unwrap_or_else(|| "the address that they reached".to_owned()),
         }
     }
+}
+
+/// Whoever started us for a while holds the other end; it closes when they end, however they do.
+fn stop_with_input(stopper: Stopper) {
+    std::thread::spawn(move || {
+        // An error is an end too.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        stopper.stop();
+    });
 }
 
 fn new_manifest(shards: usize) -> Manifest {

@@ -25,6 +25,7 @@ mod replies;
 
 pub mod admin;
 mod measure;
+pub mod process;
 
 mod closed;
 mod conductor;
