@@ -50,6 +50,12 @@ impl Admin {
         Ok(Self { stream, next_id: 0 })
     }
 
+    /// How many brokers it lists.
+    pub fn brokers(&mut self) -> Result<usize, LoadError> {
+        let request = MetadataRequest::default().with_topics(Some(Vec::new()));
+        Ok(self.ask(&request, 7)?.brokers.len())
+    }
+
     /// Makes a topic with one replica and waits until every partition has a leader.
     pub fn create_topic(
         &mut self,

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
+use thalweg::base::Span;
+use thalweg::runtime::probe::{DeviceProbe, FlushRate, measure};
 
 /// Linux's open flags, which std has no names for.
 #[cfg(target_arch = "aarch64")]
@@ -21,13 +23,14 @@ const O_DSYNC: i32 = 0o10_000;
 const ALIGN_BYTES: usize = 4096;
 const FILE_BYTES: u64 = 64 << 20;
 
+/// Requests in flight when it is not latency that is asked for.
+const DEEP: usize = 16;
+
 /// One way to use the device, and what came of it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Cell {
     pub block_bytes: u64,
-    /// Blocks in flight in each file.
     pub in_flight: usize,
-    pub files: usize,
     pub mb_s: f64,
     pub p50_us: f64,
     pub p99_us: f64,
@@ -38,7 +41,16 @@ pub struct Cell {
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct DeviceRate {
     pub best_mb_s: f64,
-    pub cells: Vec<Cell>,
+    pub cells: Vec<RateCell>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct RateCell {
+    pub block_bytes: u64,
+    /// Groups in flight in each journal.
+    pub in_flight: usize,
+    pub journals: usize,
+    pub mb_s: f64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,68 +60,73 @@ enum Use {
     Reads,
 }
 
+/// By the same probe that `serve` and `doctor` use, so that everybody's shares agree.
 pub fn device_rate(dir: &Path, seconds: f64) -> io::Result<DeviceRate> {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let scratch = Scratch::new(dir, cores)?;
-    let mut cells = Vec::new();
-    // The small ones are for latency: what one group costs, write and flush.
-    for block_bytes in [4 << 10, 16 << 10] {
-        cells.push(scratch.measure(Use::FlushedWrites, block_bytes, 1, 1, seconds)?);
-    }
-    for block_bytes in [64 << 10, 256 << 10, 1 << 20] {
-        for in_flight in [1, 2] {
-            for files in 1..=cores {
-                let cell =
-                    scratch.measure(Use::FlushedWrites, block_bytes, in_flight, files, seconds)?;
-                cells.push(cell);
-            }
-        }
-    }
-    let best_mb_s = cells.iter().map(|it| it.mb_s).fold(0.0, f64::max);
-    Ok(DeviceRate { best_mb_s, cells })
+    let journals = thread::available_parallelism().map_or(1, usize::from);
+    let each = Span((seconds * 1e9) as u64);
+    let found = measure(
+        dir,
+        DeviceProbe {
+            journals,
+            each,
+            direct: true,
+        },
+    )?;
+    let cell = |rate: &FlushRate| RateCell {
+        block_bytes: rate.group.0,
+        in_flight: rate.in_flight,
+        journals: rate.journals,
+        mb_s: rate.bytes_per_s / 1e6,
+    };
+    Ok(DeviceRate {
+        best_mb_s: found.best() / 1e6,
+        cells: found.rates.iter().map(cell).collect(),
+    })
+}
+
+/// One group after the other, each flushed: what a group costs.
+pub fn groups(dir: &Path, seconds: f64) -> io::Result<Vec<Cell>> {
+    by_size(dir, Use::FlushedWrites, 1, seconds)
 }
 
 pub fn writes(dir: &Path, seconds: f64) -> io::Result<Vec<Cell>> {
-    by_size(dir, Use::Writes, seconds)
+    by_size(dir, Use::Writes, DEEP, seconds)
 }
 
 pub fn reads(dir: &Path, seconds: f64) -> io::Result<Vec<Cell>> {
-    by_size(dir, Use::Reads, seconds)
+    by_size(dir, Use::Reads, DEEP, seconds)
 }
 
-fn by_size(dir: &Path, what: Use, seconds: f64) -> io::Result<Vec<Cell>> {
-    let scratch = Scratch::new(dir, 1)?;
+fn by_size(dir: &Path, what: Use, in_flight: usize, seconds: f64) -> io::Result<Vec<Cell>> {
+    let scratch = Scratch::new(dir)?;
     let sizes = [4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
     sizes
         .iter()
-        .map(|size| scratch.measure(what, *size, 16, 1, seconds))
+        .map(|size| scratch.measure(what, *size, in_flight, seconds))
         .collect()
 }
 
-/// Prepared files in a folder of their own, gone when this is dropped.
+/// A prepared file in a folder of its own, gone when this is dropped.
 struct Scratch {
     folder: PathBuf,
-    files: Vec<PathBuf>,
+    file: PathBuf,
 }
 
 impl Scratch {
-    fn new(dir: &Path, files: usize) -> io::Result<Self> {
+    fn new(dir: &Path) -> io::Result<Self> {
         let folder = dir.join(format!("loadgen-limits-{}", std::process::id()));
         fs::create_dir_all(&folder)?;
-        let names = (0..files).map(|it| folder.join(it.to_string())).collect();
         let scratch = Self {
+            file: folder.join("prepared"),
             folder,
-            files: names,
         };
         let noise = vec![0x5a; 1 << 20];
-        for name in &scratch.files {
-            // Written, not just allocated: the first write into allocated space costs more.
-            let file = File::create(name)?;
-            for at in (0..FILE_BYTES).step_by(noise.len()) {
-                file.write_all_at(&noise, at)?;
-            }
-            file.sync_all()?;
+        // Written, not just allocated: the first write into allocated space costs more.
+        let file = File::create(&scratch.file)?;
+        for at in (0..FILE_BYTES).step_by(noise.len()) {
+            file.write_all_at(&noise, at)?;
         }
+        file.sync_all()?;
         Ok(scratch)
     }
 
@@ -118,7 +135,6 @@ impl Scratch {
         what: Use,
         block_bytes: u64,
         in_flight: usize,
-        files: usize,
         seconds: f64,
     ) -> io::Result<Cell> {
         let flags = if what == Use::FlushedWrites {
@@ -126,38 +142,30 @@ impl Scratch {
         } else {
             O_DIRECT
         };
-        let open = |name: &PathBuf| {
-            OpenOptions::new()
-                .read(true)
-                .write(true)
-                .custom_flags(flags)
-                .open(name)
+        let mut options = OpenOptions::new();
+        let file = options
+            .read(true)
+            .write(true)
+            .custom_flags(flags)
+            .open(&self.file)?;
+        let position = AtomicU64::new(0);
+        let job = Job {
+            what,
+            file: &file,
+            position: &position,
+            block_bytes,
+            begun: Instant::now(),
+            until: Duration::from_secs_f64(seconds),
         };
-        let opened: Vec<File> = self
-            .files
-            .iter()
-            .take(files)
-            .map(open)
-            .collect::<Result<_, _>>()?;
-        let positions: Vec<AtomicU64> = opened.iter().map(|_| AtomicU64::new(0)).collect();
-        let until = Duration::from_secs_f64(seconds);
-        let begun = Instant::now();
         let results: Vec<io::Result<Histogram<u64>>> = thread::scope(|scope| {
-            let workers: Vec<_> = opened
-                .iter()
-                .zip(&positions)
-                .flat_map(|pair| std::iter::repeat_n(pair, in_flight))
-                .map(|(file, position)| {
-                    scope.spawn(move || work(what, file, position, block_bytes, begun, until))
-                })
-                .collect();
+            let workers: Vec<_> = (0..in_flight).map(|_| scope.spawn(|| work(&job))).collect();
             let panicked = |_| Err(io::Error::other("a thread panicked"));
             workers
                 .into_iter()
                 .map(|it| it.join().unwrap_or_else(panicked))
                 .collect()
         });
-        let elapsed = begun.elapsed().as_secs_f64();
+        let elapsed = job.begun.elapsed().as_secs_f64();
         let mut all = histogram();
         for result in results {
             // Of one shape, so adding cannot fail.
@@ -166,12 +174,20 @@ impl Scratch {
         Ok(Cell {
             block_bytes,
             in_flight,
-            files,
             mb_s: all.len() as f64 * block_bytes as f64 / elapsed / 1e6,
             p50_us: all.value_at_quantile(0.5) as f64 / 1e3,
             p99_us: all.value_at_quantile(0.99) as f64 / 1e3,
         })
     }
+}
+
+struct Job<'a> {
+    what: Use,
+    file: &'a File,
+    position: &'a AtomicU64,
+    block_bytes: u64,
+    begun: Instant,
+    until: Duration,
 }
 
 impl Drop for Scratch {
@@ -180,26 +196,19 @@ impl Drop for Scratch {
     }
 }
 
-fn work(
-    what: Use,
-    file: &File,
-    position: &AtomicU64,
-    block_bytes: u64,
-    begun: Instant,
-    until: Duration,
-) -> io::Result<Histogram<u64>> {
-    let mut buffer = vec![0x5a; block_bytes as usize + ALIGN_BYTES];
+fn work(job: &Job<'_>) -> io::Result<Histogram<u64>> {
+    let mut buffer = vec![0x5a; job.block_bytes as usize + ALIGN_BYTES];
     let start = buffer.as_ptr().align_offset(ALIGN_BYTES);
-    let block = &mut buffer[start..start + block_bytes as usize];
+    let block = &mut buffer[start..start + job.block_bytes as usize];
     let mut times = histogram();
-    while begun.elapsed() < until {
-        let at = position.fetch_add(block_bytes, Ordering::Relaxed) % FILE_BYTES;
+    while job.begun.elapsed() < job.until {
+        let at = job.position.fetch_add(job.block_bytes, Ordering::Relaxed) % FILE_BYTES;
         let started = Instant::now();
-        let count = match what {
-            Use::Reads => file.read_at(block, at)?,
-            Use::Writes | Use::FlushedWrites => file.write_at(block, at)?,
+        let count = match job.what {
+            Use::Reads => job.file.read_at(block, at)?,
+            Use::Writes | Use::FlushedWrites => job.file.write_at(block, at)?,
         };
-        if count as u64 != block_bytes {
+        if count as u64 != job.block_bytes {
             return Err(io::Error::other("a direct transfer came out short"));
         }
         times.saturating_record(started.elapsed().as_nanos() as u64);

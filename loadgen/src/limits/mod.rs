@@ -35,6 +35,7 @@ pub struct LimitsArguments {
 pub struct Limits {
     machine: Machine,
     flushed: DeviceRate,
+    groups: Vec<device::Cell>,
     unflushed: Vec<device::Cell>,
     reads: Vec<device::Cell>,
     host: host::Host,
@@ -58,6 +59,7 @@ impl Limits {
         Ok(Self {
             machine: Machine::here(),
             flushed: device_rate(dir, seconds).map_err(explain)?,
+            groups: device::groups(dir, seconds).map_err(explain)?,
             unflushed: device::writes(dir, seconds).map_err(explain)?,
             reads: device::reads(dir, seconds).map_err(explain)?,
             host: host::Host::measure(seconds).map_err(explain)?,
@@ -73,8 +75,19 @@ impl Limits {
             "{} cores, {memory}, Linux {}, {}",
             machine.cores, machine.kernel, machine.cpu
         );
-        out.push_str("direct writes, each flushed before the next (O_DSYNC), prepared files\n");
-        write_cells(&mut out, &self.flushed.cells);
+        out.push_str("direct writes, each flushed before the next: what one group costs\n");
+        write_cells(&mut out, &self.groups);
+        out.push_str("flushed groups: the rate that a broker can reach\n");
+        for cell in &self.flushed.cells {
+            let _ = writeln!(
+                out,
+                "  {:>8} x {} in flight x {} journals {:>8.0} MB/s",
+                ByteCount(cell.block_bytes).to_string(),
+                cell.in_flight,
+                cell.journals,
+                cell.mb_s
+            );
+        }
         let _ = writeln!(
             out,
             "  best flushed rate {:.0} MB/s",
@@ -101,10 +114,9 @@ fn write_cells(out: &mut String, cells: &[device::Cell]) {
     for cell in cells {
         let _ = writeln!(
             out,
-            "  {:>8} x {:<2} in flight x {} files {:>8.0} MB/s   p50 {:>6.0} us  p99 {:>6.0} us",
+            "  {:>8} x {:<2} in flight {:>8.0} MB/s   p50 {:>6.0} us  p99 {:>6.0} us",
             ByteCount(cell.block_bytes).to_string(),
             cell.in_flight,
-            cell.files,
             cell.mb_s,
             cell.p50_us,
             cell.p99_us
