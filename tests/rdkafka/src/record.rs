@@ -1,9 +1,21 @@
 //! A record as it was sent, to compare with what comes back.
 
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 
 /// The first record's timestamp, milliseconds since the epoch; each later one is one more.
-const FIRST_STAMP: i64 = 1_760_000_000_000;
+///
+/// An hour ago: retention by time must not take the records away while they are looked at.
+fn first_stamp() -> i64 {
+    static FIRST: OnceLock<i64> = OnceLock::new();
+    let hour = Duration::from_secs(3600);
+    *FIRST.get_or_init(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        (now.expect("the clock is past 1970") - hour).as_millis() as i64
+    })
+}
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
@@ -31,7 +43,7 @@ impl Record {
             } else {
                 Vec::new()
             },
-            stamp: FIRST_STAMP + number as i64,
+            stamp: first_stamp() + number as i64,
         }
     }
 
@@ -50,7 +62,7 @@ impl Record {
             key: None,
             value: Some(value),
             headers: Vec::new(),
-            stamp: FIRST_STAMP,
+            stamp: first_stamp(),
         }
     }
 
