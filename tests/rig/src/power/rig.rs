@@ -99,9 +99,11 @@ impl PowerRig {
         if let Some(device) = &on.device {
             wait_until_cleared(device)?;
         }
+        // The kernel lets go of the device's file a little later than it says.
+        let unmount = || run(Command::new("umount").arg(&self.fuse)).is_ok();
+        wait_until(unmount, "the FUSE file system is still in use")?;
         drop(on.orders);
         let status = on.daemon.wait().map_err(|e| format!("the daemon: {e}"))?;
-        drop(run(Command::new("umount").arg("-l").arg(&self.fuse)));
         match status.success() {
             true => Ok(()),
             false => Err(format!("the daemon ended with {status}")),
@@ -152,10 +154,14 @@ impl Powered {
 fn wait_until_cleared(device: &str) -> Result<(), String> {
     let name = device.trim_start_matches("/dev/");
     let backing = PathBuf::from(format!("/sys/block/{name}/loop/backing_file"));
+    wait_until(|| !backing.exists(), "the loop device is still in use")
+}
+
+fn wait_until(mut done: impl FnMut() -> bool, otherwise: &str) -> Result<(), String> {
     let until = Instant::now() + TEARDOWN;
-    while backing.exists() {
+    while !done() {
         if Instant::now() > until {
-            return Err(format!("{device} is still in use after {TEARDOWN:?}"));
+            return Err(format!("{otherwise} after {TEARDOWN:?}"));
         }
         std::thread::sleep(Duration::from_millis(10));
     }
