@@ -1,13 +1,14 @@
 //! Aligned memory that is written once, front to back, while what is already written is shared.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::pool::{Pool, Raw};
 use crate::base::ByteCount;
 use crate::base::limits::ALIGN_BYTES;
 
@@ -111,46 +112,55 @@ impl AsRef<[u8]> for View {
 struct Memory {
     pointer: NonNull<u8>,
     capacity: usize,
+    /// What goes home when this is dropped.
+    raw: ManuallyDrop<Raw>,
+    home: Arc<Pool>,
 }
 
-// SAFETY: the memory is plain bytes; who may write which part is decided by `Block`.
+// SAFETY: the memory is plain bytes; who may write which part is decided by `Block`. The pool may
+// be given a piece by any thread.
 unsafe impl std::marker::Send for Memory {}
 // SAFETY: as above; shared views only read what is never written again.
 unsafe impl Sync for Memory {}
 
-impl Memory {
-    fn layout(capacity: usize) -> Layout {
-        Layout::from_size_align(capacity, ALIGN_BYTES.as_usize()).expect("a sane block size")
-    }
-}
-
 impl Drop for Memory {
     fn drop(&mut self) {
-        // SAFETY: allocated with this very layout in `BlockPool::take`.
-        unsafe { dealloc(self.pointer.as_ptr(), Self::layout(self.capacity)) }
+        // SAFETY: taken out once, here, and not touched afterwards.
+        let raw = unsafe { ManuallyDrop::take(&mut self.raw) };
+        self.home.put(raw);
     }
 }
 
-/// Where blocks come from and go back to.
-#[derive(Clone, Debug, Default)]
-pub struct BlockPool {}
+/// Where blocks come from and go back to. Clones share their memory; see `pool` for how, and for
+/// which thread it is fastest.
+#[derive(Clone, Default)]
+pub struct BlockPool {
+    pool: Arc<Pool>,
+}
 
 impl BlockPool {
-    /// A block of at least `bytes`, rounded up to whole units, with nothing filled.
+    /// A block of at least `bytes`, rounded up to whole units, with nothing filled. What `spare`
+    /// shows may be left from an earlier life.
     pub fn take(&self, bytes: ByteCount) -> Block {
         let capacity = bytes
             .as_usize()
             .max(1)
             .next_multiple_of(ALIGN_BYTES.as_usize());
-        let layout = Memory::layout(capacity);
-        // SAFETY: the layout's size is not zero.
-        let pointer = unsafe { alloc_zeroed(layout) };
-        let Some(pointer) = NonNull::new(pointer) else {
-            handle_alloc_error(layout)
-        };
+        let raw = self.pool.take(capacity);
         Block {
-            memory: Arc::new(Memory { pointer, capacity }),
+            memory: Arc::new(Memory {
+                pointer: raw.pointer(),
+                capacity,
+                raw: ManuallyDrop::new(raw),
+                home: self.pool.clone(),
+            }),
             filled: 0,
         }
+    }
+}
+
+impl fmt::Debug for BlockPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BlockPool")
     }
 }

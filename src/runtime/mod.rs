@@ -17,6 +17,7 @@ pub mod disk;
 pub mod event;
 #[cfg(feature = "faults")]
 pub mod faults;
+mod pool;
 pub mod probe;
 pub mod real;
 mod system;
