@@ -60,6 +60,10 @@ pub const REQUEST_MEMORY_BYTES: ByteCount = ByteCount::mib(256);
 pub const REQUESTS_PER_TURN_MAX: usize = 64;
 pub const REQUEST_BYTES_PER_TURN_MAX: ByteCount = ByteCount::mib(1);
 
+/// The bytes of requests that a shard decodes in one turn: more would only wait for the device,
+/// while replies wait for the turn to end.
+pub const TURN_BYTES_MAX: ByteCount = ByteCount::mib(4);
+
 /// One send to a peer carries at most about this much; its end is a sign of life.
 pub const SEND_BYTES_MAX: ByteCount = ByteCount::mib(1);
 

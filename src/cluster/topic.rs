@@ -96,9 +96,10 @@ impl Topic {
         self.runs.iter().map(end).max().unwrap_or(0)
     }
 
-    /// Names that begin with two underscores are the broker's own.
+    /// True for the broker's own topics, by Kafka's names. Consumers by pattern pass over them, so
+    /// a user's topic must not become one by its underscores.
     pub fn is_internal(&self) -> bool {
-        self.name.starts_with("__")
+        matches!(&*self.name, "__consumer_offsets" | "__transaction_state")
     }
 }
 

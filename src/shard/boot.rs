@@ -13,6 +13,7 @@ use crate::wire::ApiSet;
 
 use super::admission::Admission;
 use super::api::init_producer_id::ProducerIds;
+use super::api::metadata_cache::MetadataCache;
 use super::calls::Calls;
 use super::config::ShardConfig;
 use super::connections::Connections;
@@ -62,12 +63,14 @@ impl Shard {
             apis: ApiSet::ENGINE,
             now: boot.now,
             turn: 0,
+            turn_bytes: 0,
             connections: Connections::new(Admission::new(config.request_memory)),
             calls: Calls::default(),
             owner: Owner::new(journal, partitions),
             decider,
             metadata,
             failed: BTreeSet::new(),
+            metadata_cache: MetadataCache::default(),
             producer_ids: ProducerIds::default(),
             retention: None,
             timers: Timers::default(),

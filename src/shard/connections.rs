@@ -11,8 +11,8 @@ use crate::runtime::{Actions, ConnectionId};
 
 use super::address::Listener;
 use super::admission::Admission;
-use super::connection::Connection;
 use super::connection::slots::Slot;
+use super::connection::{Connection, Silence};
 use super::message::Message;
 use super::timers::{Timer, Timers};
 
@@ -120,14 +120,28 @@ impl Connections {
         let Some(connection) = self.map.get(&id) else {
             return;
         };
-        if connection.closing {
-            return;
-        }
         match connection.silence(now) {
             // A stalled send may begin at any time, so look at least that often.
             Ok(due) => timers.set(due.min(now + STALLED_SEND_WAIT), Timer::Connection(id)),
-            Err(why) => self.refuse(id, &why, true),
+            Err(why) => self.close_silent(id, why),
         }
+    }
+
+    fn close_silent(&mut self, id: ConnectionId, why: Silence) {
+        let Some(connection) = self.map.get_mut(&id) else {
+            return;
+        };
+        let peer = connection.peer;
+        match why {
+            Silence::Idle => tracing::debug!(%peer, "closing the connection: {why}"),
+            Silence::Handshake | Silence::Stalled => {
+                tracing::info!(%peer, "closing the connection: {why}");
+            }
+        }
+        // It may be closing already, and never take the last of its replies.
+        connection.doomed = true;
+        connection.closing = true;
+        self.closes.push((id, true));
     }
 
     /// Has whole frames waiting, or may have: read it in the next turn.

@@ -10,6 +10,7 @@ use crate::runtime::{Actions, BlockPool, CloseReason, Event, Machine};
 use crate::wire::ApiSet;
 
 use super::api::init_producer_id::ProducerIds;
+use super::api::metadata_cache::MetadataCache;
 use super::calls::Calls;
 use super::config::ShardConfig;
 use super::connections::Connections;
@@ -28,6 +29,8 @@ pub struct Shard {
     /// The time of the event at hand.
     pub(super) now: Now,
     pub(super) turn: u64,
+    /// Bytes of requests decoded in this turn.
+    pub(super) turn_bytes: usize,
     pub(super) connections: Connections,
     pub(super) calls: Calls,
     /// This shard's partitions and journal.
@@ -36,6 +39,7 @@ pub struct Shard {
     pub(super) decider: Option<Decider>,
     /// Our copy of the metadata. None until shard 0 has sent it.
     pub(super) metadata: Option<Metadata>,
+    pub(super) metadata_cache: MetadataCache,
     /// Shards whose journals have failed: their partitions have no leader.
     pub(super) failed: BTreeSet<ShardId>,
     pub(super) producer_ids: ProducerIds,
@@ -131,6 +135,7 @@ impl Machine for Shard {
             actions.wake_at = wake;
         }
         self.turn += 1;
+        self.turn_bytes = 0;
     }
 }
 

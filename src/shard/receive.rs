@@ -2,6 +2,7 @@
 
 use crate::base::limits::{
     MESH_CALLS_MAX, REQUEST_BYTES_PER_TURN_MAX, REQUESTS_PER_CONNECTION_MAX, REQUESTS_PER_TURN_MAX,
+    TURN_BYTES_MAX,
 };
 use crate::runtime::event::Receive;
 use crate::runtime::{Actions, Block, ConnectionId};
@@ -46,7 +47,9 @@ impl Shard {
                 return;
             };
             self.held_back |= busy;
+            let full = self.turn_bytes >= TURN_BYTES_MAX.as_usize();
             match may_decode(connection, turn, busy) {
+                May::Now if full => return self.connections.make_runnable(id),
                 May::Now => {}
                 May::NextTurn => return self.connections.make_runnable(id),
                 May::Later => return,
@@ -55,6 +58,7 @@ impl Shard {
                 Front::Frame(frame) => {
                     connection.turn_requests += 1;
                     connection.turn_bytes += frame.len();
+                    self.turn_bytes += frame.len();
                     connection.note_request(self.now.ticks);
                     self.dispatch(id, frame);
                 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cluster::{Command, Placement, Refusal, Topic, Uuid, check_topic_name};
+use crate::cluster::{Command, Metadata, Placement, Refusal, Topic, Uuid, check_topic_name};
 use crate::log::Overrides;
 use crate::wire::messages::metadata_request::MetadataRequestTopic;
 use crate::wire::messages::metadata_response::{
@@ -16,6 +16,7 @@ use super::super::calls::{Asked, Call};
 use super::super::codes::Failure;
 use super::super::machine::Shard;
 use super::super::message::Outcome;
+use super::metadata_cache::Basis;
 use crate::runtime::ConnectionId;
 
 /// Version 0 has no controller, and its empty list means all topics.
@@ -40,9 +41,7 @@ impl Shard {
         let all = |topics: &Vec<_>| asked.to.version == 0 && topics.is_empty();
         let topics = request.topics.filter(|topics| !all(topics));
         let Some(topics) = topics else {
-            let known = self.known().into_iter().flat_map(|known| known.topics());
-            let topics = known.map(|topic| self.topic_response(topic)).collect();
-            return self.answer_metadata(asked, topics);
+            return self.answer_all(asked);
         };
         let mut created = Vec::new();
         if request.allow_auto_topic_creation && self.config.defaults.auto_create_topics {
@@ -61,6 +60,25 @@ impl Shard {
             created,
         };
         self.propose(commands, Call::Metadata(Box::new(call)));
+    }
+
+    fn answer_all(&mut self, asked: Asked) {
+        let basis = Basis {
+            version: self.known().map_or(0, Metadata::version),
+            failed: self.failed.len(),
+        };
+        let endpoint = self.endpoint(asked.connection);
+        if let Some(kept) = self.metadata_cache.find(basis, asked.to, &endpoint) {
+            return self.send_reply(asked, Ok(kept));
+        }
+        let known = self.known().into_iter().flat_map(|known| known.topics());
+        let topics = known.map(|topic| self.topic_response(topic)).collect();
+        let frame = reply::encode(asked.to, &self.metadata_response(asked, topics));
+        if let Ok(frame) = &frame {
+            let kept = frame.clone();
+            self.metadata_cache.keep(basis, asked.to, &endpoint, kept);
+        }
+        self.send_reply(asked, frame.map(|frame| vec![frame]));
     }
 
     /// The topics exist now, or were refused.
@@ -106,11 +124,16 @@ impl Shard {
                 }
             }
         });
-        let topics = topics.collect();
-        self.answer_metadata(asked, topics);
+        let response = self.metadata_response(asked, topics.collect());
+        let frame = reply::encode(asked.to, &response);
+        self.send_reply(asked, frame.map(|frame| vec![frame]));
     }
 
-    fn answer_metadata(&mut self, asked: Asked, topics: Vec<MetadataResponseTopic>) {
+    fn metadata_response(
+        &self,
+        asked: Asked,
+        topics: Vec<MetadataResponseTopic>,
+    ) -> MetadataResponse {
         let id = self.broker_id();
         let endpoint = self.endpoint(asked.connection);
         let broker = MetadataResponseBroker::default()
@@ -124,8 +147,7 @@ impl Shard {
         if asked.to.version >= CONTROLLER_SINCE {
             response.controller_id = id.into();
         }
-        let frame = reply::encode(asked.to, &response);
-        self.send_reply(asked, frame.map(|frame| vec![frame]));
+        response
     }
 
     fn topic_response(&self, topic: &Topic) -> MetadataResponseTopic {

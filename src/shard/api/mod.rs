@@ -13,6 +13,7 @@ pub mod find_coordinator;
 pub mod init_producer_id;
 pub mod list_offsets;
 pub mod metadata;
+pub mod metadata_cache;
 pub mod produce;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +24,8 @@ use crate::base::ShardId;
 use crate::cluster::{Metadata, PartitionPlace, Topic};
 use crate::runtime::ConnectionId;
 use crate::wire::{
-    ApiKey, ErrorCode, ReplyTo, Request, RequestHeader, StrBytes, WireError, reply, request,
+    ApiKey, ErrorCode, ReplyTo, Request, RequestHeader, StrBytes, WireError, old_produce, reply,
+    request,
 };
 
 use super::calls::Asked;
@@ -35,12 +37,13 @@ impl Shard {
     /// connection, after what is owed has been sent.
     pub(super) fn dispatch(&mut self, id: ConnectionId, frame: Bytes) {
         let bytes = frame.len();
+        let whole = frame.clone();
         // The decoder denies panics by lint, but the crate below it does not: input must not be
         // able to end the process.
         let decoded = catch_unwind(AssertUnwindSafe(|| decode(frame)));
         let (header, request) = match decoded {
             Ok(Ok(decoded)) => decoded,
-            Ok(Err(error)) => return self.not_understood(id, error, bytes),
+            Ok(Err(error)) => return self.not_understood(id, error, &whole),
             Err(_) => {
                 let why = "a panic while decoding its request";
                 return self.connections.refuse(id, &why, false);
@@ -87,27 +90,34 @@ impl Shard {
     }
 
     /// An unknown version of ApiVersions is answered all the same (KIP-511), and so is a Produce
-    /// that is advertised for old clients' sake only.
-    fn not_understood(&mut self, id: ConnectionId, error: WireError, bytes: usize) {
-        if let WireError::UnsupportedVersion {
+    /// that is advertised for old clients' sake only. Anything else closes the connection.
+    fn not_understood(&mut self, id: ConnectionId, error: WireError, frame: &[u8]) {
+        let WireError::UnsupportedVersion {
             key,
             version,
             correlation_id,
         } = error
-            && key == ApiKey::ApiVersions as i16
-        {
-            let to = ReplyTo {
-                api: ApiKey::ApiVersions,
-                version,
-                correlation_id,
-            };
-            let Some(asked) = self.asked(id, to, bytes) else {
-                return;
-            };
-            let frame = reply::unsupported_api_versions(correlation_id);
-            return self.send_reply(asked, frame.map(|frame| vec![frame]));
+        else {
+            return self.connections.refuse(id, &error, false);
+        };
+        let answer = if key == ApiKey::ApiVersions as i16 {
+            reply::unsupported_api_versions(correlation_id).map(Some)
+        } else if old_produce::is_refused(key, version) {
+            old_produce::refusal(frame)
+        } else {
+            return self.connections.refuse(id, &error, false);
+        };
+        match answer {
+            Ok(Some(reply)) => {
+                if let Some(connection) = self.connections.get_mut(id) {
+                    let slot = connection.slots.open();
+                    self.connections.reply(id, slot, vec![reply]);
+                }
+            }
+            // A Produce that awaits no reply.
+            Ok(None) => self.connections.refuse(id, &error, false),
+            Err(error) => self.connections.refuse(id, &error, false),
         }
-        self.connections.refuse(id, &error, false);
     }
 
     /// Puts an encoded reply in its place.

@@ -33,6 +33,8 @@ pub struct Owner {
     busy: VecDeque<produce::Unstaged>,
     /// The journal's failure has been dealt with.
     failed: bool,
+    /// The last batch found the disk full.
+    full: bool,
 }
 
 impl Owner {
@@ -45,6 +47,7 @@ impl Owner {
             reads: Reads::default(),
             busy: VecDeque::new(),
             failed: false,
+            full: false,
         }
     }
 

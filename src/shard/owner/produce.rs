@@ -67,11 +67,24 @@ impl Owner {
                 unstaged.parts.push_front(part);
                 return Some(unstaged);
             }
+            self.note_full(appended.as_ref().err());
             let waits = unstaged.durable && appended.is_ok_and(|appended| !appended.settled);
             self.acks.add(unstaged.answer, part.place, appended, waits);
         }
         self.acks.close(unstaged.answer, out);
         None
+    }
+
+    /// One log line when the disk becomes full, and one when it is no longer.
+    fn note_full(&mut self, error: Option<&LogError>) {
+        let full = matches!(error, Some(LogError::Journal(JournalError::Full)));
+        if full && !self.full {
+            tracing::error!("the disk is full: producers are refused until there is space again");
+        }
+        if self.full && error.is_none() {
+            tracing::info!("the disk has space again");
+        }
+        self.full = full || self.full && error.is_some();
     }
 
     /// Answers `error` for all that is not staged.

@@ -112,3 +112,21 @@ fn mutated_frames_harm_nobody() {
     let good = broker.connect();
     assert_eq!(broker.produce(good, "t", 1, b"alive").error_code, 0);
 }
+
+#[test]
+fn a_produce_of_before_version_3_is_told_so_in_its_own_layout() {
+    let mut broker = Broker::start(1);
+    let socket = broker.connect();
+    let mut body = Vec::new();
+    body.extend(1_i16.to_be_bytes());
+    body.extend(30_000_i32.to_be_bytes());
+    body.extend([0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 1]);
+    body.extend([0, 0, 0, 0, 0, 0, 0, 0]);
+    broker.world.send(socket, Bytes::from(frame(0, 2, &body)));
+
+    let reply = broker.frame_within(socket, PATIENCE).expect("a reply");
+
+    assert_eq!(&reply[19..21], 35_i16.to_be_bytes());
+    let again = broker.ask(socket, &ApiVersionsRequest::default(), 0);
+    assert_eq!(again.error_code, 0);
+}

@@ -231,3 +231,16 @@ fn the_small_requests_have_their_answers_in_every_version() {
         );
     }
 }
+
+#[test]
+fn a_kept_reply_to_all_topics_is_forgotten_when_a_topic_comes() {
+    let mut broker = Broker::start(2);
+    let socket = broker.connect();
+    for count in 0..4 {
+        for _ in 0..2 {
+            let all = broker.ask(socket, &MetadataRequest::default().with_topics(None), 9);
+            assert_eq!(all.topics.len(), count);
+        }
+        broker.create_topic(&format!("t{count}"), 1);
+    }
+}

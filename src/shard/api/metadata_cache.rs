@@ -1,0 +1,57 @@
+//! Encoded replies to "all topics", the dearest question there is, kept until something changes.
+
+use std::collections::BTreeMap;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::wire::ReplyTo;
+
+use super::super::address::Endpoint;
+
+/// Kept replies; beyond it all are forgotten (each API version and advertised address has one).
+const KEPT_MAX: usize = 32;
+/// A frame's length and correlation id, in front of what is the same for every client.
+const OWN_BYTES: usize = 8;
+
+/// What a reply depends on, beside what the client asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Basis {
+    /// The metadata's version.
+    pub version: u64,
+    /// How many shards have no leader to offer.
+    pub failed: usize,
+}
+
+/// The replies that hold for one basis.
+#[derive(Debug, Default)]
+pub struct MetadataCache {
+    basis: Basis,
+    frames: BTreeMap<(i16, String, u16), Bytes>,
+}
+
+impl MetadataCache {
+    /// The reply for this client, if one like it was encoded before.
+    pub fn find(&self, basis: Basis, to: ReplyTo, endpoint: &Endpoint) -> Option<Vec<Bytes>> {
+        if self.basis != basis {
+            return None;
+        }
+        let frame = self.frames.get(&key(to, endpoint))?;
+        let mut own = BytesMut::with_capacity(OWN_BYTES);
+        own.put_slice(frame.get(..4)?);
+        own.put_i32(to.correlation_id);
+        Some(vec![own.freeze(), frame.slice(OWN_BYTES..)])
+    }
+
+    /// Keeps a whole frame.
+    pub fn keep(&mut self, basis: Basis, to: ReplyTo, endpoint: &Endpoint, frame: Bytes) {
+        if self.basis != basis || self.frames.len() >= KEPT_MAX {
+            self.basis = basis;
+            self.frames.clear();
+        }
+        self.frames.insert(key(to, endpoint), frame);
+    }
+}
+
+fn key(to: ReplyTo, endpoint: &Endpoint) -> (i16, String, u16) {
+    (to.version, endpoint.host.to_string(), endpoint.port)
+}
