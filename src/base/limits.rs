@@ -34,6 +34,12 @@ pub const JOURNAL_WRITES_DURABLE: bool = true;
 /// it acknowledged is claimed as flushed by something on disk.
 pub const JOURNAL_SEAL_WAIT: Span = Span::millis(50);
 
+/// A round of a checkpoint takes one share of the streams, of so many shares,
+pub const CHECKPOINT_SHARES: u32 = 16;
+
+/// but at least so many streams: few are checkpointed whole each time.
+pub const CHECKPOINT_STREAMS_MIN: u32 = 4096;
+
 /// A journal that lacks space asks for it again after this long.
 pub const JOURNAL_SPACE_WAIT: Span = Span::seconds(1);
 

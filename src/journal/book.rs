@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 
 use crate::runtime::FileId;
 
+use super::entry::{Sequence, StreamId};
 use super::format::{Kind, Row};
-use super::index::SegmentIndex;
-use super::streams::{Change, Streams};
+use super::index::{NONE, SegmentIndex};
+use super::pages::Footer;
+use super::streams::{Change, Stream, Streams};
 
 /// One segment of the journal.
 #[derive(Debug)]
@@ -16,14 +18,22 @@ pub(super) struct Segment {
     pub file: FileId,
     /// Where its last known group ends.
     pub used: u32,
+    /// The first group.
+    pub first: Sequence,
     /// Payloads and rows that a stream still keeps here.
     pub live_bytes: u64,
     /// Parts of streams that still lie here.
     pub parts: u32,
+    /// Streams whose state a restart takes up here: `Stream::saved_in`.
+    pub saved: u32,
     /// Its rows, while they are in memory.
     pub index: Option<SegmentIndex>,
+    /// Its index on disk, once that is durable.
+    pub footer: Option<Footer>,
     /// Reads under way.
     pub readers: u32,
+    /// Nothing of it is needed any more once this group is durable.
+    pub emptied: Option<Sequence>,
 }
 
 impl Segment {
@@ -32,10 +42,14 @@ impl Segment {
             number,
             file,
             used: 0,
+            first: Sequence(0),
             live_bytes: 0,
             parts: 0,
+            saved: 0,
             index: Some(SegmentIndex::default()),
+            footer: None,
             readers: 0,
+            emptied: None,
         }
     }
 }
@@ -46,19 +60,16 @@ pub(super) struct Book {
     pub streams: Streams,
     /// By number, which rises along the journal.
     pub segments: BTreeMap<u32, Segment>,
+    /// Some segment has lost its last part since this was taken back.
+    pub sweep_due: bool,
 }
 
 impl Book {
     /// Takes a row that was just placed in the open segment: chains it, then counts it.
     pub fn place(&mut self, segment: u32, row: &Row, at: u32) {
-        let last = self
-            .streams
-            .get(row.stream)
-            .map_or(super::index::NONE, |stream| {
-                stream.last_run(segment, row.kind)
-            });
-        let index = self.index_mut(segment);
-        let run = index.push(*row, at, last);
+        let stream = self.streams.get(row.stream);
+        let last = stream.map_or(NONE, |stream| stream.last_run(segment, row.kind));
+        let run = self.index_mut(segment).push(*row, at, last);
         self.count(segment, row, run);
         if row.kind.is_data()
             && let Some(stream) = self.streams.get_mut(row.stream)
@@ -71,10 +82,7 @@ impl Book {
     pub fn count(&mut self, segment: u32, row: &Row, run: u32) {
         match row.kind {
             Kind::Entry => {
-                let change = self
-                    .streams
-                    .obtain(row.stream, row.first)
-                    .grow(row, segment, run);
+                let change = self.obtain(segment, row).grow(row, segment, run);
                 self.change(change);
             }
             Kind::Moved => {
@@ -86,23 +94,59 @@ impl Book {
                 }
             }
             Kind::Trim => {
-                let segments = &mut self.segments;
-                let stream = self.streams.obtain(row.stream, row.first);
-                stream.trim(row.first, |change| apply(segments, change));
+                self.obtain(segment, row);
+                let (segments, due) = (&mut self.segments, &mut self.sweep_due);
+                if let Some(stream) = self.streams.get_mut(row.stream) {
+                    stream.trim(row.first, |change| *due |= apply(segments, change));
+                }
             }
             Kind::Drop => {
                 let Some(mut stream) = self.streams.remove(row.stream) else {
                     return;
                 };
-                let (segments, end) = (&mut self.segments, stream.end);
-                stream.trim(end, |change| apply(segments, change));
+                if let Some(segment) = self.segments.get_mut(&stream.saved_in) {
+                    segment.saved = segment.saved.saturating_sub(1);
+                }
+                let (segments, due) = (&mut self.segments, &mut self.sweep_due);
+                stream.trim(stream.end, |change| *due |= apply(segments, change));
             }
-            Kind::Checkpoint | Kind::Segments => {}
+            Kind::Checkpoint => self.saved(row.stream, segment),
+            Kind::Segments => {}
         }
     }
 
+    /// The row's stream; if it is new, a restart takes it up in `segment`.
+    fn obtain(&mut self, segment: u32, row: &Row) -> &mut Stream {
+        if self.streams.slot(row.stream).is_none() {
+            self.streams.obtain(row.stream, row.first);
+            self.saved(row.stream, segment);
+        }
+        self.streams.obtain(row.stream, row.first)
+    }
+
+    /// A restart takes `stream` up in `segment` from now on.
+    pub fn saved(&mut self, stream: StreamId, segment: u32) {
+        let Some(stream) = self.streams.get_mut(stream) else {
+            return;
+        };
+        let before = std::mem::replace(&mut stream.saved_in, segment);
+        if let Some(segment) = self.segments.get_mut(&before) {
+            segment.saved = segment.saved.saturating_sub(1);
+        }
+        if let Some(segment) = self.segments.get_mut(&segment) {
+            segment.saved += 1;
+        }
+    }
+
+    /// The first segment that a restart must replay, if everything staged were durable.
+    pub fn replay_from(&self) -> Option<u32> {
+        let needed = self.segments.values().find(|segment| segment.saved > 0);
+        let newest = self.segments.values().next_back();
+        needed.or(newest).map(|segment| segment.number)
+    }
+
     pub fn change(&mut self, change: Change) {
-        apply(&mut self.segments, change);
+        self.sweep_due |= apply(&mut self.segments, change);
     }
 
     /// The index of a segment that is known to be in memory.
@@ -114,11 +158,13 @@ impl Book {
     }
 }
 
-fn apply(segments: &mut BTreeMap<u32, Segment>, change: Change) {
+/// True if the segment has lost its last part.
+fn apply(segments: &mut BTreeMap<u32, Segment>, change: Change) -> bool {
     // A segment that damage took away has no counts to keep.
     let Some(segment) = segments.get_mut(&change.segment) else {
-        return;
+        return false;
     };
     segment.live_bytes = segment.live_bytes.saturating_add_signed(change.bytes);
     segment.parts = segment.parts.saturating_add_signed(change.parts);
+    segment.parts == 0
 }

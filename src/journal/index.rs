@@ -6,7 +6,8 @@
 //! follows from the row's place in the run. So a row costs one push and no allocation of its own.
 
 use super::entry::{Index, StreamId};
-use super::format::{HEADER_BYTES, ROW_BYTES, Row, UNIT, padded};
+use super::format::{ROW_BYTES, Row, UNIT};
+use super::pages::Footer;
 
 /// No row, no run.
 pub(super) const NONE: u32 = u32::MAX;
@@ -37,6 +38,9 @@ pub(super) struct Run {
     pub head: u32,
     pub tail: u32,
     pub rows: u32,
+    pub time_max: i64,
+    /// Payload bytes.
+    pub bytes: u64,
 }
 
 /// All rows and runs of one segment.
@@ -79,6 +83,8 @@ impl SegmentIndex {
                 head: number,
                 tail: number,
                 rows: 1,
+                time_max: row.time_max,
+                bytes: u64::from(row.length),
             });
             return self.runs.len() as u32 - 1;
         }
@@ -92,6 +98,8 @@ impl SegmentIndex {
         run.tail = number;
         run.end = row.end();
         run.rows += 1;
+        run.time_max = run.time_max.max(row.time_max);
+        run.bytes += u64::from(row.length);
         self.entries.push(entry);
         last
     }
@@ -139,9 +147,12 @@ impl SegmentIndex {
     /// Room that the footer will need, with one row and one run more than there are, and with the
     /// seals that may come before it.
     pub fn footer_reserve(&self) -> usize {
-        let rows = (self.entries.len() + 1) * FOOTER_ROW_BYTES;
-        let runs = (self.runs.len() + 1) * RUN_BYTES;
-        padded(HEADER_BYTES + rows + runs) + 2 * UNIT
+        let footer = Footer {
+            at: 0,
+            runs: self.runs.len() as u32 + 1,
+            rows: self.entries.len() as u32 + 1,
+        };
+        footer.bytes() as usize + 2 * UNIT
     }
 }
 

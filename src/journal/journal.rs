@@ -1,5 +1,7 @@
 //! The journal's face: stage, write, flush, read, forget.
 
+use std::collections::VecDeque;
+
 use crate::base::crc::crc32c;
 use crate::base::limits::{self, STAGED_BYTES_MAX};
 use crate::base::{ByteCount, Now, Position, Ticks};
@@ -8,11 +10,14 @@ use crate::runtime::{BlockPool, Directory, DiskDone, DiskError, DiskOp};
 use super::appender::{Appender, Room, Shape};
 use super::book::{Book, Segment};
 use super::cache::Cache;
+use super::checkpoint::Checkpoints;
 use super::entry::{Entry, EntryHead, Index, Placed, Sequence, Slice, StreamId};
 use super::error::JournalError;
+use super::footer::FooterWriter;
 use super::format::{HEAD_BYTES_MAX, Kind, Row, UNIT, group_bytes};
 use super::index::SegmentIndex;
-use super::reads::{Horizon, Reads, find, plan};
+use super::plan::{Asked, Horizon, Place, Stop, View};
+use super::reads::{Reads, Shelf, bunch_place};
 use super::recover::{Damage, recover};
 use super::turn::Turn;
 
@@ -115,6 +120,11 @@ pub struct Journal {
     pub(super) cache: Cache,
     pub(super) reads: Reads,
     pub(super) turn: Turn,
+    pub(super) checkpoints: Checkpoints,
+    /// The footer being written.
+    pub(super) footer: Option<FooterWriter>,
+    /// Sealed segments whose footers are still to be written, oldest first.
+    pub(super) footers_due: VecDeque<u32>,
     damage: Vec<Damage>,
 }
 
@@ -149,6 +159,9 @@ impl Journal {
                 found.next_segment,
                 found.next_file,
             ),
+            checkpoints: Checkpoints::new(found.superblock.replay_from),
+            footer: None,
+            footers_due: found.footers_due.into(),
             damage: found.damage,
         })
     }
@@ -185,7 +198,7 @@ impl Journal {
             first_whole: true,
         };
         let mut slices = Vec::new();
-        for place in plan(&self.book, self.horizon(), &request)? {
+        for place in self.answer_at_boot(directory, Asked::Read(request))? {
             let file = self.book.segments[&place.segment].file;
             let start = place.at / UNIT as u32 * UNIT as u32;
             let skip = (place.at - start) as usize;
@@ -210,6 +223,41 @@ impl Journal {
             });
         }
         Ok(slices)
+    }
+
+    /// The rows asked for, with the pages that it takes read at once.
+    fn answer_at_boot(
+        &mut self,
+        directory: &mut dyn Directory,
+        asked: Asked,
+    ) -> Result<Vec<Place>, JournalError> {
+        loop {
+            let view = View {
+                book: &self.book,
+                pages: &self.reads.pages,
+                horizon: self.horizon(),
+            };
+            let id = match view.answer(&asked) {
+                Ok(places) => return Ok(places),
+                Err(Stop::Error(error)) => return Err(error),
+                Err(Stop::Missing(id)) => id.bunch(),
+            };
+            let (file, at, length) = bunch_place(&self.book, id);
+            let at = Position(at);
+            let bytes = directory.read(file, at, ByteCount(length))?.freeze();
+            let good = self
+                .reads
+                .pages
+                .insert(self.settings.incarnation, id, &bytes);
+            if !good || bytes.len() as u64 != length {
+                return Err(JournalError::Checksum {
+                    file,
+                    at,
+                    expected: 0,
+                    found: 0,
+                });
+            }
+        }
     }
 
     /// Gives the entry its place before any I/O happens. `first` must be the stream's end.
@@ -314,9 +362,13 @@ impl Journal {
     /// Goes on in the prepared file.
     fn roll(&mut self) {
         let (number, file) = self.turn.take_prepared();
-        self.book
-            .segments
-            .insert(number, Segment::new(number, file));
+        let sealed = self.appender.tail().segment;
+        self.footers_due.push_back(sealed);
+        self.turn.index_bytes += self.book.index_mut(sealed).memory_bytes();
+        self.checkpoints.begin();
+        let mut segment = Segment::new(number, file);
+        segment.first = self.staged();
+        self.book.segments.insert(number, segment);
         self.appender.next_segment(number, file);
     }
 
@@ -389,29 +441,22 @@ impl Journal {
 
     /// Starts a read. Some: it ended at once (resident). None: see `take_finished`.
     pub fn read(&mut self, request: ReadRequest) -> Option<ReadDone> {
-        let token = request.token;
-        match plan(&self.book, self.horizon(), &request) {
-            Ok(places) => self.reads.begin(&mut self.book, &self.cache, token, places),
-            Err(error) => Some(ReadDone {
-                token,
-                result: Err(error),
-            }),
-        }
+        self.ask(Asked::Read(request))
     }
 
     /// Starts a search. Some: it ended at once. None: see `take_finished`.
     pub fn search(&mut self, request: SearchRequest) -> Option<ReadDone> {
-        let token = request.token;
-        match find(&self.book, self.horizon(), &request) {
-            Ok(place) => {
-                let places = place.into_iter().collect();
-                self.reads.begin(&mut self.book, &self.cache, token, places)
-            }
-            Err(error) => Some(ReadDone {
-                token,
-                result: Err(error),
-            }),
-        }
+        self.ask(Asked::Search(request))
+    }
+
+    fn ask(&mut self, asked: Asked) -> Option<ReadDone> {
+        let mut shelf = Shelf {
+            horizon: self.horizon(),
+            book: &mut self.book,
+            cache: &self.cache,
+            incarnation: self.settings.incarnation,
+        };
+        self.reads.begin(&mut shelf, asked)
     }
 
     /// Reads and searches that ended since the last call.

@@ -9,153 +9,16 @@ use crate::runtime::{DiskDone, DiskError, DiskOp, DiskOutput, FileId, Ticket};
 
 use super::book::Book;
 use super::cache::Cache;
-use super::entry::{Index, Slice};
+use super::entry::Slice;
 use super::error::JournalError;
-use super::format::{Row, UNIT};
-use super::index::NONE;
-use super::journal::{ReadDone, ReadRequest, ReadToken, SearchRequest};
-use super::streams::Part;
+use super::format::UNIT;
+use super::journal::{ReadDone, ReadToken};
+use super::pages::{PAGES_PER_BUNCH, PageCache, PageId};
+use super::plan::{Asked, Horizon, Place, Stop, View};
 
 /// Neighbours on disk are fetched in one read, up to this size and over gaps up to a quarter.
 const RANGE_BYTES_MAX: u64 = 1 << 20;
 const RANGE_GAP_MAX: u64 = RANGE_BYTES_MAX / 4;
-
-/// A row and where its payload lies.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub row: Row,
-    pub segment: u32,
-    pub at: u32,
-}
-
-/// Rows at or behind this place can not be read yet: their group is open.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Horizon {
-    pub segment: u32,
-    pub at: u32,
-}
-
-impl Horizon {
-    fn hides(self, place: &Place) -> bool {
-        (place.segment, place.at) >= (self.segment, self.at)
-    }
-}
-
-/// The rows that a read asks for, in order.
-pub(super) fn plan(
-    book: &Book,
-    horizon: Horizon,
-    request: &ReadRequest,
-) -> Result<Vec<Place>, JournalError> {
-    let stream = book
-        .streams
-        .get(request.stream)
-        .ok_or(JournalError::OutOfRange)?;
-    if request.from < stream.first || request.from > stream.end {
-        return Err(JournalError::OutOfRange);
-    }
-    let mut places = Vec::new();
-    let mut left = request.bytes_max.0;
-    let start = stream
-        .parts
-        .partition_point(|part| part.end <= request.from);
-    for part in &stream.parts[start..] {
-        let from = request.from.max(part.first);
-        let finished = walk(book, part, from, |place| {
-            if place.row.end() > request.until || horizon.hides(&place) {
-                return false;
-            }
-            let whole = places.is_empty() && request.first_whole;
-            if u64::from(place.row.length) > left && !whole {
-                return false;
-            }
-            left = left.saturating_sub(u64::from(place.row.length));
-            places.push(place);
-            true
-        });
-        if !finished {
-            break;
-        }
-    }
-    Ok(places)
-}
-
-/// Visits the rows of a part from the one that covers `from`; true if it came to the part's end.
-fn walk(book: &Book, part: &Part, from: Index, mut visit: impl FnMut(Place) -> bool) -> bool {
-    let segment = book.segments.get(&part.segment);
-    let Some(index) = segment.and_then(|segment| segment.index.as_ref()) else {
-        return false;
-    };
-    let mut number = index.find(part.run, from);
-    while number != NONE {
-        let entry = &index.entries[number as usize];
-        if entry.row.first >= part.end {
-            break;
-        }
-        let place = Place {
-            row: entry.row,
-            segment: part.segment,
-            at: entry.at,
-        };
-        if entry.row.end() > from && !visit(place) {
-            return false;
-        }
-        number = entry.next;
-    }
-    true
-}
-
-/// The row that a search asks for.
-pub(super) fn find(
-    book: &Book,
-    horizon: Horizon,
-    request: &SearchRequest,
-) -> Result<Option<Place>, JournalError> {
-    let stream = book
-        .streams
-        .get(request.stream)
-        .ok_or(JournalError::OutOfRange)?;
-    let time = match request.time {
-        Some(time) => time,
-        None => {
-            let all = stream
-                .parts
-                .iter()
-                .filter(|part| part.first < request.until);
-            let Some(largest) = all.map(|part| part.time_max).max() else {
-                return Ok(None);
-            };
-            largest
-        }
-    };
-    let mut best: Option<Place> = None;
-    for part in &stream.parts {
-        let exact = request.time.is_some();
-        let known = best.map_or(i64::MIN, |place| place.row.time_max);
-        if part.first >= request.until || (exact && part.time_max < time) || part.time_max <= known
-        {
-            continue;
-        }
-        walk(book, part, stream.first.max(part.first), |place| {
-            if place.row.end() > request.until || horizon.hides(&place) {
-                return false;
-            }
-            let known = best.map_or(i64::MIN, |place| place.row.time_max);
-            if exact && place.row.time_max >= time {
-                best = Some(place);
-                return false;
-            }
-            if !exact && place.row.time_max > known {
-                best = Some(place);
-            }
-            true
-        });
-        if exact && best.is_some() {
-            break;
-        }
-    }
-    Ok(best)
-}
 
 #[derive(Debug)]
 struct Range {
@@ -181,117 +44,209 @@ struct Waiting {
     missing: usize,
 }
 
+/// What an operation of a read is for.
+#[derive(Clone, Copy, Debug)]
+enum Purpose {
+    /// A range of a read that waits.
+    Range { read: u64, range: usize },
+    /// A bunch of a footer's pages, the first of which is named.
+    Pages(PageId),
+}
+
+/// All that answers come from, for the time of one call.
+pub(super) struct Shelf<'a> {
+    pub book: &'a mut Book,
+    pub cache: &'a Cache,
+    pub horizon: Horizon,
+    pub incarnation: u64,
+}
+
 /// All reads that have begun and not been fetched by the caller.
 #[derive(Debug, Default)]
 pub(super) struct Reads {
+    pub pages: PageCache,
     waiting: HashMap<u64, Waiting>,
     next: u64,
-    /// Which range of which read an operation serves.
-    tickets: HashMap<Ticket, (u64, usize)>,
-    /// Ranges not yet handed to the device.
-    wanted: Vec<(u64, usize)>,
+    /// Questions that wait for a bunch of pages, by its first.
+    asking: HashMap<PageId, Vec<Asked>>,
+    tickets: HashMap<Ticket, Purpose>,
+    /// Not yet handed to the device.
+    wanted: Vec<Purpose>,
     finished: Vec<ReadDone>,
 }
 
 impl Reads {
-    /// Serves the rows from memory if all of them are there; else notes what to read.
-    pub fn begin(
-        &mut self,
-        book: &mut Book,
-        cache: &Cache,
-        token: ReadToken,
-        places: Vec<Place>,
-    ) -> Option<ReadDone> {
-        let mut ranges: Vec<Range> = Vec::new();
-        let mut sources = Vec::with_capacity(places.len());
-        for place in places {
-            let source = match cache.get(place.segment, place.at, place.row.length) {
-                Some(bytes) => Source::Memory(bytes),
-                None => Source::Disk(cover(&mut ranges, book, &place)),
-            };
-            sources.push((place, source));
-        }
-        if ranges.is_empty() {
-            let slices = sources
-                .into_iter()
-                .filter_map(|(place, source)| match source {
-                    Source::Memory(payload) => Some(Slice {
-                        head: place.row.head(),
-                        payload,
-                    }),
-                    Source::Disk(_) => None,
-                });
-            return Some(ReadDone {
+    /// Answers from memory if all that it takes is there; else notes what to read.
+    pub fn begin(&mut self, shelf: &mut Shelf<'_>, asked: Asked) -> Option<ReadDone> {
+        let view = View {
+            book: shelf.book,
+            pages: &self.pages,
+            horizon: shelf.horizon,
+        };
+        let token = match asked {
+            Asked::Read(request) => request.token,
+            Asked::Search(request) => request.token,
+        };
+        match view.answer(&asked) {
+            Ok(places) => self.fetch(shelf, token, places),
+            Err(Stop::Error(error)) => Some(ReadDone {
                 token,
-                result: Ok(slices.collect()),
-            });
-        }
-        for range in &ranges {
-            if let Some(segment) = book.segments.get_mut(&range.segment) {
-                segment.readers += 1;
+                result: Err(error),
+            }),
+            Err(Stop::Missing(id)) => {
+                let bunch = id.bunch();
+                let askers = self.asking.entry(bunch).or_default();
+                askers.push(asked);
+                if askers.len() == 1 {
+                    self.wanted.push(Purpose::Pages(bunch));
+                    hold(shelf.book, bunch.segment);
+                }
+                None
             }
         }
-        let number = self.next;
+    }
+
+    /// Serves the rows from memory if all of them are there; else notes what to read.
+    fn fetch(
+        &mut self,
+        shelf: &mut Shelf<'_>,
+        token: ReadToken,
+        rows: Vec<Place>,
+    ) -> Option<ReadDone> {
+        let mut ranges: Vec<Range> = Vec::new();
+        let mut places = Vec::with_capacity(rows.len());
+        for place in rows {
+            let cached = shelf.cache.get(place.segment, place.at, place.row.length);
+            let source = match cached {
+                Some(bytes) => Source::Memory(bytes),
+                None => Source::Disk(cover(&mut ranges, shelf.book, &place)),
+            };
+            places.push((place, source));
+        }
+        let missing = ranges.len();
+        let waiting = Waiting {
+            token,
+            places,
+            ranges,
+            missing,
+        };
+        if missing == 0 {
+            let result = waiting.assemble();
+            return Some(ReadDone { token, result });
+        }
+        for range in &waiting.ranges {
+            hold(shelf.book, range.segment);
+        }
+        let read = self.next;
         self.next += 1;
         self.wanted
-            .extend((0..ranges.len()).map(|range| (number, range)));
-        let missing = ranges.len();
-        self.waiting.insert(
-            number,
-            Waiting {
-                token,
-                places: sources,
-                ranges,
-                missing,
-            },
-        );
+            .extend((0..missing).map(|range| Purpose::Range { read, range }));
+        self.waiting.insert(read, waiting);
         None
     }
 
     /// The device operations that reads wait for.
-    pub fn hand_out(&mut self, mut ticket: impl FnMut() -> Ticket, disk: &mut Vec<DiskOp>) {
-        for (number, range) in self.wanted.drain(..) {
-            let wanted = &self.waiting[&number].ranges[range];
+    pub fn hand_out(
+        &mut self,
+        book: &Book,
+        mut ticket: impl FnMut() -> Ticket,
+        disk: &mut Vec<DiskOp>,
+    ) {
+        for purpose in std::mem::take(&mut self.wanted) {
             let ticket = ticket();
+            let (file, at, length) = match purpose {
+                Purpose::Range { read, range } => {
+                    let range = &self.waiting[&read].ranges[range];
+                    (
+                        range.file,
+                        u64::from(range.start),
+                        u64::from(range.end - range.start),
+                    )
+                }
+                Purpose::Pages(id) => bunch_place(book, id),
+            };
+            self.tickets.insert(ticket, purpose);
             disk.push(DiskOp::Read {
                 ticket,
-                file: wanted.file,
-                at: Position(u64::from(wanted.start)),
-                length: ByteCount(u64::from(wanted.end - wanted.start)),
+                file,
+                at: Position(at),
+                length: ByteCount(length),
             });
-            self.tickets.insert(ticket, (number, range));
         }
     }
 
     /// Takes the end of an operation, if it is one of these.
-    pub fn completed(&mut self, book: &mut Book, done: DiskDone) -> Option<DiskDone> {
-        let Some((number, range)) = self.tickets.remove(&done.ticket) else {
-            return Some(done);
-        };
+    pub fn completed(&mut self, shelf: &mut Shelf<'_>, done: DiskDone) -> Option<DiskDone> {
+        match self.tickets.remove(&done.ticket) {
+            None => return Some(done),
+            Some(Purpose::Range { read, range }) => {
+                self.range_ended(shelf.book, read, range, done.result);
+            }
+            Some(Purpose::Pages(id)) => self.pages_ended(shelf, id, done.result),
+        }
+        None
+    }
+
+    fn range_ended(
+        &mut self,
+        book: &mut Book,
+        read: u64,
+        range: usize,
+        result: Result<DiskOutput, DiskError>,
+    ) {
         let waiting = self
             .waiting
-            .get_mut(&number)
+            .get_mut(&read)
             .expect("a read waits for its ranges");
         let range = &mut waiting.ranges[range];
-        let position = Position(u64::from(range.start));
-        let (file, segment) = (range.file, range.segment);
-        range.bytes = Some(match done.result {
-            Ok(DiskOutput::Read(block)) => Ok(block.freeze()),
-            Ok(_) => Err(unexpected(file, position)),
-            Err(error) => Err(error),
-        });
-        if let Some(segment) = book.segments.get_mut(&segment) {
-            segment.readers -= 1;
-        }
+        range.bytes = Some(block_of(result, range.file, range.start));
+        release(book, range.segment);
         waiting.missing -= 1;
         if waiting.missing == 0
-            && let Some(waiting) = self.waiting.remove(&number)
+            && let Some(waiting) = self.waiting.remove(&read)
         {
             let token = waiting.token;
             let result = waiting.assemble();
             self.finished.push(ReadDone { token, result });
         }
-        None
+    }
+
+    fn pages_ended(
+        &mut self,
+        shelf: &mut Shelf<'_>,
+        id: PageId,
+        result: Result<DiskOutput, DiskError>,
+    ) {
+        release(shelf.book, id.segment);
+        let askers = self.asking.remove(&id).unwrap_or_default();
+        let (file, at, length) = bunch_place(shelf.book, id);
+        let error = match block_of(result, file, at as u32) {
+            Err(error) => Some(JournalError::Device(error)),
+            Ok(bytes) => {
+                let whole = bytes.len() as u64 == length;
+                let good = self.pages.insert(shelf.incarnation, id, &bytes);
+                (!good || !whole).then_some(JournalError::Checksum {
+                    file,
+                    at: Position(at),
+                    expected: 0,
+                    found: 0,
+                })
+            }
+        };
+        for asked in askers {
+            let token = match asked {
+                Asked::Read(request) => request.token,
+                Asked::Search(request) => request.token,
+            };
+            let done = match error {
+                Some(error) => Some(ReadDone {
+                    token,
+                    result: Err(error),
+                }),
+                None => self.begin(shelf, asked),
+            };
+            self.finished.extend(done);
+        }
     }
 
     pub fn take_finished(&mut self) -> Vec<ReadDone> {
@@ -300,7 +255,54 @@ impl Reads {
 
     /// True if operations are under way or wanted.
     pub fn is_busy(&self) -> bool {
-        !self.waiting.is_empty()
+        !self.waiting.is_empty() || !self.asking.is_empty()
+    }
+
+    /// Gives up pages beyond the limit, unless somebody is about to look at them.
+    pub fn shrink(&mut self, limit: u64) {
+        let patience = if self.asking.is_empty() {
+            limit
+        } else {
+            limit * 2
+        };
+        self.pages.shrink(patience);
+    }
+}
+
+/// The segment's file must stay while it is read.
+fn hold(book: &mut Book, segment: u32) {
+    if let Some(segment) = book.segments.get_mut(&segment) {
+        segment.readers += 1;
+    }
+}
+
+fn release(book: &mut Book, segment: u32) {
+    if let Some(segment) = book.segments.get_mut(&segment) {
+        segment.readers -= 1;
+    }
+}
+
+/// File, position and length of a bunch of pages.
+pub(super) fn bunch_place(book: &Book, id: PageId) -> (FileId, u64, u64) {
+    let known = book.segments.get(&id.segment);
+    let Some((file, footer)) = known.and_then(|s| Some((s.file, s.footer?))) else {
+        return (FileId(0), 0, UNIT as u64);
+    };
+    let count = footer.pages().saturating_sub(id.page).min(PAGES_PER_BUNCH);
+    let unit = UNIT as u64;
+    let at = u64::from(footer.at) + u64::from(id.page) * unit;
+    (file, at, u64::from(count) * unit)
+}
+
+fn block_of(
+    result: Result<DiskOutput, DiskError>,
+    file: FileId,
+    at: u32,
+) -> Result<Bytes, DiskError> {
+    match result {
+        Ok(DiskOutput::Read(block)) => Ok(block.freeze()),
+        Ok(_) => Err(unexpected(file, Position(u64::from(at)))),
+        Err(error) => Err(error),
     }
 }
 

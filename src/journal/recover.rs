@@ -5,7 +5,7 @@
 //! with a new session; end the log with a seal of that session, so that nothing which was cut can
 //! ever be taken for its continuation; remove the segments that were cut.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
@@ -15,13 +15,18 @@ use crate::runtime::{BlockPool, Directory, FileId};
 
 use super::appender::Tail;
 use super::book::{Book, Segment};
+use super::checkpoint::{SavedSegment, read_table};
 use super::entry::{Index, Sequence, StreamId};
 use super::error::JournalError;
-use super::format::{Content, HEADER_BYTES, Header, Kind, Row, UNIT, rows};
+use super::format::{Content, HEADER_BYTES, Header, Kind, UNIT, rows};
 use super::journal::{Replay, Settings};
-use super::scan::{Item, Reader, ScannedGroup, Wanted, number_of, scan};
+use super::rebuild::{Rebuild, Source};
+use super::scan::{Item, Reader, Wanted, group_at, number_of, scan};
 use super::superblock::{SUPERBLOCK_BYTES, SUPERBLOCK_FILE, Superblock};
 use super::torn::{Found, Verdict, judge};
+
+/// Enough to find a file's first group.
+const HEAD_WINDOW_BYTES: u64 = UNIT as u64;
 
 /// Acknowledged bytes that could not be read, and whose they were.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +49,8 @@ pub(super) struct Recovered {
     pub damage: Vec<Damage>,
     /// Files that hold no segment.
     pub spare: Vec<FileId>,
+    /// Sealed segments without a footer.
+    pub footers_due: Vec<u32>,
     pub next_segment: u32,
     pub next_file: u32,
 }
@@ -55,7 +62,13 @@ struct Recovery<'a> {
     pool: &'a BlockPool,
     files: Vec<FoundFile>,
     /// The file of each segment.
-    segments: Vec<(u32, FoundFile)>,
+    segments: BTreeMap<u32, FoundFile>,
+    /// The newest table of segments that is durable, if there is one.
+    table: BTreeMap<u32, SavedSegment>,
+    /// Higher than the number of any segment found.
+    next_segment: u32,
+    /// Higher than the number of any file found.
+    next_file: u32,
     spare: Vec<FileId>,
 }
 
@@ -71,18 +84,27 @@ pub(super) fn recover(
         settings,
         directory,
         pool,
+        next_file: files.iter().map(|found| found.file.0).max().unwrap_or(0) + 1,
         files,
-        segments: Vec::new(),
+        segments: BTreeMap::new(),
+        table: BTreeMap::new(),
+        next_segment: 1,
         spare: Vec::new(),
     };
     let superblock = recovery.superblock()?;
     recovery.find_segments()?;
-    let items = recovery.scan()?;
-    let verdict = judge(&items, None, superblock.flushed);
-    let (mut book, mut damage) = recovery.rebuild(&items, &verdict, replay)?;
-    damage.iter().for_each(report);
+    let mut superblock = superblock;
+    recovery.load_table(&mut superblock)?;
+    let (mut sources, before) = recovery.sources(&superblock);
+    let scan_from = sources.last().map_or(0, |source| source.segment + 1);
+    let items = recovery.scan(scan_from, before)?;
+    let verdict = judge(&items, before, superblock.flushed);
     let (kept, cut) = items.split_at(verdict.kept);
-    let session = session_after(&superblock, &items);
+    recovery.add_scanned(&mut sources, kept);
+    let mut rebuild = Rebuild::new(recovery.directory, settings.incarnation);
+    rebuild.run(&mut sources, &verdict.losses, replay)?;
+    let (mut book, damage) = (rebuild.book, rebuild.damage);
+    damage.iter().for_each(report);
     if !superblock.clean {
         recovery.write_again(kept, verdict.flushed)?;
     }
@@ -90,17 +112,22 @@ pub(super) fn recover(
         generation: superblock.generation + 1,
         clean: false,
         flushed: verdict.last,
-        session,
+        session: session_after(&superblock, &items),
         ..superblock
     };
     superblock.store(recovery.directory, pool)?;
-    recovery.remove_cut(kept, cut, &mut book)?;
+    recovery.remove_cut(kept, cut, &book)?;
     let mut tail = recovery.tail(kept, &verdict, &mut book)?;
     recovery.seal(&mut tail, &superblock, &mut book)?;
-    damage.shrink_to_fit();
+    let sealed = book
+        .segments
+        .values()
+        .filter(|segment| segment.number < tail.segment);
+    let footers_due = sealed.filter(|segment| segment.footer.is_none());
     Ok(Recovered {
-        next_segment: recovery.next_segment(),
-        next_file: recovery.next_file(),
+        footers_due: footers_due.map(|segment| segment.number).collect(),
+        next_segment: recovery.next_segment,
+        next_file: recovery.next_file,
         spare: recovery.spare,
         book,
         tail,
@@ -112,7 +139,7 @@ pub(super) fn recover(
 fn session_after(superblock: &Superblock, items: &[Found]) -> u32 {
     let seen = items.iter().map(|found| match &found.item {
         Item::Group(group) => group.header.session,
-        Item::Gap { .. } => 0,
+        Item::Gap => 0,
     });
     seen.max().unwrap_or(0).max(superblock.session) + 1
 }
@@ -154,29 +181,81 @@ impl Recovery<'_> {
             if found.file == SUPERBLOCK_FILE {
                 continue;
             }
-            let mut reader = Reader::new(self.directory, found);
+            let mut reader = Reader::with_window(self.directory, found, HEAD_WINDOW_BYTES);
             match number_of(&mut reader, self.settings.incarnation)? {
-                Some(number) => self.segments.push((number, found)),
+                Some(number) => {
+                    self.segments.insert(number, found);
+                    self.next_segment = self.next_segment.max(number + 1);
+                }
                 None => self.spare.push(found.file),
             }
         }
-        self.segments.sort_by_key(|(number, _)| *number);
         Ok(())
     }
 
-    fn next_segment(&self) -> u32 {
-        self.segments.last().map_or(0, |(number, _)| *number) + 1
+    /// Reads the table that the superblock names. A segment older than the newest in it and not
+    /// named by it was freed; its file may be used again.
+    fn load_table(&mut self, superblock: &mut Superblock) -> Result<(), JournalError> {
+        let Some((segment, at)) = superblock.table else {
+            return Ok(());
+        };
+        if let Some(file) = self.segments.get(&segment).copied() {
+            let mut reader = Reader::new(self.directory, file);
+            self.table = table_at(&mut reader, at, self.settings.incarnation)?;
+        }
+        let Some(newest) = self.table.keys().next_back().copied() else {
+            tracing::error!(
+                segment,
+                at,
+                "the table of segments can not be read; scanning all"
+            );
+            superblock.table = None;
+            superblock.replay_from = 0;
+            return Ok(());
+        };
+        let table = &self.table;
+        let spare = &mut self.spare;
+        self.segments.retain(|number, found| {
+            let known = table
+                .get(number)
+                .is_some_and(|saved| saved.file == found.file);
+            let live = *number >= newest || known;
+            if !live {
+                spare.push(found.file);
+            }
+            live
+        });
+        Ok(())
     }
 
-    fn scan(&mut self) -> Result<Vec<Found>, JournalError> {
+    /// The segments that need no scan, and the last sequence before those that do.
+    fn sources(&self, superblock: &Superblock) -> (Vec<Source>, Option<Sequence>) {
+        let mut sources = Vec::new();
+        let first = self.segments.keys().next().copied();
+        let mut before = (first.unwrap_or(1) == 1).then_some(Sequence(0));
+        for (number, saved) in &self.table {
+            let Some(file) = self.segments.get(number) else {
+                continue;
+            };
+            let replayed = *number >= superblock.replay_from;
+            if replayed && saved.footer.is_none() {
+                before = Some(Sequence(saved.first.0 - 1));
+                break;
+            }
+            sources.push(Source::of(saved, *file, replayed));
+        }
+        (sources, before)
+    }
+
+    fn scan(&mut self, from: u32, before: Option<Sequence>) -> Result<Vec<Found>, JournalError> {
         let mut found = Vec::new();
         let mut wanted = Wanted {
             incarnation: self.settings.incarnation,
             segment: 0,
-            after: Sequence(0),
+            after: before.unwrap_or_default(),
             session: 0,
         };
-        for (number, file) in &self.segments {
+        for (number, file) in self.segments.range(from..) {
             wanted.segment = *number;
             let mut reader = Reader::new(self.directory, *file);
             let (items, _) = scan(&mut reader, wanted)?;
@@ -194,66 +273,36 @@ impl Recovery<'_> {
         Ok(found)
     }
 
-    /// Reads the rows of what is kept, in order.
-    fn rebuild(
-        &mut self,
-        items: &[Found],
-        verdict: &Verdict,
-        replay: &mut dyn Replay,
-    ) -> Result<(Book, Vec<Damage>), JournalError> {
-        let mut book = Book::default();
-        let mut damage = Vec::new();
-        let mut losses = verdict.losses.iter().peekable();
-        let files: HashMap<u32, FoundFile> = self.segments.iter().copied().collect();
-        for (number, found) in items[..verdict.kept].iter().enumerate() {
-            let file = files[&found.segment];
-            book.segments
-                .entry(found.segment)
-                .or_insert_with(|| Segment::new(found.segment, file.file));
+    /// Adds the segments that were scanned, as far as they are kept.
+    fn add_scanned(&self, sources: &mut Vec<Source>, kept: &[Found]) {
+        for (number, found) in kept.iter().enumerate() {
             let Item::Group(group) = &found.item else {
                 continue;
             };
-            while let Some(loss) = losses.next_if(|loss| loss.item == number) {
-                damage.push(Damage {
-                    file: file.file,
-                    at: Position(u64::from(group.header.at)),
-                    first: loss.first,
-                    last: loss.last,
-                    streams: Vec::new(),
+            let same = sources
+                .last()
+                .is_some_and(|last| last.segment == found.segment);
+            if !same {
+                sources.push(Source {
+                    segment: found.segment,
+                    file: self.segments[&found.segment],
+                    first: group.header.sequence,
+                    used: 0,
+                    footer: None,
+                    groups: Vec::new(),
+                    replayed: true,
                 });
             }
-            let mut reader = Reader::new(self.directory, file);
-            for (row, at) in rows_of(&mut reader, group)? {
-                if let Some(damage) = damage.last_mut() {
-                    note_gap(&book, &row, damage);
-                }
-                tell(&book, &row, replay);
-                book.place(found.segment, &row, group.header.at + at);
-            }
-            if let Some(segment) = book.segments.get_mut(&found.segment) {
-                segment.used = group.header.at + group.header.length;
+            if let Some(source) = sources.last_mut() {
+                source.used = group.header.at + group.header.length;
+                source.groups.push((number, group.clone()));
             }
         }
-        for loss in losses {
-            let last = self
-                .segments
-                .last()
-                .map_or(SUPERBLOCK_FILE, |(_, file)| file.file);
-            damage.push(Damage {
-                file: last,
-                at: Position(0),
-                first: loss.first,
-                last: loss.last,
-                streams: Vec::new(),
-            });
-        }
-        Ok((book, damage))
     }
 
     /// What is whole but was not known to be flushed is written again and flushed before anybody
     /// sees it: a crash may have come between write and flush, and the next one must not take it.
     fn write_again(&mut self, kept: &[Found], flushed: Sequence) -> Result<(), JournalError> {
-        let files: HashMap<u32, FoundFile> = self.segments.iter().copied().collect();
         let mut touched: Vec<FileId> = Vec::new();
         for found in kept {
             let Item::Group(group) = &found.item else {
@@ -262,7 +311,7 @@ impl Recovery<'_> {
             if group.header.sequence <= flushed {
                 continue;
             }
-            let file = files[&found.segment].file;
+            let file = self.segments[&found.segment].file;
             let at = Position(u64::from(group.header.at));
             let length = ByteCount(u64::from(group.header.length));
             let bytes: Bytes = self.directory.read(file, at, length)?.freeze();
@@ -282,12 +331,12 @@ impl Recovery<'_> {
         &mut self,
         kept: &[Found],
         cut: &[Found],
-        book: &mut Book,
+        book: &Book,
     ) -> Result<(), JournalError> {
         let last_kept = kept.last().map_or(0, |found| found.segment);
-        let last_cut = cut.last().map_or(0, |found| found.segment);
-        for (number, file) in &self.segments {
-            if *number > last_kept && (*number <= last_cut || !book.segments.contains_key(number)) {
+        let first_cut = cut.first().map_or(u32::MAX, |found| found.segment);
+        for (number, file) in self.segments.range(last_kept.min(first_cut)..) {
+            if !book.segments.contains_key(number) {
                 self.directory.remove(file.file)?;
             }
         }
@@ -305,7 +354,7 @@ impl Recovery<'_> {
         let sequence = Sequence(verdict.last.0 + 1);
         let last = kept.iter().rev().find_map(|found| match &found.item {
             Item::Group(group) => Some((found.segment, group)),
-            Item::Gap { .. } => None,
+            Item::Gap => None,
         });
         match last {
             Some((segment, group)) if group.header.sequence == verdict.last => Ok(Tail {
@@ -316,16 +365,11 @@ impl Recovery<'_> {
                 previous_sum: group.sum,
             }),
             _ => {
-                let segment = self.next_segment();
-                let file = self.fresh_file()?;
-                book.segments.insert(segment, Segment::new(segment, file));
-                self.segments.push((
-                    segment,
-                    FoundFile {
-                        file,
-                        length: self.settings.segment_bytes,
-                    },
-                ));
+                let (segment, file) = (self.next_segment, self.fresh_file()?);
+                self.next_segment += 1;
+                let mut fresh = Segment::new(segment, file);
+                fresh.first = sequence;
+                book.segments.insert(segment, fresh);
                 Ok(Tail {
                     segment,
                     file,
@@ -337,17 +381,12 @@ impl Recovery<'_> {
         }
     }
 
-    fn next_file(&self) -> u32 {
-        let known = self
-            .files
-            .iter()
-            .chain(self.segments.iter().map(|(_, found)| found));
-        known.map(|found| found.file.0).max().unwrap_or(0) + 1
-    }
-
     /// A prepared file that holds no segment.
     fn fresh_file(&mut self) -> Result<FileId, JournalError> {
-        let file = self.spare.pop().unwrap_or_else(|| FileId(self.next_file()));
+        let file = self.spare.pop().unwrap_or_else(|| {
+            self.next_file += 1;
+            FileId(self.next_file - 1)
+        });
         self.directory.prepare(file, self.settings.segment_bytes)?;
         Ok(file)
     }
@@ -393,40 +432,27 @@ impl Recovery<'_> {
     }
 }
 
-fn rows_of(reader: &mut Reader<'_>, group: &ScannedGroup) -> Result<Vec<(Row, u32)>, JournalError> {
-    let (at, length) = (u64::from(group.header.at), group.header.length as usize);
-    let bytes = reader.view(at, length)?;
-    // The scan has read the same bytes; if the device now says otherwise, the rows are gone.
-    Ok(bytes
-        .and_then(|bytes| rows(&group.header, bytes))
-        .unwrap_or_default())
-}
-
-/// Notes the stream of `row` if it does not go on where the stream ended.
-fn note_gap(book: &Book, row: &Row, damage: &mut Damage) {
-    let Some(stream) = book.streams.get(row.stream) else {
-        return;
+/// The table of segments in the group at a place; empty if there is none that can be read.
+fn table_at(
+    reader: &mut Reader<'_>,
+    at: u32,
+    incarnation: u64,
+) -> Result<BTreeMap<u32, SavedSegment>, JournalError> {
+    let at = u64::from(at);
+    let Some(group) = group_at(reader, at, incarnation)? else {
+        return Ok(BTreeMap::new());
     };
-    if row.kind == Kind::Entry && row.first > stream.end {
-        damage.streams.push((row.stream, stream.end, row.first));
-    }
-}
-
-/// Tells the caller of a row that is about to be counted.
-fn tell(book: &Book, row: &Row, replay: &mut dyn Replay) {
-    match row.kind {
-        Kind::Entry => replay.entry(&row.head()),
-        Kind::Trim => replay.trimmed(row.stream, row.first),
-        Kind::Drop => replay.dropped(row.stream),
-        Kind::Moved => {
-            let known = book
-                .streams
-                .get(row.stream)
-                .is_some_and(|s| row.first < s.end);
-            if !known {
-                replay.entry(&row.head());
-            }
-        }
-        Kind::Checkpoint | Kind::Segments => {}
-    }
+    let Some(bytes) = reader.view(at, group.header.length as usize)? else {
+        return Ok(BTreeMap::new());
+    };
+    let rows = rows(&group.header, bytes).unwrap_or_default();
+    let table = rows
+        .iter()
+        .rev()
+        .find(|(row, _)| row.kind == Kind::Segments);
+    let payload = table.and_then(|(row, at)| {
+        let payload = bytes.get(*at as usize..(*at + row.length) as usize)?;
+        row.fits(payload).then_some(payload)
+    });
+    Ok(payload.map(read_table).unwrap_or_default())
 }

@@ -16,14 +16,21 @@ pub(super) struct Reader<'a> {
     directory: &'a mut dyn Directory,
     found: Found,
     window: Option<(u64, Block)>,
+    window_bytes: u64,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(directory: &'a mut dyn Directory, found: Found) -> Self {
+        Self::with_window(directory, found, WINDOW_BYTES)
+    }
+
+    /// As `new`, with a first window of so many bytes; later ones grow.
+    pub fn with_window(directory: &'a mut dyn Directory, found: Found, bytes: u64) -> Self {
         Self {
             directory,
             found,
             window: None,
+            window_bytes: bytes,
         }
     }
 
@@ -48,10 +55,11 @@ impl<'a> Reader<'a> {
         if !inside {
             let wanted = (length as u64)
                 .next_multiple_of(UNIT as u64)
-                .max(WINDOW_BYTES);
+                .max(self.window_bytes);
             let wanted = ByteCount(wanted.min(self.found.length.0 - at));
             let block = self.directory.read(self.found.file, Position(at), wanted)?;
             self.window = Some((at, block));
+            self.window_bytes = (self.window_bytes * 2).min(WINDOW_BYTES);
         }
         let Some((start, block)) = &self.window else {
             return Ok(None);
@@ -74,11 +82,8 @@ pub(super) struct ScannedGroup {
 #[derive(Clone, Debug)]
 pub(super) enum Item {
     Group(ScannedGroup),
-    /// Nothing could be made of the bytes from `at` to `until`; after them the log goes on.
-    Gap {
-        at: u32,
-        until: u32,
-    },
+    /// Nothing could be made of the bytes up to here, where the log goes on.
+    Gap,
 }
 
 /// What a group must look like to belong to the segment that is scanned.
@@ -170,10 +175,7 @@ pub(super) fn scan(
             continue;
         };
         if at > end {
-            items.push(Item::Gap {
-                at: end as u32,
-                until: at as u32,
-            });
+            items.push(Item::Gap);
         }
         if group.header.content == Content::Footer {
             break;

@@ -40,6 +40,15 @@ impl Part {
         self.rows += 1;
     }
 
+    /// What its appearance changes in its segment.
+    pub fn change(&self) -> Change {
+        Change {
+            segment: self.segment,
+            bytes: self.live_bytes() as i64,
+            parts: 1,
+        }
+    }
+
     /// What this part keeps alive in its segment: payloads and rows.
     pub fn live_bytes(&self) -> u64 {
         self.bytes + u64::from(self.rows) * ROW_BYTES as u64
@@ -65,6 +74,8 @@ pub(super) struct Stream {
     run_segment: u32,
     run: u32,
     moved_run: u32,
+    /// The segment of the row that a restart can begin with: the newest checkpoint, or the first.
+    pub saved_in: u32,
     /// Ordered by index; without overlap.
     pub parts: Vec<Part>,
 }
@@ -79,6 +90,7 @@ impl Stream {
             run_segment: 0,
             run: NONE,
             moved_run: NONE,
+            saved_in: 0,
             parts: Vec::new(),
         }
     }
@@ -176,6 +188,12 @@ impl Stream {
                 parts: -1,
             });
         }
+    }
+
+    /// The part that ends at or before `first`, closest to it.
+    pub fn part_before(&self, first: Index) -> Option<&Part> {
+        let after = self.parts.partition_point(|part| part.end <= first);
+        self.parts.get(after.checked_sub(1)?)
     }
 
     /// Payload bytes that are kept.

@@ -51,6 +51,10 @@ pub(super) fn judge(items: &[Found], before: Option<Sequence>, flushed: Sequence
             continue;
         };
         let (sequence, claim) = (group.header.sequence, claims[number]);
+        // Between segments that do not follow each other others were freed: nothing is lost there.
+        if number > 0 && items[number - 1].segment + 1 < found.segment {
+            known = None;
+        }
         let lost = known.is_some_and(|last| sequence.0 > last.0 + 1);
         if lost {
             let first = Sequence(verdict.last.0 + 1);
@@ -103,7 +107,7 @@ fn claims(items: &[Found], flushed: Sequence) -> Vec<Sequence> {
     for (number, found) in items.iter().enumerate().rev() {
         let own = match &found.item {
             Item::Group(group) => group.header.flushed,
-            Item::Gap { .. } => flushed,
+            Item::Gap => flushed,
         };
         claims[number] = claims[number + 1].max(own);
     }
@@ -113,7 +117,7 @@ fn claims(items: &[Found], flushed: Sequence) -> Vec<Sequence> {
 /// The gap right before an item, or the item itself.
 fn gap_before(items: &[Found], number: usize) -> usize {
     match number.checked_sub(1).map(|before| &items[before].item) {
-        Some(Item::Gap { .. }) => number - 1,
+        Some(Item::Gap) => number - 1,
         _ => number,
     }
 }
@@ -151,7 +155,7 @@ mod tests {
     fn gap() -> Found {
         Found {
             segment: 1,
-            item: Item::Gap { at: 0, until: 4096 },
+            item: Item::Gap,
         }
     }
 

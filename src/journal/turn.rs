@@ -1,23 +1,19 @@
-//! What the device does next, and what follows from what it did.
+//! What is under way, and what lives from turn to turn beside the data.
 
 use std::collections::HashMap;
 
-use crate::base::limits::{
-    JOURNAL_GROUPS_IN_FLIGHT, JOURNAL_SEAL_WAIT, JOURNAL_SPACE_WAIT, JOURNAL_WRITES_DURABLE,
-};
+use crate::base::limits::{JOURNAL_GROUPS_IN_FLIGHT, JOURNAL_SEAL_WAIT, JOURNAL_WRITES_DURABLE};
 use crate::base::{ByteCount, Now, Position, Ticks};
-use crate::runtime::{BlockPool, DiskDone, DiskError, DiskOp, DiskOutput, FileId, Ticket};
+use crate::runtime::{BlockPool, DiskError, DiskOp, FileId, Ticket};
 
-use super::appender::Progress;
 use super::entry::Sequence;
 use super::error::JournalError;
 use super::format::UNIT;
-use super::journal::{Journal, Snapshots};
 use super::superblock::{SUPERBLOCK_FILE, Superblock};
 
 /// What an operation under way is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
+pub(super) enum Purpose {
     Group {
         sequence: Sequence,
         file: FileId,
@@ -26,13 +22,18 @@ enum Purpose {
     },
     Flush,
     Superblock,
+    /// A slice of a footer, or the flush behind the last one (of no bytes).
+    Footer {
+        length: ByteCount,
+    },
     Space,
     Prepare(FileId),
+    Remove,
 }
 
 /// The file that the next segment will use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
+pub(super) enum Next {
     /// Nobody has asked yet.
     None,
     /// There is no space; ask again then.
@@ -43,25 +44,37 @@ enum Next {
     Ready(FileId),
 }
 
+/// Files of freed segments kept for the next one; more are given back to the file system.
+const SPARE_FILES_MAX: usize = 1;
+
 /// State that lives from turn to turn beside the data.
 pub(super) struct Turn {
-    pool: BlockPool,
+    pub pool: BlockPool,
     pub groups_in_flight: usize,
     pub writes_durable: bool,
     pub failure: Option<DiskError>,
     pub closing: bool,
-    closed: bool,
+    pub closed: bool,
     /// The newest sealed group holds rows: no seal has followed it.
     pub unsealed: bool,
     /// When the journal last came to have nothing to write.
-    idle_since: Ticks,
-    superblock: Superblock,
-    spare: Vec<FileId>,
-    next: Next,
+    pub idle_since: Ticks,
+    pub superblock: Superblock,
+    pub superblock_under_way: bool,
+    pub footer_under_way: bool,
+    /// Files that hold nothing.
+    pub spare: Vec<FileId>,
+    pub next: Next,
     next_segment: u32,
     next_file: u32,
+    /// Segments that are free once what emptied them is durable.
+    pub emptied: Vec<u32>,
+    /// Segments below this one have no index in memory.
+    pub indexed_from: u32,
+    /// Memory that the indexes of sealed segments take.
+    pub index_bytes: u64,
     tickets: u64,
-    under_way: HashMap<Ticket, Purpose>,
+    pub under_way: HashMap<Ticket, Purpose>,
 }
 
 impl Turn {
@@ -83,10 +96,15 @@ impl Turn {
             unsealed: false,
             idle_since: now.ticks,
             superblock,
+            superblock_under_way: false,
+            footer_under_way: false,
             spare,
             next: Next::None,
             next_segment,
             next_file,
+            emptied: Vec::new(),
+            indexed_from: 0,
+            index_bytes: 0,
             tickets: 0,
             under_way: HashMap::new(),
         }
@@ -135,18 +153,18 @@ impl Turn {
         seal.into_iter().chain(space).min()
     }
 
-    fn ticket(&mut self) -> Ticket {
+    pub fn ticket(&mut self) -> Ticket {
         self.tickets += 1;
         Ticket(self.tickets)
     }
 
-    fn begin(&mut self, purpose: Purpose) -> Ticket {
+    pub fn begin(&mut self, purpose: Purpose) -> Ticket {
         let ticket = self.ticket();
         self.under_way.insert(ticket, purpose);
         ticket
     }
 
-    fn fail(&mut self, error: DiskError) {
+    pub fn fail(&mut self, error: DiskError) {
         tracing::error!(
             ?error,
             "the journal's device failed; nothing more is written to it"
@@ -155,7 +173,8 @@ impl Turn {
     }
 
     /// Asks for the next segment's file ahead of need.
-    fn prepare(&mut self, now: Now, length: ByteCount, disk: &mut Vec<DiskOp>) {
+    pub fn prepare(&mut self, now: Now, length: ByteCount, disk: &mut Vec<DiskOp>) {
+        self.remove_spare(disk);
         if self.next == Next::Wanted {
             let file = self.spare.pop().unwrap_or_else(|| {
                 self.next_file += 1;
@@ -175,20 +194,28 @@ impl Turn {
             Next::Short(until) => now.ticks >= until,
             Next::Asking | Next::Wanted | Next::Ready(_) => false,
         };
-        if due && !self.closing {
+        if due && !self.spare.is_empty() && self.next == Next::None {
+            self.next = Next::Wanted;
+        } else if due {
             self.next = Next::Asking;
             let ticket = self.begin(Purpose::Space);
             disk.push(DiskOp::Space { ticket });
         }
     }
 
-    fn mark_clean(&mut self, flushed: Sequence, disk: &mut Vec<DiskOp>) {
-        self.superblock.clean = true;
-        self.superblock.flushed = flushed;
-        self.write_superblock(disk);
+    /// Removes spare files that no segment will need soon.
+    fn remove_spare(&mut self, disk: &mut Vec<DiskOp>) {
+        while self.spare.len() > SPARE_FILES_MAX {
+            let Some(file) = self.spare.pop() else {
+                return;
+            };
+            let ticket = self.begin(Purpose::Remove);
+            disk.push(DiskOp::Remove { ticket, file });
+        }
     }
 
-    fn write_superblock(&mut self, disk: &mut Vec<DiskOp>) {
+    pub fn write_superblock(&mut self, disk: &mut Vec<DiskOp>) {
+        self.superblock_under_way = true;
         self.superblock.generation += 1;
         let mut block = self.pool.take(ByteCount(UNIT as u64));
         self.superblock.write(block.spare());
@@ -201,163 +228,5 @@ impl Turn {
             data: block.freeze(),
             durable: true,
         });
-    }
-}
-
-impl Journal {
-    pub(super) fn hand_out(
-        &mut self,
-        now: Now,
-        _snapshots: &dyn Snapshots,
-        disk: &mut Vec<DiskOp>,
-    ) {
-        let turn = &mut self.turn;
-        self.reads.hand_out(|| turn.ticket(), disk);
-        if self.turn.failure.is_some() || self.turn.closed {
-            return;
-        }
-        self.turn.prepare(now, self.settings.segment_bytes, disk);
-        self.flush_written(disk);
-        self.write_groups(now, disk);
-        self.shrink_cache();
-        let marked = self.turn.superblock.clean;
-        if self.turn.closing && self.is_drained() && !self.turn.unsealed && !marked {
-            self.turn.mark_clean(self.appender.flushed, disk);
-        }
-    }
-
-    /// Hands groups to the device while it is free for one: those that wait, then the open one.
-    fn write_groups(&mut self, now: Now, disk: &mut Vec<DiskOp>) {
-        while self.appender.in_flight() < self.turn.groups_in_flight {
-            if self.appender.next_queued().is_none() {
-                let quiet = self.is_drained() && self.turn.unsealed;
-                let idle = now.ticks >= self.turn.idle_since + JOURNAL_SEAL_WAIT;
-                let seal_due = quiet && (idle || self.turn.closing);
-                if self.appender.is_empty() && !(seal_due && self.appender.has_unit()) {
-                    break;
-                }
-                self.seal_group();
-            }
-            let durable = self.turn.writes_durable;
-            let Some(group) = self.appender.next_queued() else {
-                break;
-            };
-            group.progress = Progress::Writing;
-            let ticket = self.turn.begin(Purpose::Group {
-                sequence: group.sequence,
-                file: group.file,
-                at: Position(u64::from(group.at)),
-                length: ByteCount(group.bytes.len() as u64),
-            });
-            disk.push(DiskOp::Write {
-                ticket,
-                file: group.file,
-                at: Position(u64::from(group.at)),
-                data: group.bytes.clone(),
-                durable,
-            });
-        }
-    }
-
-    /// One flush for every file that has groups written and not flushed.
-    fn flush_written(&mut self, disk: &mut Vec<DiskOp>) {
-        loop {
-            let written = |progress| progress == Progress::Written;
-            let mut groups = self.appender.groups.iter_mut();
-            let Some(file) = groups
-                .find(|group| written(group.progress))
-                .map(|group| group.file)
-            else {
-                return;
-            };
-            let ticket = self.turn.begin(Purpose::Flush);
-            for group in &mut self.appender.groups {
-                if group.file == file && written(group.progress) {
-                    group.progress = Progress::Flushing(ticket);
-                }
-            }
-            disk.push(DiskOp::Flush { ticket, file });
-        }
-    }
-
-    fn shrink_cache(&mut self) {
-        let limit = self.settings.cache_bytes.0;
-        let (segment, at) = match self.appender.groups.front() {
-            Some(group) => (group.segment, group.at),
-            None => (self.appender.tail().segment, self.appender.tail().at),
-        };
-        while self.cache.bytes() > limit && self.cache.pop_before(segment, at) {}
-    }
-
-    pub(super) fn take_in(&mut self, now: Now, done: DiskDone) {
-        let Some(done) = self.reads.completed(&mut self.book, done) else {
-            return;
-        };
-        let ticket = done.ticket;
-        let Some(purpose) = self.turn.under_way.remove(&ticket) else {
-            panic!("an operation ended that nobody began: {ticket:?}");
-        };
-        match (purpose, done.result) {
-            (
-                Purpose::Group {
-                    sequence,
-                    file,
-                    at,
-                    length,
-                },
-                Ok(DiskOutput::Written(count)),
-            ) => {
-                if count == length {
-                    self.appender.wrote(sequence, self.turn.writes_durable);
-                } else {
-                    self.turn.fail(short_write(file, at));
-                }
-            }
-            (Purpose::Flush, Ok(DiskOutput::Flushed)) => self.appender.flushed_by(ticket),
-            (Purpose::Superblock, Ok(DiskOutput::Written(count))) => {
-                if count.0 != UNIT as u64 {
-                    self.turn
-                        .fail(short_write(SUPERBLOCK_FILE, self.turn.superblock.at()));
-                } else if self.turn.superblock.clean {
-                    self.turn.closed = true;
-                }
-            }
-            (Purpose::Space, result) => self.space_known(now, result),
-            (Purpose::Prepare(file), result) => match result {
-                Ok(_) => self.turn.next = Next::Ready(file),
-                Err(error) => {
-                    tracing::warn!(?error, "no file could be prepared for the next segment");
-                    self.turn.spare.push(file);
-                    self.turn.next = Next::Short(now.ticks + JOURNAL_SPACE_WAIT);
-                }
-            },
-            (_, Err(error)) => self.turn.fail(error),
-            (purpose, Ok(output)) => panic!("{purpose:?} ended as {output:?}"),
-        }
-        if self.is_drained() {
-            self.turn.idle_since = now.ticks;
-        }
-    }
-
-    fn space_known(&mut self, now: Now, result: Result<DiskOutput, DiskError>) {
-        let free = match result {
-            Ok(DiskOutput::Space(free)) => free,
-            Ok(_) | Err(_) => ByteCount(0),
-        };
-        let wanted = self.settings.segment_bytes.0 + self.settings.reserve_bytes.0;
-        self.turn.next = if free.0 >= wanted || !self.turn.spare.is_empty() {
-            Next::Wanted
-        } else {
-            Next::Short(now.ticks + JOURNAL_SPACE_WAIT)
-        };
-    }
-}
-
-fn short_write(file: FileId, at: Position) -> DiskError {
-    DiskError {
-        call: "write (ended short)",
-        file,
-        at,
-        errno: 0,
     }
 }

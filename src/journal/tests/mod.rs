@@ -3,4 +3,5 @@
 mod crash;
 mod disk;
 mod serve;
+mod space;
 mod world;

@@ -111,6 +111,10 @@ pub struct World {
     /// What the last opening told.
     pub replayed: Caller,
     pub staged: Vec<Staged>,
+    /// Every entry ever staged and not lost in a crash, by stream.
+    pub history: BTreeMap<StreamId, Vec<EntryHead>>,
+    /// Trims and drops: the stream, the first index kept (None: dropped), the group.
+    pub removals: Vec<(StreamId, Option<i64>, Sequence)>,
     pub finished: Vec<ReadDone>,
 }
 
@@ -149,6 +153,8 @@ impl World {
             caller: Caller::default(),
             replayed,
             staged: Vec::new(),
+            history: BTreeMap::new(),
+            removals: Vec::new(),
             finished: Vec::new(),
         }
     }
@@ -184,8 +190,7 @@ impl World {
             body_sum: crc32c(body),
         };
         let placed = self.journal.stage(&entry)?;
-        let state = self.caller.streams.entry(StreamId(stream)).or_default();
-        state.add(&EntryHead {
+        let head = EntryHead {
             stream: StreamId(stream),
             first: Index(first),
             term: Term(3),
@@ -193,7 +198,11 @@ impl World {
             time_max: first * 10,
             note,
             length: payload.len() as u32,
-        });
+        };
+        let state = self.caller.streams.entry(StreamId(stream)).or_default();
+        state.add(&head);
+        let history = self.history.entry(StreamId(stream)).or_default();
+        history.push(head);
         self.staged.push(Staged {
             stream: StreamId(stream),
             first,
@@ -204,10 +213,20 @@ impl World {
     }
 
     pub fn trim(&mut self, stream: u64, first: i64) {
-        self.journal
-            .trim(StreamId(stream), Index(first))
+        let id = StreamId(stream);
+        let placed = self
+            .journal
+            .trim(id, Index(first))
             .expect("a trim is taken");
-        self.caller.trimmed(StreamId(stream), Index(first));
+        self.caller.trimmed(id, Index(first));
+        self.removals.push((id, Some(first), placed.group));
+    }
+
+    pub fn drop_stream(&mut self, stream: u64) {
+        let id = StreamId(stream);
+        let placed = self.journal.drop_stream(id).expect("a drop is taken");
+        self.caller.dropped(id);
+        self.removals.push((id, None, placed.group));
     }
 
     pub fn turn(&mut self) {
@@ -293,6 +312,24 @@ impl World {
     /// Everything flushed must be there; what is not there any more is forgotten.
     pub fn forget_lost(&mut self, flushed: Sequence) {
         let journal = &self.journal;
+        for (stream, first, group) in std::mem::take(&mut self.removals) {
+            let range = journal.range(stream);
+            if group > flushed {
+                if range.is_some() || first.is_some() {
+                    continue;
+                }
+            } else if let (Some((kept, _)), Some(first)) = (range, first) {
+                assert!(
+                    kept.0 >= first,
+                    "{stream:?} grew back: {kept:?} below {first}"
+                );
+            }
+            if first.is_none() {
+                assert_eq!(range, None, "{stream:?} came back though it was dropped");
+                self.staged.retain(|staged| staged.stream != stream);
+                self.history.remove(&stream);
+            }
+        }
         self.staged.retain(|staged| {
             let range = journal.range(staged.stream);
             let kept = range.is_some_and(|(_, end)| staged.first < end.0);
@@ -305,6 +342,21 @@ impl World {
             );
             kept
         });
+        for (stream, heads) in &mut self.history {
+            let end = journal.range(*stream).map_or(0, |(_, end)| end.0);
+            heads.retain(|head| head.first.0 < end);
+            let mut truth = State::default();
+            heads.iter().for_each(|head| truth.add(head));
+            let digest = self
+                .caller
+                .streams
+                .get(stream)
+                .map_or(0, |state| state.digest);
+            assert_eq!(
+                digest, truth.digest,
+                "{stream:?} was replayed otherwise than it was"
+            );
+        }
     }
 
     /// Every entry that is still kept is read back, exact and in order.
@@ -319,7 +371,12 @@ impl World {
         }
         for (stream, staged) in by_stream {
             let Some((first, end)) = self.journal.range(stream) else {
-                panic!("{stream:?} is gone");
+                let dropped = self
+                    .removals
+                    .iter()
+                    .any(|(id, first, _)| *id == stream && first.is_none());
+                assert!(dropped, "{stream:?} is gone");
+                continue;
             };
             let slices = self.read_range(stream, first.0, end.0);
             let mut found = slices.iter();

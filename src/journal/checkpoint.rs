@@ -1,0 +1,257 @@
+//! Checkpoints: the streams' states, a share of them at each new segment.
+//!
+//! A round begins when a segment does. It stages the states of the next share of streams, a slice
+//! per turn, then the table of segments; when that is flushed the superblock names it, and with it
+//! the segment from which a restart replays. Few streams are one share, so that a restart reads
+//! little more than the open segment.
+//!
+//! A stream's payload: largest time and so on per part (48 bytes each) behind their count (4),
+//! then the caller's snapshot. The table's payload: 32 bytes per segment.
+
+use std::collections::BTreeMap;
+
+use crate::base::crc::crc32c;
+use crate::base::limits::{CHECKPOINT_SHARES, CHECKPOINT_STREAMS_MIN};
+use crate::runtime::FileId;
+
+use super::book::Book;
+use super::entry::{Index, Sequence, StreamId, Term};
+use super::format::{Kind, Row, get_u32, get_u64, put};
+use super::journal::{Journal, Snapshots};
+use super::pages::Footer;
+use super::streams::{Part, Stream};
+
+/// The most that one turn stages for a checkpoint.
+const SLICE_BYTES_MAX: usize = 64 << 10;
+const SLICE_SLOTS_MAX: u32 = 512;
+/// Checkpoints step back while this much waits for the device.
+const UNWRITTEN_BYTES_MAX: u64 = 1 << 20;
+
+const PART_BYTES: usize = 48;
+const SEGMENT_BYTES: usize = 32;
+
+/// How far the round has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Round {
+    /// None is due.
+    #[default]
+    Rest,
+    /// A segment began.
+    Due,
+    /// States of the slots from here up to there are left.
+    Streams { next: u32, until: u32 },
+    /// The table is staged in this group, which lies there once it is sealed.
+    Table {
+        group: Sequence,
+        segment: u32,
+        at: u32,
+        replay_from: u32,
+    },
+    /// The superblock that names the table is being written.
+    Superblock { replay_from: u32 },
+}
+
+/// The round, and where the next one goes on.
+#[derive(Debug, Default)]
+pub(super) struct Checkpoints {
+    pub round: Round,
+    cursor: u32,
+    /// As in `limits`; tests take fewer streams at a time.
+    pub streams_min: u32,
+    scratch: Vec<u8>,
+    /// A restart replays from this segment on: the superblock says so, durably.
+    pub replay_from: u32,
+}
+
+impl Checkpoints {
+    pub fn new(replay_from: u32) -> Self {
+        Self {
+            replay_from,
+            streams_min: CHECKPOINT_STREAMS_MIN,
+            ..Self::default()
+        }
+    }
+
+    /// A segment began. A round that is under way goes on; what it leaves out, the next takes.
+    pub fn begin(&mut self) {
+        if self.round == Round::Rest {
+            self.round = Round::Due;
+        }
+    }
+}
+
+impl Journal {
+    /// Takes the round a step further.
+    pub(super) fn checkpoint(&mut self, snapshots: &dyn Snapshots) {
+        if self.checkpoints.round == Round::Due && self.footers_are_done() {
+            let slots = self.book.streams.slots();
+            let share = slots
+                .div_ceil(CHECKPOINT_SHARES)
+                .max(self.checkpoints.streams_min);
+            if self.checkpoints.cursor >= slots {
+                self.checkpoints.cursor = 0;
+            }
+            let next = self.checkpoints.cursor;
+            let until = next.saturating_add(share).min(slots);
+            self.checkpoints.round = Round::Streams { next, until };
+        }
+        if let Round::Streams { next, until } = self.checkpoints.round
+            && self.appender.unwritten_bytes < UNWRITTEN_BYTES_MAX
+        {
+            let next = self.stage_states(snapshots, next, until);
+            self.checkpoints.round = Round::Streams { next, until };
+            if next >= until && self.stage_table() {
+                self.checkpoints.cursor = until;
+            }
+        }
+    }
+
+    /// Stages the states of slots from `next` on, as many as a turn may; returns the next slot.
+    fn stage_states(&mut self, snapshots: &dyn Snapshots, mut next: u32, until: u32) -> u32 {
+        let slice_end = until.min(next.saturating_add(SLICE_SLOTS_MAX));
+        let mut staged = 0;
+        let mut scratch = std::mem::take(&mut self.checkpoints.scratch);
+        while next < slice_end && staged < SLICE_BYTES_MAX {
+            if let Some(stream) = self.book.streams.at(next) {
+                scratch.clear();
+                write_state(stream, &mut scratch);
+                snapshots.snapshot(stream.id, &mut scratch);
+                let row = Row {
+                    term: stream.term,
+                    note: note_of(stream.end),
+                    length: scratch.len() as u32,
+                    body_sum: crc32c(&scratch),
+                    ..Row::bare(Kind::Checkpoint, stream.id, stream.first)
+                };
+                if self.put(&row, &[], &scratch).is_err() {
+                    break;
+                }
+                staged += scratch.len();
+            }
+            next += 1;
+        }
+        self.checkpoints.scratch = scratch;
+        next
+    }
+
+    fn stage_table(&mut self) -> bool {
+        let mut table = Vec::with_capacity(self.book.segments.len() * SEGMENT_BYTES);
+        write_table(&self.book, &mut table);
+        let row = Row {
+            length: table.len() as u32,
+            body_sum: crc32c(&table),
+            ..Row::bare(Kind::Segments, StreamId::JOURNAL, Index(0))
+        };
+        let Ok(placed) = self.put(&row, &[], &table) else {
+            return false;
+        };
+        let tail = self.appender.tail();
+        self.checkpoints.round = Round::Table {
+            group: placed.group,
+            segment: tail.segment,
+            at: tail.at,
+            replay_from: self.book.replay_from().unwrap_or(tail.segment),
+        };
+        true
+    }
+}
+
+fn note_of(end: Index) -> [u8; 16] {
+    let mut note = [0; 16];
+    put(&mut note, 0, end.0.to_le_bytes());
+    note
+}
+
+fn write_state(stream: &Stream, out: &mut Vec<u8>) {
+    out.extend_from_slice(&(stream.parts.len() as u32).to_le_bytes());
+    for part in &stream.parts {
+        let mut bytes = [0; PART_BYTES];
+        put(&mut bytes, 0, part.first.0.to_le_bytes());
+        put(&mut bytes, 8, part.end.0.to_le_bytes());
+        put(&mut bytes, 16, part.time_max.to_le_bytes());
+        put(&mut bytes, 24, part.bytes.to_le_bytes());
+        put(&mut bytes, 32, part.rows.to_le_bytes());
+        put(&mut bytes, 36, part.segment.to_le_bytes());
+        put(&mut bytes, 40, part.run.to_le_bytes());
+        out.extend_from_slice(&bytes);
+    }
+}
+
+/// A stream's state as a checkpoint has it.
+#[derive(Debug)]
+pub(super) struct SavedState<'a> {
+    pub first: Index,
+    pub end: Index,
+    pub term: Term,
+    pub parts: Vec<Part>,
+    pub snapshot: &'a [u8],
+}
+
+/// Reads a state; None if the payload is not one that we write.
+pub(super) fn read_state<'a>(row: &Row, payload: &'a [u8]) -> Option<SavedState<'a>> {
+    let count = get_u32(payload.get(..4)?, 0) as usize;
+    let parts_end = count.checked_mul(PART_BYTES)?.checked_add(4)?;
+    let parts = payload.get(4..parts_end)?;
+    let parts = parts.chunks_exact(PART_BYTES).map(|bytes| Part {
+        first: Index(get_u64(bytes, 0) as i64),
+        end: Index(get_u64(bytes, 8) as i64),
+        time_max: get_u64(bytes, 16) as i64,
+        bytes: get_u64(bytes, 24),
+        rows: get_u32(bytes, 32),
+        segment: get_u32(bytes, 36),
+        run: get_u32(bytes, 40),
+    });
+    Some(SavedState {
+        first: row.first,
+        end: Index(get_u64(&row.note, 0) as i64),
+        term: row.term,
+        parts: parts.collect(),
+        snapshot: &payload[parts_end..],
+    })
+}
+
+/// A segment as the table has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SavedSegment {
+    pub number: u32,
+    pub file: FileId,
+    pub used: u32,
+    pub first: Sequence,
+    pub footer: Option<Footer>,
+}
+
+fn write_table(book: &Book, out: &mut Vec<u8>) {
+    for segment in book.segments.values() {
+        let mut bytes = [0; SEGMENT_BYTES];
+        put(&mut bytes, 0, segment.number.to_le_bytes());
+        put(&mut bytes, 4, segment.file.0.to_le_bytes());
+        put(&mut bytes, 8, segment.used.to_le_bytes());
+        put(&mut bytes, 12, segment.first.0.to_le_bytes());
+        if let Some(footer) = segment.footer {
+            put(&mut bytes, 20, footer.at.to_le_bytes());
+            put(&mut bytes, 24, footer.runs.to_le_bytes());
+            put(&mut bytes, 28, footer.rows.to_le_bytes());
+        }
+        out.extend_from_slice(&bytes);
+    }
+}
+
+/// Reads a table of segments.
+pub(super) fn read_table(payload: &[u8]) -> BTreeMap<u32, SavedSegment> {
+    let segments = payload.chunks_exact(SEGMENT_BYTES).map(|bytes| {
+        let footer = Footer {
+            at: get_u32(bytes, 20),
+            runs: get_u32(bytes, 24),
+            rows: get_u32(bytes, 28),
+        };
+        let segment = SavedSegment {
+            number: get_u32(bytes, 0),
+            file: FileId(get_u32(bytes, 4)),
+            used: get_u32(bytes, 8),
+            first: Sequence(get_u64(bytes, 12)),
+            footer: (footer.at > 0).then_some(footer),
+        };
+        (segment.number, segment)
+    });
+    segments.collect()
+}

@@ -1,0 +1,232 @@
+//! Which rows a read or a search means, and where their payloads are. No I/O: what is not in
+//! memory is named, fetched by `reads`, and the question asked again.
+
+use super::book::{Book, Segment};
+use super::entry::Index;
+use super::error::JournalError;
+use super::format::Row;
+use super::index::NONE;
+use super::journal::{ReadRequest, SearchRequest};
+use super::pages::{Footer, PageCache, PageId, RowRecord, RunRecord};
+use super::streams::Part;
+
+/// A row and where its payload lies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub row: Row,
+    pub segment: u32,
+    pub at: u32,
+}
+
+/// Rows at or behind this place can not be read yet: their group is open.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Horizon {
+    pub segment: u32,
+    pub at: u32,
+}
+
+impl Horizon {
+    fn hides(self, place: &Place) -> bool {
+        (place.segment, place.at) >= (self.segment, self.at)
+    }
+}
+
+/// A question about a stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Asked {
+    Read(ReadRequest),
+    Search(SearchRequest),
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stop {
+    /// This page of a footer is not in memory.
+    Missing(PageId),
+    Error(JournalError),
+}
+
+impl From<JournalError> for Stop {
+    fn from(error: JournalError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// All that answers are taken from.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub book: &'a Book,
+    pub pages: &'a PageCache,
+    pub horizon: Horizon,
+}
+
+impl View<'_> {
+    /// The rows asked for, in order.
+    pub fn answer(&self, asked: &Asked) -> Result<Vec<Place>, Stop> {
+        match asked {
+            Asked::Read(request) => self.plan(request),
+            Asked::Search(request) => {
+                let found = self.find(request)?;
+                Ok(found.into_iter().collect())
+            }
+        }
+    }
+
+    fn plan(&self, request: &ReadRequest) -> Result<Vec<Place>, Stop> {
+        let stream = self.book.streams.get(request.stream);
+        let stream = stream.ok_or(JournalError::OutOfRange)?;
+        if request.from < stream.first || request.from > stream.end {
+            return Err(JournalError::OutOfRange.into());
+        }
+        let mut places: Vec<Place> = Vec::new();
+        let mut left = request.bytes_max.0;
+        let start = stream
+            .parts
+            .partition_point(|part| part.end <= request.from);
+        for part in &stream.parts[start..] {
+            let from = request.from.max(part.first);
+            let walked = self.walk(part, from, |place| {
+                if place.row.end() > request.until || self.horizon.hides(&place) {
+                    return false;
+                }
+                let whole = places.is_empty() && request.first_whole;
+                if u64::from(place.row.length) > left && !whole {
+                    return false;
+                }
+                left = left.saturating_sub(u64::from(place.row.length));
+                places.push(place);
+                true
+            });
+            match walked {
+                Ok(true) => {}
+                Ok(false) => break,
+                // What is known is enough for an answer; the next read brings the rest.
+                Err(_) if !places.is_empty() => break,
+                Err(stop) => return Err(stop),
+            }
+        }
+        Ok(places)
+    }
+
+    fn find(&self, request: &SearchRequest) -> Result<Option<Place>, Stop> {
+        let stream = self.book.streams.get(request.stream);
+        let stream = stream.ok_or(JournalError::OutOfRange)?;
+        let mut best: Option<Place> = None;
+        let known = |best: &Option<Place>| best.map_or(i64::MIN, |place| place.row.time_max);
+        for part in &stream.parts {
+            let promising = match request.time {
+                Some(time) => part.time_max >= time,
+                None => part.time_max > known(&best),
+            };
+            if part.first >= request.until || !promising {
+                continue;
+            }
+            self.walk(part, stream.first.max(part.first), |place| {
+                if place.row.end() > request.until || self.horizon.hides(&place) {
+                    return false;
+                }
+                let better = match request.time {
+                    Some(time) => place.row.time_max >= time,
+                    None => place.row.time_max > known(&best),
+                };
+                if better {
+                    best = Some(place);
+                }
+                !(better && request.time.is_some())
+            })?;
+            if request.time.is_some() && best.is_some() {
+                break;
+            }
+        }
+        Ok(best)
+    }
+
+    /// Visits the rows of a part from the one that covers `from`; true if it came to its end.
+    fn walk(
+        &self,
+        part: &Part,
+        from: Index,
+        mut visit: impl FnMut(Place) -> bool,
+    ) -> Result<bool, Stop> {
+        let Some(segment) = self.book.segments.get(&part.segment) else {
+            return Ok(true);
+        };
+        let mut visit_row = |row: Row, at: u32| {
+            let segment = part.segment;
+            row.end() <= from || visit(Place { row, segment, at })
+        };
+        let Some(index) = &segment.index else {
+            return self.walk_footer(segment, part, from, &mut visit_row);
+        };
+        let mut number = index.find(part.run, from);
+        while number != NONE {
+            let entry = &index.entries[number as usize];
+            if entry.row.first >= part.end {
+                break;
+            }
+            if !visit_row(entry.row, entry.at) {
+                return Ok(false);
+            }
+            number = entry.next;
+        }
+        Ok(true)
+    }
+
+    fn walk_footer(
+        &self,
+        segment: &Segment,
+        part: &Part,
+        from: Index,
+        visit: &mut dyn FnMut(Row, u32) -> bool,
+    ) -> Result<bool, Stop> {
+        let Some(footer) = segment.footer else {
+            return Ok(true);
+        };
+        if part.run >= footer.runs {
+            return Err(self.unknown(segment));
+        }
+        let (page, place) = footer.run(part.run);
+        let run = RunRecord::read(&self.page(segment.number, page)?[place..]);
+        // The first row that ends above `from`.
+        let (mut low, mut high) = (0, run.rows);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.row(segment, footer, run.row_start + middle)?.row.end() <= from {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        for number in low..run.rows {
+            let record = self.row(segment, footer, run.row_start + number)?;
+            if record.row.first >= part.end {
+                break;
+            }
+            if !visit(record.row, record.at) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn row(&self, segment: &Segment, footer: Footer, number: u32) -> Result<RowRecord, Stop> {
+        if number >= footer.rows {
+            return Err(self.unknown(segment));
+        }
+        let (page, place) = footer.row(number);
+        let bytes = &self.page(segment.number, page)?[place..];
+        RowRecord::read(bytes).ok_or(self.unknown(segment))
+    }
+
+    fn unknown(&self, segment: &Segment) -> Stop {
+        Stop::Error(JournalError::Format {
+            file: segment.file,
+            found: 0,
+        })
+    }
+
+    fn page(&self, segment: u32, page: u32) -> Result<&[u8], Stop> {
+        let id = PageId { segment, page };
+        self.pages.get(id).ok_or(Stop::Missing(id))
+    }
+}

@@ -1,0 +1,112 @@
+//! What a journal keeps in memory and on disk, and what a restart reads.
+
+use super::world::{World, settings};
+use crate::base::ByteCount;
+use crate::journal::{Settings, StreamId};
+
+fn tight() -> Settings {
+    Settings {
+        cache_bytes: ByteCount::kib(128),
+        ..settings()
+    }
+}
+
+#[test]
+fn a_restart_reads_the_tail_and_takes_the_rest_from_checkpoints() {
+    let mut world = World::with(1, tight());
+    for number in 0..3_000 {
+        world.stage_patiently(16 + number % 10, 1, 3_000);
+        world.step();
+    }
+    world.close();
+    let before = world.caller.streams.clone();
+    world.disk.read_bytes = 0;
+
+    world.reopen().expect("a clean journal opens");
+
+    let used = world.disk.used();
+    let read = world.disk.read_bytes;
+    assert_eq!(world.replayed.restored, 10);
+    assert!(
+        world.replayed.entries < 300,
+        "{} entries replayed",
+        world.replayed.entries
+    );
+    assert!(read < used / 3, "{read} bytes read of {used}");
+    assert_eq!(world.caller.streams, before);
+    world.check_all();
+}
+
+#[test]
+fn sealed_segments_are_read_through_their_footers() {
+    let mut world = World::with(2, tight());
+    for number in 0..2_000 {
+        world.stage_patiently(16 + number % 40, 2, 600);
+        world.step();
+    }
+    world.settle();
+    let indexes = world
+        .journal
+        .book
+        .segments
+        .values()
+        .filter(|s| s.index.is_some())
+        .count();
+    assert!(indexes <= 3, "{indexes} indexes in memory");
+
+    world.check_all();
+    let found = world.search(16 + 7, Some(205), 100).expect("a search");
+
+    assert_eq!(found[0].head.first.0, 22);
+}
+
+#[test]
+fn segments_whose_streams_are_trimmed_are_used_again() {
+    let mut world = World::with(3, tight());
+    let segment = settings().segment_bytes.0;
+
+    for number in 0..6_000 {
+        let stream = 16 + number % 8;
+        world.stage_patiently(stream, 1, 2_000);
+        world.step();
+        if number % 50 == 49 {
+            for stream in 16..24 {
+                let end = world.end_of(stream);
+                world.trim(stream, (end - 40).max(0));
+            }
+        }
+    }
+
+    assert!(
+        world.disk.used() < 10 * segment,
+        "{} bytes in use",
+        world.disk.used()
+    );
+    world.close();
+    world.reopen().expect("a journal opens");
+    world.check_all();
+}
+
+#[test]
+fn a_stream_that_was_wholly_trimmed_keeps_its_place() {
+    let mut world = World::with(4, tight());
+    for _ in 0..10 {
+        world.stage_patiently(16, 1, 1_000);
+    }
+    world.trim(16, 10);
+    for _ in 0..1_000 {
+        world.stage_patiently(17, 1, 2_000);
+        world.step();
+        let end = world.end_of(17);
+        world.trim(17, (end - 20).max(0));
+    }
+    world.close();
+
+    world.reopen().expect("a journal opens");
+
+    let range = world
+        .journal
+        .range(StreamId(16))
+        .map(|(first, end)| (first.0, end.0));
+    assert_eq!(range, Some((10, 10)));
+}
