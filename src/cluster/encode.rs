@@ -1,9 +1,8 @@
-//! Changes and snapshots as bytes.
+//! Changes as bytes.
 //!
 //! An entry of the metadata's stream: kind u8 (1: a change, 2: a part of a snapshot), format u8
-//! (1), then for a change its JSON; for a part its number u32 and the number of parts u32, both
-//! little-endian, and a piece of the snapshot's JSON. JSON because it stays readable by `inspect`
-//! and by whoever must mend it; partitions are ranges, so that 100,000 of them are a line.
+//! (1), then for a change its JSON; for a part see `snapshot`. JSON because it stays readable by
+//! `inspect` and by whoever must mend it; partitions are ranges, so that 100,000 of them are a line.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,20 +19,18 @@ use crate::journal::StreamId;
 use crate::log::{LeaderEpoch, Overrides, TopicConfig};
 
 const KIND_CHANGE: u8 = 1;
-const KIND_SNAPSHOT: u8 = 2;
-const FORMAT: u8 = 1;
-/// A snapshot is cut into entries of this size, so that none is large for the journal.
-const PART_BYTES: usize = 256 << 10;
-
+pub(super) const KIND_SNAPSHOT: u8 = 2;
+pub(super) const FORMAT: u8 = 1;
 /// An entry, decoded as far as it can be without its predecessors.
 pub(super) enum Logged<'a> {
     Change(ChangeRecord),
-    Part { part: u32, of: u32, bytes: &'a [u8] },
+    /// What follows kind and format.
+    Part(&'a [u8]),
 }
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct ChangeRecord {
-    version: u64,
+    pub version: u64,
     change: KindRecord,
 }
 
@@ -51,7 +48,7 @@ enum KindRecord {
 }
 
 #[derive(Serialize, Deserialize)]
-struct TopicRecord {
+pub(super) struct TopicRecord {
     name: String,
     id: String,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -68,17 +65,6 @@ struct RunRecord {
     epoch: i32,
 }
 
-#[derive(Serialize, Deserialize)]
-struct SnapshotRecord {
-    version: u64,
-    cluster_id: String,
-    nodes: Vec<(NodeId, Vec<ShardId>)>,
-    next_stream: u64,
-    next_producer_id: i64,
-    retention_clock_ms: Option<i64>,
-    topics: Vec<TopicRecord>,
-}
-
 /// What is wrong with an entry, in words.
 pub(super) type Unreadable = &'static str;
 
@@ -92,34 +78,6 @@ pub(super) fn encode_change(change: &Change) -> Vec<u8> {
     out
 }
 
-/// The entries of a snapshot, in order.
-pub(super) fn encode_snapshot(metadata: &Metadata) -> Vec<Vec<u8>> {
-    let nodes = metadata.nodes();
-    let record = SnapshotRecord {
-        version: metadata.version,
-        cluster_id: metadata.cluster_id.to_string(),
-        nodes: nodes
-            .map(|(node, shards)| (node, shards.to_vec()))
-            .collect(),
-        next_stream: metadata.next_stream,
-        next_producer_id: metadata.next_producer_id,
-        retention_clock_ms: metadata.retention_clock.map(|at| at.0),
-        topics: metadata.topics().map(|topic| topic_record(topic)).collect(),
-    };
-    let mut json = Vec::new();
-    write_json(&record, &mut json);
-    let parts = json.chunks(PART_BYTES);
-    let of = parts.len() as u32;
-    let entry = |(part, bytes): (usize, &[u8])| {
-        let mut out = vec![KIND_SNAPSHOT, FORMAT];
-        out.extend_from_slice(&(part as u32).to_le_bytes());
-        out.extend_from_slice(&of.to_le_bytes());
-        out.extend_from_slice(bytes);
-        out
-    };
-    parts.enumerate().map(entry).collect()
-}
-
 pub(super) fn decode(payload: &[u8]) -> Result<Logged<'_>, Unreadable> {
     let Some((&[kind, format], rest)) = payload.split_first_chunk() else {
         return Err("the entry is shorter than its head");
@@ -129,11 +87,7 @@ pub(super) fn decode(payload: &[u8]) -> Result<Logged<'_>, Unreadable> {
             let record = serde_json::from_slice(rest).map_err(|_| "the change is malformed")?;
             Ok(Logged::Change(record))
         }
-        (KIND_SNAPSHOT, FORMAT) => {
-            let (part, rest) = number(rest).ok_or("the part has no number")?;
-            let (of, bytes) = number(rest).ok_or("the part has no count")?;
-            Ok(Logged::Part { part, of, bytes })
-        }
+        (KIND_SNAPSHOT, FORMAT) => Ok(Logged::Part(rest)),
         _ => Err("the entry is of a kind or format that this version does not know"),
     }
 }
@@ -171,24 +125,6 @@ pub(super) fn change_of(record: ChangeRecord, before: &Metadata) -> Result<Chang
     Ok(Change { version, kind })
 }
 
-/// The state that all parts of a snapshot together hold.
-pub(super) fn decode_snapshot(json: &[u8]) -> Result<Metadata, Unreadable> {
-    let record: SnapshotRecord =
-        serde_json::from_slice(json).map_err(|_| "the snapshot is malformed")?;
-    let mut metadata = Metadata::default();
-    metadata.version = record.version;
-    metadata.cluster_id = record.cluster_id.into();
-    let nodes = record.nodes.into_iter();
-    metadata.nodes = nodes.map(|(node, shards)| (node, shards.into())).collect();
-    for topic in record.topics {
-        metadata.restore_topic(Arc::new(topic_of(topic)?));
-    }
-    metadata.next_stream = record.next_stream;
-    metadata.next_producer_id = record.next_producer_id;
-    metadata.retention_clock = record.retention_clock_ms.map(WallMs);
-    Ok(metadata)
-}
-
 fn kind_record(kind: &ChangeKind) -> KindRecord {
     match kind {
         ChangeKind::ClusterNamed { cluster_id } => KindRecord::ClusterNamed {
@@ -221,7 +157,7 @@ fn kind_record(kind: &ChangeKind) -> KindRecord {
     }
 }
 
-fn topic_record(topic: &Topic) -> TopicRecord {
+pub(super) fn topic_record(topic: &Topic) -> TopicRecord {
     let run = |run: &Run| RunRecord {
         first: run.first,
         count: run.count,
@@ -237,7 +173,7 @@ fn topic_record(topic: &Topic) -> TopicRecord {
     }
 }
 
-fn topic_of(record: TopicRecord) -> Result<Topic, Unreadable> {
+pub(super) fn topic_of(record: TopicRecord) -> Result<Topic, Unreadable> {
     let run = |run: RunRecord| Run {
         first: run.first,
         count: run.count,
@@ -275,15 +211,10 @@ fn id_of(text: &str) -> Result<Uuid, Unreadable> {
     Uuid::parse_str(text).map_err(|_| "a topic id is malformed")
 }
 
-fn number(bytes: &[u8]) -> Option<(u32, &[u8])> {
-    let (number, rest) = bytes.split_first_chunk()?;
-    Some((u32::from_le_bytes(*number), rest))
-}
-
-fn write_json(record: &impl Serialize, out: &mut Vec<u8>) {
+pub(super) fn write_json(record: &impl Serialize, out: &mut Vec<u8>) {
     serde_json::to_writer(out, record).expect("plain data has a JSON form, and memory takes it");
 }
 
 #[cfg(test)]
 #[path = "encode_tests.rs"]
-mod tests;
+pub(super) mod tests;

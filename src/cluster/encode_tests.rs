@@ -3,7 +3,7 @@ use crate::base::random::Random;
 use crate::cluster::{Command, Placement};
 
 /// A metadata with a past, and every change of it.
-fn world(topics: u32, partitions: u32) -> (Metadata, Vec<Change>) {
+pub(in crate::cluster) fn world(topics: u32, partitions: u32) -> (Metadata, Vec<Change>) {
     let mut metadata = Metadata::default();
     let mut changes = Vec::new();
     let mut apply = |command: Command| changes.push(metadata.apply(&command).expect("valid"));
@@ -46,22 +46,8 @@ fn world(topics: u32, partitions: u32) -> (Metadata, Vec<Change>) {
 fn decoded(change: &Change, before: &Metadata) -> Result<Change, Unreadable> {
     match decode(&encode_change(change))? {
         Logged::Change(record) => change_of(record, before),
-        Logged::Part { .. } => Err("a part"),
+        Logged::Part(_) => Err("a part"),
     }
-}
-
-fn put_together(entries: &[Vec<u8>]) -> Vec<u8> {
-    let mut json = Vec::new();
-    for (n, entry) in entries.iter().enumerate() {
-        match decode(entry) {
-            Ok(Logged::Part { part, of, bytes }) => {
-                assert_eq!((part as usize, of as usize), (n, entries.len()));
-                json.extend_from_slice(bytes);
-            }
-            _ => panic!("no part"),
-        }
-    }
-    json
 }
 
 #[test]
@@ -79,25 +65,14 @@ fn every_change_comes_back_as_it_was_written() {
 }
 
 #[test]
-fn a_snapshot_in_many_parts_comes_back_as_it_was_written() {
-    let (metadata, _) = world(8_000, 3);
-
-    let entries = encode_snapshot(&metadata);
-
-    assert!(entries.len() > 2, "{} parts", entries.len());
-    assert_eq!(decode_snapshot(&put_together(&entries)), Ok(metadata));
-}
-
-#[test]
 fn a_hundred_thousand_partitions_are_a_line() {
-    let (metadata, changes) = world(2, 99_000);
+    let (_, changes) = world(2, 99_000);
 
     assert!(
         changes
             .iter()
             .all(|change| encode_change(change).len() < 400)
     );
-    assert!(encode_snapshot(&metadata)[0].len() < 1_000);
 }
 
 #[test]
@@ -124,7 +99,6 @@ fn a_topic_with_a_configuration_of_a_newer_version_is_refused_and_gets_no_defaul
 fn bytes_that_were_changed_never_panic() {
     let (metadata, changes) = world(20, 6);
     let mut random = Random::with_seed(3);
-    let snapshot = put_together(&encode_snapshot(&metadata));
 
     for _ in 0..3_000 {
         let change = &changes[random.below(changes.len() as u64) as usize];
@@ -134,9 +108,5 @@ fn bytes_that_were_changed_never_panic() {
         if let Ok(Logged::Change(record)) = decode(&bytes) {
             let _ = change_of(record, &metadata);
         }
-        let mut bytes = snapshot.clone();
-        let place = random.below(bytes.len() as u64) as usize;
-        bytes[place] ^= 1 << random.below(8);
-        let _ = decode_snapshot(&bytes);
     }
 }

@@ -103,6 +103,8 @@ impl Metadata {
         for (shard, count) in topic.runs.iter().flat_map(|run| run.counts()) {
             change(self.loads.entry(shard).or_default(), count);
         }
+        // A shard without partitions is not in it: copies are equal whatever their past.
+        self.loads.retain(|_, load| *load > 0);
     }
 
     /// Rises by one with every change; replies can be cached by it.

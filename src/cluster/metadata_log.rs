@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use super::change::Change;
 use super::command::Command;
 use super::decide::Refusal;
-use super::encode::{
-    Logged, Unreadable, change_of, decode, decode_snapshot, encode_change, encode_snapshot,
-};
+use super::encode::encode_change;
 use super::metadata::Metadata;
+use super::replay::{Replayed, replay};
+use super::snapshot::Writer;
 use crate::base::crc::crc32c;
-use crate::journal::{Entry, Index, Journal, JournalError, Sequence, Slice, StreamId, Term};
+use crate::journal::{Entry, Index, Journal, JournalError, Sequence, StreamId, Term};
 use crate::runtime::Directory;
 
 /// Bytes of changes after which a snapshot is due, and at least this multiple of the last
@@ -54,8 +54,12 @@ pub struct MetadataLog {
     /// The stream's end.
     next: Index,
     waiting: VecDeque<Waiting>,
-    bytes_since_snapshot: u64,
+    /// Bytes of changes since the last snapshot was begun.
+    change_bytes: u64,
+    /// Bytes of the last snapshot.
     snapshot_bytes: u64,
+    /// The snapshot under way.
+    snapshot: Option<Writer>,
 }
 
 struct Waiting {
@@ -70,22 +74,20 @@ impl MetadataLog {
         directory: &mut dyn Directory,
     ) -> Result<Self, MetadataError> {
         let Some((first, end)) = journal.range(StreamId::METADATA) else {
-            return Ok(Self::new(Metadata::default(), Index(0)));
+            return Ok(Self::new(Replayed::default(), Index(0)));
         };
         let slices = journal.read_at_boot(directory, StreamId::METADATA, first)?;
-        let bytes = slices.iter().map(|slice| slice.payload.len() as u64).sum();
-        let mut log = Self::new(replay(&slices)?, end);
-        log.bytes_since_snapshot = bytes;
-        Ok(log)
+        Ok(Self::new(replay(&slices)?, end))
     }
 
-    fn new(ahead: Metadata, next: Index) -> Self {
+    fn new(replayed: Replayed, next: Index) -> Self {
         Self {
-            ahead,
+            ahead: replayed.metadata,
             next,
             waiting: VecDeque::new(),
-            bytes_since_snapshot: 0,
-            snapshot_bytes: 0,
+            change_bytes: replayed.change_bytes,
+            snapshot_bytes: replayed.snapshot_bytes,
+            snapshot: None,
         }
     }
 
@@ -99,10 +101,10 @@ impl MetadataLog {
     /// not durable yet.
     pub fn propose(&mut self, journal: &mut Journal, command: &Command, token: ProposalToken) {
         let outcome = self.ahead.decide(command).and_then(|change| {
-            let staged = self.stage(journal, &encode_change(&change));
-            staged
-                .map_err(Refusal::Journal)
-                .map(|group| (change, group))
+            let payload = encode_change(&change);
+            let group = self.stage(journal, &payload).map_err(Refusal::Journal)?;
+            self.change_bytes += payload.len() as u64;
+            Ok((change, group))
         });
         let last = self.waiting.back().map_or(Sequence(0), |last| last.group);
         let (outcome, group) = match outcome {
@@ -116,7 +118,8 @@ impl MetadataLog {
         self.waiting.push_back(Waiting { group, settlement });
     }
 
-    /// Proposals that ended, in their order; takes a snapshot if one is due.
+    /// Proposals that ended, in their order. Goes on with the snapshot, if one is due: call it when
+    /// the journal has moved.
     pub fn settle(&mut self, journal: &mut Journal) -> Vec<Settlement> {
         let flushed = journal.flushed();
         let mut settled = Vec::new();
@@ -124,10 +127,15 @@ impl MetadataLog {
             settled.push(first.settlement);
         }
         let due = SNAPSHOT_DUE_BYTES.max(self.snapshot_bytes * SNAPSHOT_DUE_MULTIPLE);
-        if self.bytes_since_snapshot >= due {
-            // No harm if the journal has no room for it now: the log is only longer, and the next
-            // change tries again.
-            let _ = self.snapshot(journal);
+        if self.snapshot.is_none() && self.change_bytes >= due {
+            self.snapshot = Some(Writer::new(&self.ahead, self.next));
+            self.change_bytes = 0;
+        }
+        if let Some(mut snapshot) = self.snapshot.take() {
+            // No harm if the journal has no room now: the same part is tried again next time.
+            if !matches!(self.write_part(journal, &mut snapshot), Ok(true)) {
+                self.snapshot = Some(snapshot);
+            }
         }
         settled
     }
@@ -138,21 +146,23 @@ impl MetadataLog {
         waiting.map(|waiting| waiting.settlement.token).collect()
     }
 
-    /// Writes down everything and gives up what came before. Groups are recovered in order and
-    /// without gaps, so that whoever finds the trim finds the snapshot.
-    fn snapshot(&mut self, journal: &mut Journal) -> Result<(), JournalError> {
-        let parts = encode_snapshot(&self.ahead);
-        let first = self.next;
-        let bytes = parts.iter().map(|part| part.len() as u64).sum();
-        // Set before the parts are staged, lest a journal that is full be tried at every turn.
-        self.snapshot_bytes = bytes;
-        self.bytes_since_snapshot = 0;
-        for part in &parts {
-            self.stage(journal, part)?;
+    /// Writes the next part; true if it was the last. Then what came before the first is given up:
+    /// groups are recovered in order and without gaps, so that whoever finds the trim finds the
+    /// snapshot.
+    fn write_part(
+        &mut self,
+        journal: &mut Journal,
+        snapshot: &mut Writer,
+    ) -> Result<bool, JournalError> {
+        if snapshot.is_whole() {
+            journal.trim(StreamId::METADATA, snapshot.first)?;
+            self.snapshot_bytes = snapshot.bytes;
+            return Ok(true);
         }
-        journal.trim(StreamId::METADATA, first)?;
-        self.bytes_since_snapshot = 0;
-        Ok(())
+        let (part, last) = snapshot.part();
+        self.stage(journal, &part)?;
+        snapshot.advance(part.len(), last);
+        Ok(false)
     }
 
     fn stage(&mut self, journal: &mut Journal, payload: &[u8]) -> Result<Sequence, JournalError> {
@@ -168,65 +178,7 @@ impl MetadataLog {
             body_sum: crc32c(payload),
         })?;
         self.next = Index(self.next.0 + 1);
-        self.bytes_since_snapshot += payload.len() as u64;
         Ok(placed.group)
-    }
-}
-
-/// The state after all entries.
-fn replay(slices: &[Slice]) -> Result<Metadata, MetadataError> {
-    let mut metadata = Metadata::default();
-    let mut parts = Parts::default();
-    for slice in slices {
-        let at = slice.head.first;
-        let unreadable = |why| MetadataError::Unreadable { at, why };
-        match decode(&slice.payload).map_err(unreadable)? {
-            Logged::Part { part, of, bytes } => {
-                if let Some(json) = parts.add(part, of, bytes) {
-                    let restored = decode_snapshot(&json).map_err(unreadable)?;
-                    // Older changes may still be there, or be gone; nothing lies between.
-                    if metadata.version() > restored.version() {
-                        return Err(unreadable("the snapshot is older than what precedes it"));
-                    }
-                    metadata = restored;
-                }
-            }
-            Logged::Change(record) => {
-                let change = change_of(record, &metadata).map_err(unreadable)?;
-                follow(&mut metadata, &change).map_err(unreadable)?;
-            }
-        }
-    }
-    Ok(metadata)
-}
-
-fn follow(metadata: &mut Metadata, change: &Change) -> Result<(), Unreadable> {
-    if change.version != metadata.version() + 1 {
-        return Err("a change is missing before this one");
-    }
-    metadata.apply_change(change);
-    Ok(())
-}
-
-/// A snapshot being put together. One whose last parts are missing was given up and counts for
-/// nothing.
-#[derive(Default)]
-struct Parts {
-    json: Vec<u8>,
-    due: u32,
-}
-
-impl Parts {
-    fn add(&mut self, part: u32, of: u32, bytes: &[u8]) -> Option<Vec<u8>> {
-        if part == 0 {
-            *self = Self::default();
-        }
-        if part != self.due {
-            return None;
-        }
-        self.json.extend_from_slice(bytes);
-        self.due += 1;
-        (self.due == of).then(|| std::mem::take(self).json)
     }
 }
 

@@ -183,12 +183,35 @@ fn a_journal_that_failed_answers_nothing_and_gives_the_tokens_back() {
 }
 
 #[test]
-fn a_snapshot_whose_last_parts_are_missing_counts_for_nothing() {
-    let mut parts = Parts::default();
+fn a_power_cut_between_the_parts_of_a_snapshot_loses_nothing() {
+    let mut decider = Decider::new();
+    let mut cuts = 0;
+    for n in 0..3_000 {
+        decider.create(&format!("t{n}"));
+        if n % 8 == 0 {
+            decider.flush();
+        }
+        if n % 8 == 0 && decider.log.snapshot.is_some() && n % 64 == 0 {
+            cuts += 1;
+            decider.crash();
+            assert_eq!(decider.log.metadata(), &decider.copy, "after {n}");
+        }
+    }
+    decider.flush();
+    for _ in 0..20 {
+        decider.create("t0");
+        decider.flush();
+    }
 
-    assert_eq!(parts.add(0, 3, b"a"), None);
-    assert_eq!(parts.add(1, 3, b"b"), None);
-    assert_eq!(parts.add(0, 2, b"c"), None);
-    assert_eq!(parts.add(1, 2, b"d"), Some(b"cd".to_vec()));
-    assert_eq!(parts.add(1, 2, b"d"), None);
+    assert!(cuts > 3, "{cuts} cuts");
+    assert!(decider.log.snapshot.is_none());
+    let (first, _) = decider
+        .world
+        .journal
+        .range(StreamId::METADATA)
+        .expect("a log");
+    assert!(first.0 > 0, "no snapshot was finished");
+    decider.crash();
+    assert_eq!(decider.log.metadata(), &decider.copy);
+    assert_eq!(decider.copy.topic_count(), 3_000);
 }

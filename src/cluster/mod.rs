@@ -23,6 +23,8 @@ pub mod name;
 pub mod topic;
 
 mod encode;
+mod replay;
+mod snapshot;
 
 pub use change::{Change, ChangeKind, TopicChange};
 pub use command::{Command, Placement};

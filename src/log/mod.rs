@@ -13,6 +13,7 @@
 pub mod partitions;
 
 mod partition;
+mod table;
 
 mod admit;
 mod producers;
@@ -34,6 +35,8 @@ pub mod offset;
 pub mod settled;
 mod streams;
 
+#[cfg(test)]
+mod history_tests;
 #[cfg(test)]
 pub(crate) mod test_world;
 

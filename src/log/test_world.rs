@@ -112,6 +112,11 @@ impl World {
         Ok(deleted.log_start)
     }
 
+    /// The number of the newest token.
+    pub fn last_token(&self) -> u64 {
+        self.next_token
+    }
+
     /// Lets the disk end one operation of each kind that is under way, oldest first.
     pub fn step(&mut self) {
         let mut ops = Vec::new();
