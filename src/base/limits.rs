@@ -89,6 +89,12 @@ pub const REQUESTS_PER_CONNECTION_MAX: usize = 64;
 /// Bytes of replies queued on one connection before it is read no further.
 pub const UNSENT_BYTES_MAX: ByteCount = ByteCount::mib(8);
 
+/// Descriptors that a broker needs for itself and a few clients: rings, journals, listeners.
+pub const OPEN_FILES_MIN: u64 = 256;
+
+/// Locked memory below which the executor refuses to start.
+pub const LOCKED_MEMORY_BYTES_MIN: ByteCount = ByteCount::kib(512);
+
 /// The connections of one shard.
 pub const CONNECTIONS_PER_SHARD_MAX: usize = 15_000;
 

@@ -100,6 +100,12 @@ fn disk_of(number: &str, source: &str) -> Option<String> {
     Some(node.file_name()?.to_str()?.to_owned())
 }
 
+/// What is taken for true of a disk too full to try.
+const UNTRIED: DirectIo = DirectIo::Works {
+    memory_align: 0,
+    offset_align: 0,
+};
+
 fn try_direct_io(path: &Path) -> std::io::Result<DirectIo> {
     let name = path.join(format!(".probe-{}", std::process::id()));
     let opened = fs::OpenOptions::new()
@@ -107,7 +113,12 @@ fn try_direct_io(path: &Path) -> std::io::Result<DirectIo> {
         .truncate(true)
         .write(true)
         .open(&name);
-    drop(opened?);
+    match opened {
+        Ok(file) => drop(file),
+        // A full disk is no reason to refuse: a start needs no space, and reads go on.
+        Err(error) if system::errno_of(&error) == libc::ENOSPC => return Ok(UNTRIED),
+        Err(error) => return Err(error),
+    }
     let found = try_direct_io_on(&name);
     fs::remove_file(&name)?;
     found
@@ -120,6 +131,7 @@ fn try_direct_io_on(name: &Path) -> std::io::Result<DirectIo> {
         .open(name);
     let refused = |error: std::io::Error| match system::errno_of(&error) {
         errno @ (libc::EINVAL | libc::EOPNOTSUPP) => Ok(DirectIo::Refused { errno }),
+        libc::ENOSPC => Ok(UNTRIED),
         _ => Err(error),
     };
     let file = match direct {

@@ -106,17 +106,18 @@ fn limit_of(resource: libc::__rlimit_resource_t) -> Limit {
     }
 }
 
-/// Raises the soft limit of open descriptors to the hard one; returns what is in force.
-pub fn raise_open_files() -> Limit {
-    // SAFETY: all zero is a valid `rlimit`; it is valid for writes, then for reads.
-    unsafe {
-        let mut limit: libc::rlimit = std::mem::zeroed();
-        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
-            limit.rlim_cur = limit.rlim_max;
-            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+/// Raises the soft limits of open descriptors and of locked memory to the hard ones.
+pub fn raise_limits() {
+    for resource in [libc::RLIMIT_NOFILE, libc::RLIMIT_MEMLOCK] {
+        // SAFETY: all zero is a valid `rlimit`; it is valid for writes, then for reads.
+        unsafe {
+            let mut limit: libc::rlimit = std::mem::zeroed();
+            if libc::getrlimit(resource, &mut limit) == 0 {
+                limit.rlim_cur = limit.rlim_max;
+                libc::setrlimit(resource, &limit);
+            }
         }
     }
-    limit_of(libc::RLIMIT_NOFILE)
 }
 
 /// The processors of this process.
