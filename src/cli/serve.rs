@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use crate::base::{ByteCount, NodeId, ShardId};
 use crate::journal::Settings;
-use crate::runtime::real::{BindError, Config, Listeners, ShardHome, Stats, Stopper, run as drive};
+use crate::runtime::real::{
+    BindError, Config, Listeners, RunError, ShardHome, Stats, Stopper, run as drive,
+};
 use crate::shard::Listener;
 use crate::shard::manifest::Manifest;
 use crate::shard::{Endpoint, Shard, ShardConfig};
@@ -16,7 +18,7 @@ use super::Failure;
 use super::arguments::{LogFormat, Serve};
 use super::data_dir::DataDir;
 use super::listen::HostPort;
-use super::requirements::{self, Machine};
+use super::requirements::{self, Machine, Storage};
 
 const NODE: NodeId = NodeId(1);
 
@@ -32,7 +34,7 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
     let machine = requirements::check_machine(options.cores)?;
     let shards = usize::from(options.shards.unwrap_or(machine.cores.len() as u16));
     let data_dir = DataDir::open(&options.data_dir, || new_manifest(shards))?;
-    let buffered = requirements::check_data_dir(&data_dir.path, options.allow_buffered)?;
+    let storage = requirements::check_data_dir(&data_dir.path, options.allow_buffered)?;
     let listeners = Listeners::bind(&at.resolve("--listen")?, machine.cores.len())
         .map_err(|error| taken(&error))?;
     let port = listeners
@@ -62,7 +64,7 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
         machine: &machine,
         data_dir: &data_dir,
         listener,
-        buffered,
+        storage: &storage,
     };
     plan.introduce(&listeners, begun);
     let config = Config {
@@ -70,7 +72,7 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
         pin: machine.pin,
         shards: plan.homes(),
         listeners,
-        buffered,
+        buffered: storage.buffered,
         stopper,
         stats: Arc::new(Stats::new(ids)),
     };
@@ -79,11 +81,23 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
         let config = configs[usize::from(boot.shard.0)].clone();
         Shard::open(boot, config)
     })
-    .map_err(|error| Failure::data_dir(error.to_string()));
+    .map_err(|error| refused(&error));
     if options.until_input_ends {
         data_dir.remove();
     }
     code
+}
+
+fn refused(error: &RunError) -> Failure {
+    match error {
+        RunError::Directory { .. } | RunError::Boot { .. } => Failure::data_dir(error.to_string()),
+        #[cfg(feature = "faults")]
+        RunError::Faults(_) => Failure::failed(error.to_string()),
+        RunError::Config(_)
+        | RunError::Pin { .. }
+        | RunError::System { .. }
+        | RunError::Executor(_) => Failure::unavailable(error.to_string()),
+    }
 }
 
 /// Everything that was decided before the first thread starts.
@@ -92,7 +106,7 @@ struct Plan<'a> {
     machine: &'a Machine,
     data_dir: &'a DataDir,
     listener: Listener,
-    buffered: bool,
+    storage: &'a Storage,
 }
 
 impl Plan<'_> {
@@ -139,7 +153,7 @@ impl Plan<'_> {
             .iter()
             .map(ToString::to_string)
             .collect();
-        let mode = match self.buffered {
+        let mode = match self.storage.buffered {
             true => "page cache and fdatasync before each acknowledgement",
             false => "direct I/O, on stable storage before each acknowledgement",
         };
@@ -157,12 +171,8 @@ impl Plan<'_> {
             format!("  durability   {mode}"),
             format!("  cache        {}", self.cache_bytes()),
         ];
-        lines.extend(
-            self.machine
-                .notes
-                .iter()
-                .map(|note| format!("  note         {note}")),
-        );
+        let notes = self.machine.notes.iter().chain(&self.storage.notes);
+        lines.extend(notes.map(|note| format!("  note         {note}")));
         lines.push(format!("  started in   {} ms", begun.elapsed().as_millis()));
         println!("{}", lines.join("\n"));
     }
