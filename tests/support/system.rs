@@ -1,0 +1,117 @@
+//! Calls that the standard library has no name for, and what /proc tells of a process.
+
+use std::fs;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// The child is killed when the thread that starts it ends, however that comes.
+pub fn die_with_parent(command: &mut Command) {
+    // SAFETY: prctl with these arguments touches no memory and may be called after a fork.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            Ok(())
+        });
+    }
+}
+
+/// SIGTERM to a child of ours that was not waited for yet.
+pub fn terminate(pid: u32) {
+    // SAFETY: no pointers; the id is the child's own until it is waited for.
+    unsafe { libc::kill(pid as i32, libc::SIGTERM) };
+}
+
+/// Soft and hard limit of a resource (`libc::RLIMIT_...`) for a child.
+pub fn limit(command: &mut Command, resource: u32, value: u64) {
+    // SAFETY: setrlimit reads a struct on this stack and may be called after a fork.
+    unsafe {
+        command.pre_exec(move || {
+            let limit = libc::rlimit {
+                rlim_cur: value,
+                rlim_max: value,
+            };
+            match libc::setrlimit(resource as _, &limit) {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        });
+    }
+}
+
+/// Raises our own soft limit of open files to the hard one; what is then allowed.
+pub fn raise_open_files() -> u64 {
+    // SAFETY: all zero is a valid `rlimit`, valid for writes, then for reads.
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
+        limit.rlim_cur = limit.rlim_max;
+        libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
+        limit.rlim_cur
+    }
+}
+
+/// A seccomp filter for a child: the system call `number` fails with `errno`, all others pass.
+pub fn refuse_call(command: &mut Command, number: i64, errno: i32) {
+    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    const JUMP: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let mut program = [
+        // The call's number is the first field of `seccomp_data`.
+        step(LOAD, 0, 0, 0),
+        step(JUMP, 0, 1, number as u32),
+        step(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
+        step(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    // SAFETY: prctl reads the program, which the closure owns; nothing is allocated.
+    unsafe {
+        command.pre_exec(move || {
+            let filter = libc::sock_fprog {
+                len: program.len() as u16,
+                filter: program.as_mut_ptr(),
+            };
+            let set = libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+                && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &filter) == 0;
+            if set {
+                Ok(())
+            } else {
+                Err(io::Error::last_os_error())
+            }
+        });
+    }
+}
+
+pub fn is_root() -> bool {
+    // SAFETY: it takes nothing and always succeeds.
+    unsafe { libc::geteuid() == 0 }
+}
+
+pub fn open_descriptors(pid: u32) -> usize {
+    let list = fs::read_dir(format!("/proc/{pid}/fd"));
+    list.expect("the process is there").count()
+}
+
+/// Resident memory in bytes.
+pub fn resident(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it is there");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|rest| rest.trim().strip_suffix("kB"));
+    kib.and_then(|kib| kib.trim().parse::<u64>().ok())
+        .expect("a number")
+        << 10
+}
+
+/// Processor time used so far, in seconds.
+pub fn processor_seconds(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it is there");
+    // The name, in parentheses, may hold anything; utime and stime are fields 14 and 15.
+    let (_, fields) = stat.rsplit_once(')').expect("a name");
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks
+        .map(|field| field.parse::<u64>().expect("a number"))
+        .sum();
+    // SAFETY: it reads a constant.
+    ticks as f64 / unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64
+}
