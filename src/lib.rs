@@ -20,7 +20,7 @@
 //! - [`log`]: a partition over the journal: offsets, producers, high watermark, retention.
 //! - [`cluster`]: the metadata state machine: topics, partitions and their shards.
 //! - [`shard`]: a core's state: connections, requests, replies; errors become Kafka's here.
-//! - [`load`]: the load engine: stamped records, schedules, the ledger; uses `base` and `wire` only.
+//! - [`load`]: the load engine: stamped records, schedules, the ledger; no room of the broker.
 //!
 //! Read `runtime::machine` first, then `shard`.
 

@@ -5,7 +5,9 @@ use clap::{Parser, Subcommand};
 use crate::limits::LimitsArguments;
 use crate::rivals;
 use crate::runs::{RunArguments, list_presets};
+use crate::scale::ScaleArguments;
 use crate::settings::Kind;
+use crate::smoke::SmokeArguments;
 use crate::versus::VersusArguments;
 
 /// Drives any Kafka-protocol broker and tells the truth about what it did.
@@ -28,8 +30,12 @@ enum Command {
     Run(RunArguments),
     /// Lists the presets
     Presets,
+    /// Runs every preset at its small size, each of which must hold
+    Smoke(SmokeArguments),
     /// One preset against several brokers in alternation; starts them all itself
     Versus(Box<VersusArguments>),
+    /// The same load over more and more partitions, all brokers on one chart
+    Scale(Box<ScaleArguments>),
     /// What this machine's disk, loopback and cores can do
     Limits(LimitsArguments),
     /// Fetches and starts Apache Kafka, to compare with
@@ -50,7 +56,9 @@ impl Arguments {
                 list_presets();
                 Ok(())
             }
+            Command::Smoke(smoke) => smoke.run(),
             Command::Versus(versus) => versus.run(),
+            Command::Scale(scale) => scale.run(),
             Command::Limits(limits) => limits.run(),
             Command::Kafka { command } => command.run(),
         }

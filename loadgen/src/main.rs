@@ -4,6 +4,7 @@
 //! plots. Begin at `command`.
 
 mod command;
+mod contenders;
 mod limits;
 mod plot;
 mod presets;
@@ -11,7 +12,9 @@ use thalweg::load::process;
 mod report;
 mod rivals;
 mod runs;
+mod scale;
 mod settings;
+mod smoke;
 mod versus;
 mod watch;
 

@@ -253,8 +253,8 @@ impl BrokerReport {
                 .map_or(String::new(), |it| format!("{it:.2}"));
             let _ = writeln!(
                 out,
-                "  broker         {per_gb} CPU s/GB ({cores:.2} cores), {resident:.0} MiB resident, \
-                 {:.0} context switches/s",
+                "  broker         {per_gb} CPU s/GB ({cores:.2} cores), \
+                 {resident:.0} MiB resident, {:.0} context switches/s",
                 self.context_switches_per_second.unwrap_or_default()
             );
         }

@@ -30,6 +30,41 @@ pub fn draw(name: &Path, reports: &[Report], outcomes: &[&Outcome]) -> Result<()
     Ok(())
 }
 
+/// Writes NAME-scaling: each broker's records per second by its partitions.
+pub fn draw_scaling(name: &Path, curves: Vec<(String, Vec<(u32, f64)>)>) -> Result<(), String> {
+    let values = || curves.iter().flat_map(|curve| &curve.1);
+    let decades = values()
+        .map(|it| f64::from(it.0).log10())
+        .fold(1.0, f64::max)
+        .ceil();
+    let top = round_up(values().map(|it| it.1).fold(1.0, f64::max));
+    let x_ticks =
+        (0..=decades as u32).map(|at| (f64::from(at) / decades, grouped(10_f64.powi(at as i32))));
+    let y_ticks = (0..=5)
+        .map(|at| f64::from(at) / 5.0)
+        .map(|it| (it, grouped(it * top)));
+    let lines = curves.iter().map(|(name, points)| {
+        let points = points.iter().map(|it| (f64::from(it.0).log10(), it.1));
+        (name.clone(), points.collect())
+    });
+    let chart = Chart {
+        title: "records per second by partitions".to_string(),
+        x: Axis {
+            label: "partitions",
+            ticks: x_ticks.collect(),
+        },
+        y: Axis {
+            label: "records/s",
+            ticks: y_ticks.collect(),
+        },
+        series: series(lines.collect(), |(decade, rate)| {
+            (decade / decades, rate / top)
+        }),
+    };
+    chart.write_svg(&with_suffix(name, "-scaling.svg"))?;
+    chart.write_png(&with_suffix(name, "-scaling.png"))
+}
+
 fn with_suffix(name: &Path, suffix: &str) -> PathBuf {
     let mut file = name.as_os_str().to_os_string();
     file.push(suffix);

@@ -1,0 +1,162 @@
+//! The brokers of a comparison: started together, driven in turn, stopped together.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use thalweg::load::Outcome;
+
+use crate::limits::{DeviceRate, device_rate};
+use crate::report::Report;
+use crate::rivals::{Broker, Kafka, Thalweg};
+use crate::runs::{fresh_topic, measure};
+use crate::settings::Settings;
+use crate::watch::Local;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Rival {
+    /// Kafka as it comes: acknowledged from the page cache
+    Kafka,
+    /// Kafka with flush.messages=1: acknowledged from the disk, as Thalweg does
+    KafkaFlushed,
+}
+
+/// Who takes part, and where.
+#[derive(Args)]
+pub struct Field {
+    /// Whom to compare with
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "kafka,kafka-flushed"
+    )]
+    against: Vec<Rival>,
+    /// A folder for all brokers' data, on the device that is to be measured
+    #[arg(long)]
+    data_dir: PathBuf,
+    /// Thalweg's binary; the one beside this if not given
+    #[arg(long)]
+    thalweg_bin: Option<PathBuf>,
+    /// Leave Thalweg out and compare the rivals with each other
+    #[arg(long)]
+    without_thalweg: bool,
+    /// Thalweg's cores; all if not given
+    #[arg(long)]
+    cores: Option<usize>,
+    /// Kafka's heap
+    #[arg(long, default_value = "2g")]
+    heap: String,
+    /// Seconds of load before Kafka's first round, so that its code is compiled
+    #[arg(long, default_value_t = 20.0)]
+    kafka_warm_up: f64,
+    /// Do not measure the device before and after
+    #[arg(long)]
+    no_limits: bool,
+}
+
+/// One broker of a comparison, and its runs so far.
+pub struct Contender {
+    pub name: &'static str,
+    pub runs: Vec<(Report, Outcome)>,
+    broker: Broker,
+    data: PathBuf,
+}
+
+impl Field {
+    /// Starts everybody, Thalweg first, and warms the others up with `settings`.
+    pub fn start(&self, settings: &Settings) -> Result<Vec<Contender>, String> {
+        let mut contenders = Vec::new();
+        if !self.without_thalweg {
+            contenders.push(self.thalweg()?);
+        }
+        for rival in &self.against {
+            contenders.push(self.kafka(*rival)?);
+        }
+        for contender in contenders.iter().filter(|it| it.name != "thalweg") {
+            eprintln!("warming {} for {} s", contender.name, self.kafka_warm_up);
+            let seconds = Some(self.kafka_warm_up);
+            let settings = Settings {
+                seconds,
+                records: None,
+                rate: None,
+                ..settings.clone()
+            };
+            contender.measure("warm", &settings)?;
+        }
+        Ok(contenders)
+    }
+
+    /// What the device does now; nothing if that is not wanted.
+    pub fn device(&self) -> Result<DeviceRate, String> {
+        if self.no_limits {
+            return Ok(DeviceRate::default());
+        }
+        eprintln!("measuring the device");
+        let explain = |e: std::io::Error| format!("{}: {e}", self.data_dir.display());
+        fs::create_dir_all(&self.data_dir).map_err(explain)?;
+        device_rate(&self.data_dir, 0.3).map_err(explain)
+    }
+
+    fn thalweg(&self) -> Result<Contender, String> {
+        let data = self.data_dir.join("thalweg");
+        let thalweg = Thalweg {
+            binary: self.thalweg_bin.clone(),
+            data_dir: data.clone(),
+            port: None,
+            cores: self.cores,
+        };
+        Ok(Contender {
+            name: "thalweg",
+            runs: Vec::new(),
+            broker: thalweg.start()?,
+            data,
+        })
+    }
+
+    fn kafka(&self, rival: Rival) -> Result<Contender, String> {
+        let (name, flush) = match rival {
+            Rival::Kafka => ("kafka", false),
+            Rival::KafkaFlushed => ("kafka-flushed", true),
+        };
+        let data = self.data_dir.join(name);
+        let kafka = Kafka {
+            data_dir: data.clone(),
+            port: None,
+            flush,
+            heap: self.heap.clone(),
+            settings: Vec::new(),
+        };
+        Ok(Contender {
+            name,
+            runs: Vec::new(),
+            broker: kafka.start()?,
+            data,
+        })
+    }
+}
+
+impl Contender {
+    /// Runs `settings` and keeps what came of it.
+    pub fn run(&mut self, name: &str, settings: &Settings) -> Result<&Report, String> {
+        let run = self.measure(name, settings)?;
+        self.runs.push(run);
+        self.runs
+            .last()
+            .map(|it| &it.0)
+            .ok_or("a run that is not there".into())
+    }
+
+    pub fn reports(&self) -> impl Iterator<Item = &Report> {
+        self.runs.iter().map(|it| &it.0)
+    }
+
+    fn measure(&self, name: &str, settings: &Settings) -> Result<(Report, Outcome), String> {
+        let local = Local {
+            pid: Some(self.broker.pid()),
+            data: Some(self.data.clone()),
+        };
+        let plan = settings.plan(self.broker.address, &fresh_topic(name));
+        measure(name, self.name, &plan, local).map_err(|error| format!("{}: {error}", self.name))
+    }
+}
