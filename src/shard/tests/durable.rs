@@ -159,3 +159,53 @@ fn when_shard_0s_device_fails_the_process_ends_with_74() {
 
     assert_eq!(broker.stopped, Some(74));
 }
+
+#[test]
+fn a_topic_that_asks_for_less_is_acknowledged_when_written() {
+    let mut broker = Broker::start(1);
+    broker.create_topic_with("relaxed", 1, &[("flush.messages", "1000000")]);
+    let socket = broker.connect();
+    for number in 0..20 {
+        let answer = broker.produce(socket, "relaxed", 0, &[number]);
+        assert_eq!(
+            (answer.error_code, answer.base_offset),
+            (0, i64::from(number))
+        );
+    }
+
+    broker.world.crash(false);
+    broker.boot(1);
+
+    let socket = broker.connect();
+    assert_eq!(
+        broker.values(socket, "relaxed", 0).len(),
+        20,
+        "a kill lost some"
+    );
+}
+
+#[test]
+fn a_full_disk_refuses_producers_and_serves_readers() {
+    let faults = DiskFaults {
+        capacity: ByteCount::mib(64),
+        ..DiskFaults::NONE
+    };
+    let mut broker = Broker::start_on(1, faults);
+    broker.create_topic("t", 1);
+    let socket = broker.connect();
+    let mut appended = 0;
+    let refused = (0..200).find_map(|_| {
+        let answer = broker.produce(socket, "t", 0, &[7; 900_000]);
+        appended += i64::from(answer.error_code == 0);
+        (answer.error_code != 0).then_some(answer.error_code)
+    });
+
+    assert_eq!(refused, Some(ErrorCode::KafkaStorageError.code()));
+    assert_eq!(broker.values(socket, "t", 0).len() as i64, appended);
+    let request = DeleteTopicsRequest::default().with_topic_names(vec![name("t")]);
+    let deleted = broker.ask(socket, &request, 5);
+    assert_eq!(deleted.responses[0].error_code, 0);
+    broker.pass(Span::seconds(20));
+    broker.create_topic("again", 1);
+    assert_eq!(broker.produce(socket, "again", 0, b"x").error_code, 0);
+}

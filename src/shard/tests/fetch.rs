@@ -198,3 +198,48 @@ fn list_offsets_knows_both_ends_and_finds_times() {
         assert_eq!((part.offset, part.error_code), (offset, code), "{time}");
     }
 }
+
+#[test]
+fn what_the_cache_has_given_up_is_read_from_the_disk() {
+    let mut broker = Broker::start_with(2, |config| {
+        config.journal.cache_bytes = ByteCount::mib(1);
+    });
+    broker.create_topic("t", 2);
+    let socket = broker.connect();
+    let expected: Vec<Vec<u8>> = (0..40).map(|number| vec![number; 300_000]).collect();
+    for value in &expected {
+        assert_eq!(broker.produce(socket, "t", 1, value).error_code, 0);
+    }
+
+    assert_eq!(broker.values(socket, "t", 1), expected);
+
+    broker.world.crash(true);
+    broker.boot(1);
+    let socket = broker.connect();
+    assert_eq!(broker.values(socket, "t", 1), expected);
+}
+
+#[test]
+fn records_past_their_retention_are_given_up_and_said_to_be() {
+    let mut broker = Broker::start(1);
+    let configs = [("retention.ms", "60000"), ("segment.ms", "1000")];
+    broker.create_topic_with("short", 1, &configs);
+    broker.create_topic("long", 1);
+    let socket = broker.connect();
+    let now = broker.world.clocks().wall.0;
+    let batch = |value: &[u8]| BatchBuilder::new().value(now, value).build();
+    for _ in 0..60 {
+        for topic in ["short", "long"] {
+            let request = produce_of(topic, 0, -1, batch(&[7; 400_000]));
+            let response = broker.ask(socket, &request, 9);
+            assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+        }
+    }
+
+    broker.pass(Span::seconds(400));
+
+    let gone = broker.ask(socket, &fetch_of(&[("short", 0, 0)], 0, 1), 11);
+    let part = &gone.responses[0].partitions[0];
+    assert_eq!(part.error_code, ErrorCode::OffsetOutOfRange.code());
+    assert_eq!(broker.values(socket, "long", 0).len(), 60);
+}

@@ -30,6 +30,7 @@ const PATIENCE: Span = Span::seconds(40);
 pub struct Broker {
     pub world: World<Shard>,
     shards: u16,
+    change: fn(&mut ShardConfig),
     correlation: i32,
     /// The exit code, once it has stopped.
     pub stopped: Option<u8>,
@@ -44,9 +45,19 @@ impl Broker {
     }
 
     pub fn start_on(shards: u16, faults: DiskFaults) -> Self {
+        Self::start_so(shards, faults, |_| {})
+    }
+
+    /// With another configuration.
+    pub fn start_with(shards: u16, change: fn(&mut ShardConfig)) -> Self {
+        Self::start_so(shards, DiskFaults::NONE, change)
+    }
+
+    fn start_so(shards: u16, faults: DiskFaults, change: fn(&mut ShardConfig)) -> Self {
         let mut broker = Self {
             world: World::new(7, shards, faults),
             shards,
+            change,
             correlation: 0,
             stopped: None,
             closed: Vec::new(),
@@ -58,11 +69,13 @@ impl Broker {
 
     /// Starts the process again, on so many cores.
     pub fn boot(&mut self, cores: usize) {
-        let shards = self.shards;
+        let (shards, change) = (self.shards, self.change);
         let made: Result<(), _> =
             self.world
                 .boot(cores, None, |boot| -> Result<Shard, ShardError> {
-                    Shard::open(boot, config(shards))
+                    let mut config = config(shards);
+                    change(&mut config);
+                    Shard::open(boot, config)
                 });
         made.unwrap_or_else(|_| panic!("the broker does not boot"));
         self.stopped = None;

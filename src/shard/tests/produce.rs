@@ -213,3 +213,69 @@ fn every_shard_hands_out_producer_ids_of_its_own() {
 fn no_transactions() -> InitProducerIdRequest {
     InitProducerIdRequest::default().with_transactional_id(None)
 }
+
+#[test]
+fn batches_that_lie_about_themselves_are_refused_with_kafkas_codes() {
+    let mut broker = Broker::start(1);
+    broker.create_topic("t", 1);
+    let socket = broker.connect();
+    let changed = |change: fn(&mut Vec<u8>)| {
+        let mut bytes = batch_of(b"honest").to_vec();
+        change(&mut bytes);
+        let sum = crate::base::crc::crc32c(&bytes[21..]);
+        bytes[17..21].copy_from_slice(&sum.to_be_bytes());
+        Bytes::from(bytes)
+    };
+    let twice = [&batch_of(b"a")[..], &batch_of(b"b")[..]].concat();
+    let control = BatchBuilder::new().control().value(0, b"x").build();
+    let invalid = ErrorCode::InvalidRecord;
+    let corrupt = ErrorCode::CorruptMessage;
+    let cases = [
+        ("magic 0", changed(|bytes| bytes[16] = 0), invalid),
+        ("magic 1", changed(|bytes| bytes[16] = 1), invalid),
+        ("magic 9", changed(|bytes| bytes[16] = 9), corrupt),
+        ("count", changed(|bytes| bytes[60] = 2), invalid),
+        ("last delta", changed(|bytes| bytes[26] = 3), invalid),
+        ("length", changed(|bytes| bytes[11] -= 1), invalid),
+        ("negative length", changed(|bytes| bytes[8] = 0x80), corrupt),
+        ("two batches", Bytes::from(twice), invalid),
+        ("control", control, invalid),
+        ("few bytes", Bytes::from_static(&[0; 30]), invalid),
+    ];
+
+    for (what, batch, expected) in cases {
+        let response = broker.ask(socket, &produce_of("t", 0, -1, batch), 9);
+        let part = &response.responses[0].partition_responses[0];
+        assert_eq!(part.error_code, expected.code(), "{what}");
+        assert!(part.error_message.is_some(), "{what}");
+    }
+    assert!(broker.values(socket, "t", 0).is_empty());
+}
+
+#[test]
+fn a_request_of_many_partitions_is_answered_part_by_part_in_its_order() {
+    let mut broker = Broker::start(2);
+    broker.create_topic("t", 8);
+    let socket = broker.connect();
+    let mut request = produce_of("t", 0, -1, batch_of(b"x"));
+    let part = request.topic_data[0].partition_data[0].clone();
+    let parts = [3, 99, 0, 7, 3, 5].map(|index| part.clone().with_index(index));
+    request.topic_data[0].partition_data = parts.to_vec();
+
+    let response = broker.ask(socket, &request, 13 - 1);
+
+    let answers: Vec<_> = response.responses[0]
+        .partition_responses
+        .iter()
+        .map(|part| (part.index, part.error_code, part.base_offset))
+        .collect();
+    let expected = [
+        (3, 0, 0),
+        (99, 3, -1),
+        (0, 0, 0),
+        (7, 0, 0),
+        (3, 0, 1),
+        (5, 0, 0),
+    ];
+    assert_eq!(answers, expected);
+}
