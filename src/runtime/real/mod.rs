@@ -38,3 +38,5 @@ pub use stop::Stopper;
 
 #[cfg(test)]
 mod conformance_tests;
+#[cfg(test)]
+mod net_tests;
