@@ -100,7 +100,14 @@ impl MetadataLog {
     /// Checks and stages. The answer comes from `settle`, refusals too: they may rest on what is
     /// not durable yet.
     pub fn propose(&mut self, journal: &mut Journal, command: &Command, token: ProposalToken) {
-        let outcome = self.ahead.decide(command).and_then(|change| {
+        // Once the journal has failed, `ahead` may know what will never be durable: nobody may be
+        // told of it, not even by a refusal.
+        let works = match journal.failure() {
+            None => Ok(()),
+            Some(_) => Err(Refusal::Journal(JournalError::Stopped)),
+        };
+        let decided = works.and_then(|()| self.ahead.decide(command));
+        let outcome = decided.and_then(|change| {
             let payload = encode_change(&change);
             let group = self.stage(journal, &payload).map_err(Refusal::Journal)?;
             self.change_bytes += payload.len() as u64;
