@@ -121,6 +121,12 @@ impl Shard {
     fn have_metadata(&mut self) {
         let persisted = self.metadata.as_ref().and_then(Metadata::retention_clock);
         self.retention = Some(RetentionClock::started(persisted, self.now));
+        if self.decider.is_some() && persisted.is_none() {
+            // Noted before anything can be produced: if the clock jumps before the first regular
+            // note, the next start must not take the jump for the truth.
+            let at = self.now.wall;
+            self.propose(vec![Command::NoteRetentionClock { at }], Call::Note);
+        }
         self.set_tick();
     }
 
