@@ -3,7 +3,7 @@
 //! flushed, and to nothing that was not staged.
 //!
 //!     cargo test --test journal_crash -- --nocapture            a small number of states
-//!     THALWEG_CRASH_STATES=50000 cargo test --test journal_crash -- --nocapture
+//!     THALWEG_CRASH_STATES=50000 cargo test --profile sim --test journal_crash -- --nocapture
 //!     THALWEG_SIM_SEED=... cargo test --test journal_crash -- --nocapture     replays one seed
 
 #[path = "journal_crash/bench.rs"]

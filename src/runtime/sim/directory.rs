@@ -109,7 +109,13 @@ impl Directory for SimDirectory<'_> {
         if !self.lives() {
             return Err(crashed(file, Position(0)));
         }
-        self.disk.prepare(file, length).map(|_| ())
+        let faults = self.disk.faults;
+        if !faults.at_boot {
+            self.disk.faults.full = 0;
+        }
+        let done = self.disk.prepare(file, length);
+        self.disk.faults = faults;
+        done.map(|_| ())
     }
 
     fn remove(&mut self, file: FileId) -> Result<(), DiskError> {

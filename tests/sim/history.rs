@@ -1,0 +1,172 @@
+//! What every client called, what came of it, and what was seen. What can be judged at once is
+//! judged here; the rest is `checker`'s.
+
+use std::collections::BTreeMap;
+
+use thalweg::base::Ticks;
+use thalweg::runtime::sim::Tally;
+use uuid::Uuid;
+
+use super::value::ValueId;
+
+/// A partition, by its topic's place in `History::topics`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tp {
+    pub topic: usize,
+    pub partition: i32,
+}
+
+/// What became of a record. A time-out, a connection that broke, and a storage error are
+/// `Unknown`: it may be there later, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Unknown,
+    Acked {
+        at: Ticks,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct Written {
+    pub tp: Tp,
+    /// First sent.
+    pub sent: Ticks,
+    pub outcome: Outcome,
+    /// Records of one lane and partition keep the order of their numbers: one idempotent
+    /// producer, or one connection of a plain one.
+    pub lane: (u32, u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TopicState {
+    /// Asked for, not confirmed.
+    Wanted,
+    Created,
+    /// Its deletion was asked for: from now on it may be there or not.
+    Doomed,
+    /// Its deletion was confirmed.
+    Deleted,
+}
+
+#[derive(Clone, Debug)]
+pub struct Topic {
+    pub name: String,
+    pub id: Option<Uuid>,
+    pub partitions: i32,
+    pub state: TopicState,
+}
+
+#[derive(Debug, Default)]
+pub struct History {
+    pub topics: Vec<Topic>,
+    pub written: BTreeMap<ValueId, Written>,
+    /// What was read at each offset.
+    pub seen: BTreeMap<Tp, BTreeMap<i64, ValueId>>,
+    /// What was acknowledged at each offset.
+    pub acked: BTreeMap<Tp, BTreeMap<i64, ValueId>>,
+    /// Below this offset everything has been acknowledged or shown to somebody.
+    pub floors: BTreeMap<Tp, i64>,
+    /// Requests sent.
+    pub operations: u64,
+    pub tally: Tally,
+    pub violations: Vec<String>,
+}
+
+impl History {
+    pub fn violate(&mut self, what: String) {
+        self.violations.push(what);
+    }
+
+    /// The partitions that clients may use.
+    pub fn usable(&self) -> Vec<Tp> {
+        let created = self.topics.iter().enumerate();
+        created
+            .filter(|(_, topic)| topic.state == TopicState::Created && topic.id.is_some())
+            .flat_map(|(index, topic)| {
+                (0..topic.partitions).map(move |partition| Tp {
+                    topic: index,
+                    partition,
+                })
+            })
+            .collect()
+    }
+
+    pub fn topic_named(&self, name: &str) -> Option<usize> {
+        self.topics.iter().position(|topic| topic.name == name)
+    }
+
+    pub fn topic_with(&self, id: Uuid) -> Option<usize> {
+        let is_it = |topic: &Topic| topic.id == Some(id);
+        self.topics.iter().position(is_it)
+    }
+
+    /// True if nothing that happens to this topic's records can be held against the broker.
+    pub fn is_doomed(&self, topic: usize) -> bool {
+        let state = self.topics[topic].state;
+        matches!(state, TopicState::Doomed | TopicState::Deleted)
+    }
+
+    pub fn floor(&self, tp: Tp) -> i64 {
+        self.floors.get(&tp).copied().unwrap_or(0)
+    }
+
+    pub fn raise_floor(&mut self, tp: Tp, end: i64) {
+        let floor = self.floors.entry(tp).or_default();
+        *floor = (*floor).max(end);
+    }
+
+    pub fn sent(&mut self, id: ValueId, written: Written) {
+        let earlier = self.written.insert(id, written);
+        assert!(earlier.is_none(), "{id:?} is written twice");
+    }
+
+    /// `offset` None: the broker did not say.
+    pub fn acked(&mut self, id: ValueId, offset: Option<i64>, at: Ticks) {
+        let written = self.written.get_mut(&id).expect("it was sent");
+        written.outcome = Outcome::Acked { at };
+        let tp = written.tp;
+        let Some(offset) = offset else { return };
+        let earlier = self.acked.entry(tp).or_default().insert(offset, id);
+        if let Some(earlier) = earlier.filter(|earlier| *earlier != id) {
+            self.violate(format!(
+                "{tp:?} offset {offset} was acknowledged twice: to {earlier:?} and to {id:?}"
+            ));
+        }
+        self.compare(tp, offset, id);
+        self.raise_floor(tp, offset + 1);
+    }
+
+    /// A client read this.
+    pub fn saw(&mut self, tp: Tp, offset: i64, id: ValueId) {
+        let earlier = self.seen.entry(tp).or_default().insert(offset, id);
+        if let Some(earlier) = earlier.filter(|earlier| *earlier != id) {
+            self.violate(format!(
+                "two values at {tp:?} offset {offset}: {earlier:?}, later {id:?}"
+            ));
+        }
+        self.compare(tp, offset, id);
+        match self.written.get(&id) {
+            None => self.violate(format!("{id:?} was read, and never written")),
+            Some(written) if written.tp != tp => {
+                let wanted = written.tp;
+                self.violate(format!(
+                    "{id:?} was written to {wanted:?} and read in {tp:?}"
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn compare(&mut self, tp: Tp, offset: i64, id: ValueId) {
+        let sides = [&self.acked, &self.seen];
+        let other = sides
+            .into_iter()
+            .filter_map(|side| side.get(&tp)?.get(&offset).copied())
+            .find(|other| *other != id);
+        if let Some(other) = other {
+            self.violate(format!(
+                "two values at {tp:?} offset {offset}: {other:?} and {id:?}"
+            ));
+        }
+    }
+}

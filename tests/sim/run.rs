@@ -1,0 +1,465 @@
+//! One seed, from an empty disk to the verdict.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use thalweg::base::random::Random;
+use thalweg::base::{ShardId, Span, Ticks};
+use thalweg::runtime::sim::{
+    BootFailure, DiskFaults, NetworkFaults, Notice, Plant, SocketId, Tally,
+};
+use thalweg::shard::ShardConfig;
+
+use super::admin::Admin;
+use super::broker::{self, World};
+use super::checker;
+use super::history::{History, Tp};
+use super::producer::Producer;
+use super::reader::{self, Reader};
+use super::swarm::{Chaos, Swarm};
+
+/// Timers from here on are of the plan; below, of the clients.
+const CHAOS: u64 = 1_000;
+const LAST_READER: u64 = 9_999;
+const RESTART: u64 = 10_000;
+const HARM: u64 = 10_001;
+
+/// After healing, everything owed must be done within this.
+const PATIENCE: Span = Span::seconds(90);
+
+/// What came of a seed.
+#[derive(Debug, Default)]
+pub struct Report {
+    pub operations: u64,
+    pub restarts: u64,
+    pub faults: u64,
+    pub records: u64,
+    pub tally: Tally,
+    pub violations: Vec<String>,
+}
+
+impl Report {
+    /// FAULTS: a seed counts if it ran so much.
+    pub fn counts(&self) -> bool {
+        self.operations >= 200 && self.restarts >= 1 && self.faults >= 5
+    }
+}
+
+struct Run {
+    swarm: Swarm,
+    config: ShardConfig,
+    world: World,
+    history: History,
+    producers: Vec<Producer>,
+    readers: Vec<Reader>,
+    admin: Admin,
+    /// Reads everything at the end, when the others have fallen silent.
+    last: Option<Reader>,
+    random: Random,
+    restarts: u64,
+    /// A clean stop was asked for, and the process has not ended.
+    stopping: bool,
+    silent: bool,
+    harmed: bool,
+    healed: bool,
+}
+
+pub fn run_seed(seed: u64, plant: Option<Plant>) -> Report {
+    let mut seeds = Random::with_seed(seed);
+    let swarm = Swarm::draw(&mut seeds.fork(1));
+    let mut run = Run::new(swarm, &mut seeds);
+    run.world.set_plant(plant);
+    run.restart();
+    run.hostile_phase();
+    run.heal();
+    run.progress_phase();
+    let ends = run.reading_phase();
+    run.judge(&ends);
+    run.report()
+}
+
+impl Run {
+    fn new(swarm: Swarm, seeds: &mut Random) -> Self {
+        let journal = broker::journal(swarm.segment, swarm.cache);
+        let config = broker::config(swarm.shards, journal);
+        let world = World::new(seeds.next_u64(), swarm.shards, swarm.disk);
+        let producers = (1..).zip(&swarm.producers);
+        let producers =
+            producers.map(|(client, habits)| Producer::new(client, *habits, seeds.next_u64()));
+        let producers = producers.collect();
+        let readers = (1..).zip(&swarm.readers);
+        let readers =
+            readers.map(|(client, habits)| Reader::new(client, *habits, seeds.next_u64()));
+        let readers = readers.collect();
+        let mut run = Self {
+            config,
+            world,
+            history: History::default(),
+            producers,
+            readers,
+            admin: Admin::new(seeds.next_u64(), swarm.topics_max, swarm.partitions_max),
+            last: None,
+            random: seeds.fork(9),
+            restarts: 0,
+            stopping: false,
+            silent: false,
+            harmed: false,
+            healed: false,
+            swarm,
+        };
+        run.world.network = run.swarm.network;
+        run
+    }
+
+    /// Boots until the process is up; now and then it dies on the way.
+    fn restart(&mut self) {
+        self.restarts += 1;
+        for attempt in 0.. {
+            let dies = attempt < 5 && self.random.one_in(self.swarm.boot_dies);
+            let dies_at = dies.then(|| {
+                let shard = ShardId(self.random.below(u64::from(self.swarm.shards)) as u16);
+                (shard, self.random.below(40))
+            });
+            let cores = 1 + self.random.below(3) as usize;
+            match broker::boot(&mut self.world, cores, dies_at, &self.config) {
+                Ok(()) => return,
+                Err(BootFailure::Died) => self.history.tally.hit("process: died while booting"),
+                Err(BootFailure::Refused(shard, error)) => {
+                    self.history
+                        .violate(format!("shard {shard} does not start: {error:?}"));
+                    return;
+                }
+            }
+            let power = self.random.one_in(2);
+            self.world.crash(power);
+        }
+    }
+
+    fn hostile_phase(&mut self) {
+        let start = self.world.now();
+        for (number, (time, _)) in self.swarm.chaos.iter().enumerate() {
+            self.world.at(start + *time, CHAOS + number as u64);
+        }
+        let clients = 1 + self.producers.len() + self.readers.len();
+        (0..clients as u64).for_each(|client| self.world.at(start, client));
+        let end = start + self.swarm.duration;
+        while self.world.now() < end && self.history.violations.is_empty() {
+            self.step(end);
+        }
+    }
+
+    fn step(&mut self, until: Ticks) {
+        match self.world.next(until) {
+            Some(Notice::Readable(socket)) => self.readable(socket),
+            Some(Notice::Closed(socket)) => self.closed(socket),
+            Some(Notice::Timer(RESTART)) => {
+                if !self.world.is_up() {
+                    self.restart();
+                }
+            }
+            Some(Notice::Timer(HARM)) => self.harm_now(),
+            Some(Notice::Timer(LAST_READER)) => self.act_last(),
+            Some(Notice::Timer(number)) if number >= CHAOS => {
+                let (_, chaos) = self.swarm.chaos[(number - CHAOS) as usize];
+                self.befall(chaos);
+            }
+            Some(Notice::Timer(client)) => self.act(client as usize),
+            Some(Notice::Stopped(code)) => self.stopped(code),
+            None => {}
+        }
+    }
+
+    fn act_last(&mut self) {
+        self.world
+            .at(self.world.now() + Span::millis(2), LAST_READER);
+        let (world, history) = (&mut self.world, &mut self.history);
+        let last = self.last.as_mut().expect("its timer rings");
+        if last.line.is_overdue(world.now()) {
+            last.closed(world);
+        }
+        last.act(world, history);
+    }
+
+    fn act(&mut self, client: usize) {
+        if self.last.is_some() {
+            return;
+        }
+        let rest = Span(1_000_000 + self.random.below(self.swarm.rest_max.0));
+        self.world.at(self.world.now() + rest, client as u64);
+        let (world, history) = (&mut self.world, &mut self.history);
+        let now = world.now();
+        let producers = self.producers.len();
+        if client == 0 {
+            if self.admin.line.is_overdue(now) {
+                self.admin.closed(world);
+            }
+            if !self.silent {
+                self.admin.act(world, history);
+            }
+        } else if client <= producers {
+            let producer = &mut self.producers[client - 1];
+            if producer.line.is_overdue(now) {
+                producer.closed(world);
+            }
+            if !self.silent {
+                producer.act(world, history);
+            }
+        } else {
+            let reader = &mut self.readers[client - 1 - producers];
+            if reader.line.is_overdue(now) {
+                reader.closed(world);
+            }
+            if !self.silent {
+                reader.act(world, history);
+            }
+        }
+    }
+
+    fn readable(&mut self, socket: SocketId) {
+        let (world, history) = (&mut self.world, &mut self.history);
+        if self.admin.line.socket == Some(socket) {
+            self.admin.readable(world, history);
+        }
+        for producer in &mut self.producers {
+            if producer.line.socket == Some(socket) {
+                producer.readable(world, history);
+            }
+        }
+        for reader in self.readers.iter_mut().chain(&mut self.last) {
+            if reader.line.socket == Some(socket) {
+                reader.readable(world, history);
+            }
+        }
+    }
+
+    fn closed(&mut self, socket: SocketId) {
+        let world = &mut self.world;
+        if self.admin.line.socket == Some(socket) {
+            self.admin.closed(world);
+        }
+        for producer in &mut self.producers {
+            if producer.line.socket == Some(socket) {
+                producer.closed(world);
+            }
+        }
+        for reader in self.readers.iter_mut().chain(&mut self.last) {
+            if reader.line.socket == Some(socket) {
+                reader.closed(world);
+            }
+        }
+    }
+
+    fn sockets(&self) -> Vec<SocketId> {
+        let producers = self.producers.iter().filter_map(|p| p.line.socket);
+        let readers = self.readers.iter().filter_map(|r| r.line.socket);
+        producers.chain(readers).collect()
+    }
+
+    fn some_socket(&mut self) -> Option<SocketId> {
+        let sockets = self.sockets();
+        let pick = self.random.below(sockets.len().max(1) as u64) as usize;
+        sockets.get(pick).copied()
+    }
+
+    fn befall(&mut self, chaos: Chaos) {
+        if self.healed {
+            return;
+        }
+        match chaos {
+            Chaos::Kill => self.crash(false),
+            Chaos::PowerCut => self.crash(true),
+            Chaos::Stop if self.world.is_up() && !self.stopping => {
+                self.stopping = true;
+                self.world.stop();
+            }
+            Chaos::Stop => {}
+            Chaos::Pause(span) => self.world.pause(span),
+            Chaos::ClockJump(milliseconds) => self.world.jump_wall_clock(milliseconds),
+            Chaos::Stall => {
+                if let Some(socket) = self.some_socket() {
+                    let stalled = !self.random.one_in(3);
+                    self.world.stall(socket, stalled);
+                    self.readable(socket);
+                }
+            }
+            Chaos::Reset => {
+                if let Some(socket) = self.some_socket() {
+                    self.history.tally.hit("client: reset");
+                    self.world.reset(socket);
+                    self.closed(socket);
+                }
+            }
+            Chaos::HalfClose => {
+                if let Some(socket) = self.some_socket() {
+                    self.world.finish_sending(socket);
+                }
+            }
+            Chaos::Harm { .. } => {
+                self.silent = true;
+                let later = self.world.now() + Span::seconds(12);
+                self.world.at(later, HARM);
+            }
+        }
+    }
+
+    /// By now everything is flushed and sealed, so that harm can not look like a torn tail.
+    fn harm_now(&mut self) {
+        self.silent = false;
+        if self.healed || !self.world.is_up() {
+            return;
+        }
+        let shard = ShardId(self.random.below(u64::from(self.swarm.shards)) as u16);
+        let spoil = self.random.one_in(3);
+        let disk = self.world.disk(shard);
+        let place = if spoil { disk.spoil() } else { disk.rot() };
+        self.harmed |= place.is_some();
+        self.crash(false);
+    }
+
+    fn crash(&mut self, power: bool) {
+        if !self.world.is_up() {
+            return;
+        }
+        self.stopping = false;
+        self.world.crash(power);
+        self.restart_soon();
+    }
+
+    fn restart_soon(&mut self) {
+        let wait = Span::millis(1 + self.random.below(800));
+        self.world.at(self.world.now() + wait, RESTART);
+    }
+
+    fn stopped(&mut self, code: u8) {
+        let wanted = std::mem::take(&mut self.stopping);
+        match code {
+            0 if wanted => self.history.tally.hit("process: clean stop"),
+            74 => self.history.tally.hit("process: ended with 74"),
+            _ => self
+                .history
+                .violate(format!("the process ended with {code}")),
+        }
+        self.restart_soon();
+    }
+
+    /// No more faults. A process that a fault has harmed for good is started again, as an
+    /// operator would; a healthy one must get on by itself.
+    fn heal(&mut self) {
+        self.healed = true;
+        self.silent = false;
+        self.swarm.boot_dies = 0;
+        let disk = self.swarm.disk;
+        let fatal = disk.short_write + disk.write_error + disk.flush_error > 0;
+        self.world.network = NetworkFaults::NONE;
+        for disk in self.world.disks() {
+            disk.set_faults(DiskFaults::NONE);
+        }
+        for socket in self.sockets() {
+            self.world.stall(socket, false);
+            self.readable(socket);
+        }
+        if fatal && self.world.is_up() {
+            self.stopping = false;
+            self.world.crash(false);
+        }
+        if !self.world.is_up() && self.history.violations.is_empty() {
+            self.restart();
+        }
+        for producer in &mut self.producers {
+            producer.winding_down = true;
+        }
+        self.admin.winding_down = true;
+    }
+
+    fn progress_phase(&mut self) {
+        let end = self.world.now() + PATIENCE;
+        let is_done = |run: &Self| {
+            let producers = run.producers.iter().all(|p| p.is_content(&run.history));
+            producers && run.admin.looks >= 3
+        };
+        while self.history.violations.is_empty() && !is_done(self) {
+            if self.world.now() >= end {
+                let owing = self
+                    .producers
+                    .iter()
+                    .filter(|p| !p.is_content(&self.history));
+                let owing = owing.count();
+                let looks = self.admin.looks;
+                self.history.violate(format!(
+                    "no progress after healing: {owing} producers wait, metadata came {looks} times"
+                ));
+                return;
+            }
+            self.step(end);
+        }
+    }
+
+    /// Reads everything from the start; returns where each partition ends.
+    fn reading_phase(&mut self) -> BTreeMap<Tp, i64> {
+        let habits = reader::Habits {
+            fetch_version: 12,
+            list_version: 8,
+            wait_ms_max: 10,
+            bytes_max: 1 << 20,
+        };
+        let mut last = Reader::new(99, habits, self.random.next_u64());
+        last.forgiving = self.harmed;
+        last.read_all(self.history.usable());
+        self.last = Some(last);
+        self.world.at(self.world.now(), LAST_READER);
+        let end = self.world.now() + PATIENCE;
+        while self.history.violations.is_empty() && !self.last().is_content() {
+            if self.world.now() >= end {
+                let what = format!("not everything can be read: {:?}", self.last().goals);
+                self.history.violate(what);
+            }
+            self.step(end);
+        }
+        // What nobody waited for may have arrived since the goal was set.
+        let reached = self.last().reached();
+        reached
+            .into_iter()
+            .filter(|(tp, _)| !self.history.is_doomed(tp.topic))
+            .collect()
+    }
+
+    fn last(&self) -> &Reader {
+        self.last.as_ref().expect("the reading phase made it")
+    }
+
+    fn judge(&mut self, ends: &BTreeMap<Tp, i64>) {
+        if !self.history.violations.is_empty() {
+            return;
+        }
+        let harmed: BTreeSet<(Tp, i64)> = self.last().harmed.clone();
+        checker::judge(&mut self.history, ends, &harmed);
+    }
+
+    fn report(mut self) -> Report {
+        let mut tally = std::mem::take(&mut self.history.tally);
+        tally.merge(&self.world.tally);
+        for disk in self.world.disks() {
+            tally.merge(&disk.tally);
+        }
+        let is_fault = |kind: &str| {
+            [
+                "disk:",
+                "network:",
+                "clock:",
+                "process: kill",
+                "process: power",
+                "process: pause",
+            ]
+            .iter()
+            .any(|prefix| kind.starts_with(prefix))
+        };
+        let faults = tally.0.iter().filter(|(kind, _)| is_fault(kind));
+        Report {
+            operations: self.history.operations,
+            restarts: self.restarts - 1,
+            faults: faults.map(|(_, count)| count).sum(),
+            records: self.history.written.len() as u64,
+            tally,
+            violations: self.history.violations,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The simulator: whole brokers and their clients, from one seed each.
+//!
+//!     cargo test --test simulator -- --nocapture                   a small number of seeds
+//!     THALWEG_SIM_SEEDS=2000 cargo test --profile sim --test simulator -- --nocapture
+//!     THALWEG_SIM_SEED=... cargo test --test simulator -- --nocapture      replays one seed
+
+mod sim;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use sim::run::{Report, run_seed};
+use thalweg::runtime::sim::{Plant, Tally};
+
+/// Every kind of fault and of event; over a full run each must have happened so often.
+const KINDS: &[&str] = &[
+    "clock: jump",
+    "disk: bit flipped in a read",
+    "disk: bit rot",
+    "disk: flush error",
+    "disk: full",
+    "disk: misdirected write",
+    "disk: read error",
+    "disk: sector spoilt",
+    "disk: short write",
+    "disk: slow",
+    "disk: write error",
+    "network: half close",
+    "network: reset",
+    "network: slow packet",
+    "network: stall",
+    "network: tiny pieces",
+    "process: died while booting",
+    "process: kill",
+    "process: pause",
+    "process: power cut",
+    "process: stop",
+    "client: topic created",
+    "client: topic deleted",
+];
+const KIND_COUNT_MIN: u64 = 100;
+
+fn number_from(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is not a number: {text}")),
+    )
+}
+
+/// Runs a seed; a panic of the broker is a violation like any other.
+fn judged(seed: u64, plant: Option<Plant>) -> Report {
+    catch_unwind(AssertUnwindSafe(|| run_seed(seed, plant))).unwrap_or_else(|_| Report {
+        violations: vec!["the broker panicked".into()],
+        ..Report::default()
+    })
+}
+
+fn replay(seed: u64) -> String {
+    format!("THALWEG_SIM_SEED={seed} cargo test --test simulator -- --nocapture")
+}
+
+#[test]
+fn brokers_keep_their_promise_whatever_happens() {
+    if let Some(seed) = number_from("THALWEG_SIM_SEED") {
+        let report = run_seed(seed, None);
+        println!("{report:#?}");
+        assert!(report.violations.is_empty(), "{:#?}", report.violations);
+        return;
+    }
+    let wanted = number_from("THALWEG_SIM_SEEDS").unwrap_or(20);
+    let first = number_from("THALWEG_SIM_FIRST_SEED").unwrap_or(1);
+    let mut tally = Tally::default();
+    let (mut counted, mut operations, mut records, mut faults) = (0, 0, 0, 0);
+    let mut failures = Vec::new();
+    let mut seed = first;
+    while counted < wanted && failures.len() < 10 && seed < first + 4 * wanted + 10 {
+        let report = judged(seed, None);
+        for violation in &report.violations {
+            println!("seed {seed}: {violation}\n  replay: {}", replay(seed));
+        }
+        if !report.violations.is_empty() {
+            failures.push(seed);
+        }
+        counted += u64::from(report.counts());
+        operations += report.operations;
+        records += report.records;
+        faults += report.faults;
+        tally.merge(&report.tally);
+        seed += 1;
+    }
+    println!("{tally}");
+    println!(
+        "{counted} of {} seeds count: {operations} operations, {records} records, {faults} faults",
+        seed - first
+    );
+    assert!(failures.is_empty(), "seeds that failed: {failures:?}");
+    assert_eq!(counted, wanted, "too few seeds count");
+    if wanted >= 2_000 {
+        for kind in KINDS {
+            let count = tally.count(kind);
+            assert!(
+                count >= KIND_COUNT_MIN,
+                "{kind} happened only {count} times"
+            );
+        }
+    }
+}
+
+/// A planted bug must be found within so many seeds, or the net has a hole.
+fn is_caught(plant: Plant) {
+    for seed in 1..=60 {
+        let report = judged(seed, Some(plant));
+        if let Some(violation) = report.violations.first() {
+            println!("{plant:?}: caught by seed {seed}: {violation}");
+            return;
+        }
+    }
+    panic!("{plant:?} was not caught");
+}
+
+#[test]
+fn an_acknowledgement_before_the_flush_is_caught() {
+    is_caught(Plant::AckBeforeFlush);
+}
+
+#[test]
+fn a_missing_flush_is_caught() {
+    is_caught(Plant::NoFlush);
+}
+
+#[test]
+fn a_lost_wake_up_is_caught() {
+    is_caught(Plant::LostWakeUp);
+}
+
+#[test]
+fn swapped_replies_are_caught() {
+    is_caught(Plant::RepliesSwapped);
+}
