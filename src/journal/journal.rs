@@ -189,40 +189,58 @@ impl Journal {
         let Some((first, end)) = self.range(stream) else {
             return Ok(Vec::new());
         };
-        let request = ReadRequest {
-            token: ReadToken(0),
-            stream,
-            from: from.max(first).min(end),
-            until: end,
-            bytes_max: ByteCount(u64::MAX),
-            first_whole: true,
-        };
+        let mut from = from.max(first).min(end);
         let mut slices = Vec::new();
-        for place in self.answer_at_boot(directory, Asked::Read(request))? {
-            let file = self.book.segments[&place.segment].file;
-            let start = place.at / UNIT as u32 * UNIT as u32;
-            let skip = (place.at - start) as usize;
-            let wanted = (skip + place.row.length as usize).next_multiple_of(UNIT);
-            let at = Position(u64::from(start));
-            let block = directory.read(file, at, ByteCount(wanted as u64))?;
-            let bytes = block.freeze();
-            let end = (skip + place.row.length as usize).min(bytes.len());
-            let payload = bytes.slice(skip.min(end)..end);
-            let short = payload.len() != place.row.length as usize;
-            if short || !place.row.fits(&payload) {
-                return Err(JournalError::Checksum {
-                    file,
-                    at: Position(u64::from(place.at)),
-                    expected: place.row.body_sum,
-                    found: crc32c(&payload),
-                });
+        loop {
+            // An answer may stop where a footer's page is not in memory: ask on from there.
+            let places = self.answer_at_boot(
+                directory,
+                Asked::Read(ReadRequest {
+                    token: ReadToken(0),
+                    stream,
+                    from,
+                    until: end,
+                    bytes_max: ByteCount(u64::MAX),
+                    first_whole: true,
+                }),
+            )?;
+            let Some(last) = places.last() else {
+                return Ok(slices);
+            };
+            from = last.row.end();
+            for place in &places {
+                slices.push(self.slice_at_boot(directory, place)?);
             }
-            slices.push(Slice {
-                head: place.row.head(),
-                payload,
+        }
+    }
+
+    fn slice_at_boot(
+        &self,
+        directory: &mut dyn Directory,
+        place: &Place,
+    ) -> Result<Slice, JournalError> {
+        let file = self.book.segments[&place.segment].file;
+        let start = place.at / UNIT as u32 * UNIT as u32;
+        let skip = (place.at - start) as usize;
+        let wanted = (skip + place.row.length as usize).next_multiple_of(UNIT);
+        let at = Position(u64::from(start));
+        let block = directory.read(file, at, ByteCount(wanted as u64))?;
+        let bytes = block.freeze();
+        let end = (skip + place.row.length as usize).min(bytes.len());
+        let payload = bytes.slice(skip.min(end)..end);
+        let short = payload.len() != place.row.length as usize;
+        if short || !place.row.fits(&payload) {
+            return Err(JournalError::Checksum {
+                file,
+                at: Position(u64::from(place.at)),
+                expected: place.row.body_sum,
+                found: crc32c(&payload),
             });
         }
-        Ok(slices)
+        Ok(Slice {
+            head: place.row.head(),
+            payload,
+        })
     }
 
     /// The rows asked for, with the pages that it takes read at once.
