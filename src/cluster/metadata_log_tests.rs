@@ -191,10 +191,11 @@ fn a_power_cut_between_the_parts_of_a_snapshot_loses_nothing() {
         if n % 8 == 0 {
             decider.flush();
         }
-        if n % 8 == 0 && decider.log.snapshot.is_some() && n % 64 == 0 {
+        if n % 8 == 0 && decider.log.snapshot.is_some() && n % 24 == 0 {
             cuts += 1;
             decider.crash();
-            assert_eq!(decider.log.metadata(), &decider.copy, "after {n}");
+            // Not `assert_eq`, which would print thousands of topics.
+            assert!(decider.log.metadata() == &decider.copy, "after {n}");
         }
     }
     decider.flush();
@@ -212,6 +213,6 @@ fn a_power_cut_between_the_parts_of_a_snapshot_loses_nothing() {
         .expect("a log");
     assert!(first.0 > 0, "no snapshot was finished");
     decider.crash();
-    assert_eq!(decider.log.metadata(), &decider.copy);
+    assert!(decider.log.metadata() == &decider.copy);
     assert_eq!(decider.copy.topic_count(), 3_000);
 }
