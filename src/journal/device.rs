@@ -16,9 +16,13 @@ use super::turn::{Next, Purpose};
 
 impl Journal {
     pub(super) fn hand_out(&mut self, now: Now, snapshots: &dyn Snapshots, disk: &mut Vec<DiskOp>) {
+        let runs = self.turn.failure.is_none() && !self.turn.closed;
+        if runs && !self.turn.closing {
+            self.clean();
+        }
         let turn = &mut self.turn;
         self.reads.hand_out(&self.book, || turn.ticket(), disk);
-        if self.turn.failure.is_some() || self.turn.closed {
+        if !runs {
             return;
         }
         if !self.turn.closing {

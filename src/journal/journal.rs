@@ -11,6 +11,7 @@ use super::appender::{Appender, Room, Shape};
 use super::book::{Book, Segment};
 use super::cache::Cache;
 use super::checkpoint::Checkpoints;
+use super::cleaning::Cleaner;
 use super::entry::{Entry, EntryHead, Index, Placed, Sequence, Slice, StreamId};
 use super::error::JournalError;
 use super::footer::FooterWriter;
@@ -70,7 +71,7 @@ pub trait Snapshots {
     fn snapshot(&self, stream: StreamId, out: &mut Vec<u8>);
 }
 
-/// The caller's name for a read that may have to wait.
+/// The caller's name for a read that may have to wait. `u64::MAX` is the journal's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReadToken(pub u64);
 
@@ -112,6 +113,9 @@ pub struct Extent {
     pub bytes: ByteCount,
 }
 
+/// One part in so many of a segment is left to trims and drops while no other segment is ready.
+const REMOVALS_SHARE: usize = 32;
+
 /// One shard's journal. Owned by the shard; every method returns at once.
 pub struct Journal {
     pub(super) settings: Settings,
@@ -125,6 +129,7 @@ pub struct Journal {
     pub(super) footer: Option<FooterWriter>,
     /// Sealed segments whose footers are still to be written, oldest first.
     pub(super) footers_due: VecDeque<u32>,
+    pub(super) cleaner: Cleaner,
     damage: Vec<Damage>,
 }
 
@@ -162,6 +167,7 @@ impl Journal {
             checkpoints: Checkpoints::new(found.superblock.replay_from),
             footer: None,
             footers_due: found.footers_due.into(),
+            cleaner: Cleaner::default(),
             damage: found.damage,
         })
     }
@@ -281,7 +287,8 @@ impl Journal {
     /// Gives the entry its place before any I/O happens. `first` must be the stream's end.
     pub fn stage(&mut self, entry: &Entry<'_>) -> Result<Placed, JournalError> {
         let length = entry.head.len() + entry.body.len();
-        let least = group_bytes(length, 1) + SegmentIndex::default().footer_reserve();
+        let spared = self.settings.segment_bytes.as_usize() / REMOVALS_SHARE;
+        let least = group_bytes(length, 1) + SegmentIndex::default().footer_reserve() + spared;
         if least > self.settings.segment_bytes.as_usize() || entry.head.len() > HEAD_BYTES_MAX {
             let length = length as u64;
             return Err(JournalError::TooLarge { length });
@@ -332,7 +339,7 @@ impl Journal {
         if self.turn.failure.is_some() || self.turn.closing {
             return Err(JournalError::Stopped);
         }
-        self.make_room(row.length as usize)?;
+        self.make_room(row)?;
         let at = self.appender.put(row, head, body);
         let tail = self.appender.tail();
         self.book.place(tail.segment, row, at);
@@ -341,9 +348,15 @@ impl Journal {
         })
     }
 
-    fn make_room(&mut self, length: usize) -> Result<(), JournalError> {
+    fn make_room(&mut self, row: &Row) -> Result<(), JournalError> {
+        let length = row.length as usize;
         let open = self.appender.tail().segment;
-        let reserve = self.book.index_mut(open).footer_reserve();
+        let mut reserve = self.book.index_mut(open).footer_reserve();
+        let gives_up = matches!(row.kind, Kind::Trim | Kind::Drop);
+        if !gives_up && !self.turn.has_prepared() {
+            // Without a segment to go on in, the end of this one is for giving up what is old.
+            reserve += self.settings.segment_bytes.as_usize() / REMOVALS_SHARE;
+        }
         let mut room = self.appender.room(length, reserve);
         if room == Room::ThisGroup {
             return Ok(());
@@ -467,7 +480,7 @@ impl Journal {
         self.ask(Asked::Search(request))
     }
 
-    fn ask(&mut self, asked: Asked) -> Option<ReadDone> {
+    pub(super) fn ask(&mut self, asked: Asked) -> Option<ReadDone> {
         let mut shelf = Shelf {
             horizon: self.horizon(),
             book: &mut self.book,

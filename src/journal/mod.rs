@@ -15,6 +15,7 @@ mod appender;
 mod book;
 mod cache;
 mod checkpoint;
+mod cleaning;
 mod device;
 mod footer;
 mod format;

@@ -9,6 +9,7 @@ use crate::runtime::{DiskDone, DiskError, DiskOp, DiskOutput, FileId, Ticket};
 
 use super::book::Book;
 use super::cache::Cache;
+use super::cleaning::CLEANING;
 use super::entry::Slice;
 use super::error::JournalError;
 use super::format::UNIT;
@@ -73,6 +74,8 @@ pub(super) struct Reads {
     /// Not yet handed to the device.
     wanted: Vec<Purpose>,
     finished: Vec<ReadDone>,
+    /// The end of the cleaner's read.
+    cleaning: Option<ReadDone>,
 }
 
 impl Reads {
@@ -207,7 +210,7 @@ impl Reads {
         {
             let token = waiting.token;
             let result = waiting.assemble();
-            self.finished.push(ReadDone { token, result });
+            self.finish(ReadDone { token, result });
         }
     }
 
@@ -245,8 +248,23 @@ impl Reads {
                 }),
                 None => self.begin(shelf, asked),
             };
-            self.finished.extend(done);
+            if let Some(done) = done {
+                self.finish(done);
+            }
         }
+    }
+
+    fn finish(&mut self, done: ReadDone) {
+        if done.token == CLEANING {
+            self.cleaning = Some(done);
+        } else {
+            self.finished.push(done);
+        }
+    }
+
+    /// The end of the cleaner's read, if it has come.
+    pub fn take_cleaning(&mut self) -> Option<ReadDone> {
+        self.cleaning.take()
     }
 
     pub fn take_finished(&mut self) -> Vec<ReadDone> {

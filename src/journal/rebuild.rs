@@ -128,6 +128,7 @@ impl<'a> Rebuild<'a> {
                 self.index(source.segment, &seen);
             }
         }
+        self.drop_lost_parts();
         let last = sources.last().map(|source| source.file.file);
         let noticed = |loss: &&Loss| self.damage.iter().any(|known| known.first == loss.first);
         let unseen: Vec<Loss> = losses.iter().filter(|l| !noticed(l)).copied().collect();
@@ -244,7 +245,7 @@ impl<'a> Rebuild<'a> {
                 continue;
             }
             self.note_gap(&seen.row);
-            tell(&self.book, &seen.row, replay);
+            tell(&seen.row, replay);
             self.book.count(source.segment, &seen.row, run);
         }
         // A later group of the same segment may go on with these runs.
@@ -277,7 +278,7 @@ impl<'a> Rebuild<'a> {
     ) -> Result<(), JournalError> {
         let mut reader = Reader::new(self.directory, source.file);
         let state = payload(&mut reader, seen)?.and_then(|bytes| read_state(&seen.row, bytes));
-        let Some(mut state) = state else {
+        let Some(state) = state else {
             return Err(JournalError::Checksum {
                 file: source.file.file,
                 at: Position(u64::from(seen.at)),
@@ -288,10 +289,6 @@ impl<'a> Rebuild<'a> {
         let stream = seen.row.stream;
         self.saved.remove(&stream);
         replay.restored(stream, state.first, state.end, state.snapshot);
-        let segments = &self.book.segments;
-        state
-            .parts
-            .retain(|part| segments.contains_key(&part.segment));
         for part in &state.parts {
             let change = part.change();
             self.book.change(change);
@@ -301,6 +298,23 @@ impl<'a> Rebuild<'a> {
         (restored.term, restored.parts) = (state.term, state.parts);
         self.book.saved(stream, source.segment);
         Ok(())
+    }
+
+    /// Lets go of parts in segments that are not there. Not before the end: an entry that a
+    /// checkpoint knows in a segment freed since was carried to another, and a later row says so.
+    fn drop_lost_parts(&mut self) {
+        let Book {
+            streams, segments, ..
+        } = &mut self.book;
+        for stream in streams.all_mut() {
+            stream.parts.retain(|part| {
+                let there = segments.contains_key(&part.segment);
+                if !there {
+                    tracing::error!(stream = stream.id.0, ?part, "a part's segment is missing");
+                }
+                there
+            });
+        }
     }
 
     /// Notes the losses that lie before an item.
@@ -340,13 +354,12 @@ impl<'a> Rebuild<'a> {
 }
 
 /// Tells the caller of a row that is about to be counted.
-fn tell(book: &Book, row: &Row, replay: &mut dyn Replay) {
+fn tell(row: &Row, replay: &mut dyn Replay) {
     match row.kind {
         Kind::Entry => replay.entry(&row.head()),
         Kind::Trim => replay.trimmed(row.stream, row.first),
         Kind::Drop => replay.dropped(row.stream),
-        // Known already, unless damage took the place that it was moved from.
-        Kind::Moved if book.streams.get(row.stream).is_none() => replay.entry(&row.head()),
+        // What was moved is known already, or its stream is dropped further on.
         Kind::Moved | Kind::Checkpoint | Kind::Segments => {}
     }
 }

@@ -234,9 +234,8 @@ impl Streams {
         self.slots.len() as u32
     }
 
-    /// The number of streams.
-    pub fn count(&self) -> usize {
-        self.by_id.len()
+    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
+        self.slots.iter_mut().flatten()
     }
 
     /// The stream, made if it is new, with `first` as its lowest index.

@@ -22,7 +22,7 @@ fn a_clean_stop_keeps_everything_and_rewrites_nothing() {
 
 #[test]
 fn every_flushed_entry_survives_any_crash() {
-    for seed in 0..100 {
+    for seed in 0..150 {
         let mut world = World::with(seed, small());
         let durable = seed % 2 == 0;
         for round in 0..6 {
@@ -162,7 +162,7 @@ fn a_large_cut_tail_never_comes_back() {
 fn damage_in_a_sealed_segment_costs_the_entry_it_hit_and_no_other() {
     let mut world = World::with(5, small());
     for _ in 0..100 {
-        world.stage_patiently(16, 1, 5_000);
+        world.stage_patiently(16, 1, 8_000);
         world.step();
     }
     world.close();

@@ -2,7 +2,7 @@
 
 use super::world::{World, settings};
 use crate::base::ByteCount;
-use crate::journal::{Settings, StreamId};
+use crate::journal::{JournalError, Settings, StreamId};
 
 fn tight() -> Settings {
     Settings {
@@ -109,4 +109,81 @@ fn a_stream_that_was_wholly_trimmed_keeps_its_place() {
         .range(StreamId(16))
         .map(|(first, end)| (first.0, end.0));
     assert_eq!(range, Some((10, 10)));
+}
+
+#[test]
+fn a_trickle_takes_twice_its_data_and_four_segments() {
+    let mut world = World::with(6, tight());
+    let segment = settings().segment_bytes.0;
+    let (kept, length) = (1_500, 100);
+    world.stage_patiently(99, 1, 500);
+
+    for number in 0..20_000_u64 {
+        let stream = 16 + number % 3;
+        world.stage_patiently(stream, 1, length);
+        while world.step() {}
+        if number % 100 == 99 {
+            for stream in 16..19 {
+                let end = world.end_of(stream);
+                world.trim(stream, (end - kept / 3).max(0));
+            }
+        }
+        let bound = 2 * kept as u64 * length as u64 + 4 * segment + 8_192;
+        assert!(
+            world.disk.used() <= bound,
+            "{} bytes in use at {number}",
+            world.disk.used()
+        );
+    }
+
+    assert!(world.journal.cleaner.carried_bytes > 0);
+    world.check_all();
+    world.close();
+    world.reopen().expect("a journal opens");
+    world.check_all();
+}
+
+#[test]
+fn a_full_disk_refuses_entries_but_takes_trims_and_then_goes_on() {
+    let mut world = World::with(7, tight());
+    let segment = settings().segment_bytes.0;
+    world.settings.reserve_bytes = ByteCount(segment);
+    world.close();
+    world.reopen().expect("a journal opens");
+    world.disk.capacity = Some(6 * segment + 8_192);
+
+    let mut refused = None;
+    for number in 0..10_000 {
+        match world.stage(16 + number % 4, 1, 2_000) {
+            Ok(_) => {
+                world.step();
+            }
+            Err(JournalError::Busy) => {
+                world.step();
+            }
+            Err(error) => {
+                refused = Some(error);
+                break;
+            }
+        }
+    }
+    assert_eq!(refused, Some(JournalError::Full));
+    assert!(
+        world.disk.used() <= 5 * segment + 8_192,
+        "the reserve was touched"
+    );
+    world.check_all();
+
+    for stream in 16..20 {
+        let end = world.end_of(stream);
+        world.trim(stream, end - 1);
+    }
+    world.settle();
+    world.now.ticks.0 += 1_000_000_000;
+    world.settle();
+
+    for number in 0..50 {
+        world.stage_patiently(16 + number % 4, 1, 2_000);
+    }
+    world.check_all();
 }

@@ -1,0 +1,290 @@
+//! Carrying forward what little still lives in old segments, so that one long-lived entry does not
+//! pin a whole segment.
+//!
+//! What is carried is read like any other read and staged again as `Moved`: same stream, index and
+//! term, a new place. The old segment is then as free as one whose streams were all trimmed.
+//! Padding counts as dead, so a trickle of small groups is packed by this, too.
+
+use std::collections::VecDeque;
+
+use crate::base::ByteCount;
+use crate::base::crc::crc32c;
+
+use super::entry::{Index, Slice, StreamId};
+use super::error::JournalError;
+use super::format::{Kind, ROW_BYTES, Row};
+use super::journal::{Journal, ReadDone, ReadRequest, ReadToken};
+use super::plan::Asked;
+use super::streams::Part;
+
+/// The token of the cleaner's own reads. Callers count theirs from zero.
+pub(super) const CLEANING: ReadToken = ReadToken(u64::MAX);
+
+/// A segment with less than one part in so many alive is cleaned in any case.
+const LIVE_SHARE: u64 = 10;
+/// Any segment may be cleaned when more than one part in so many of all sealed ones is dead,
+const DEAD_SHARE: u64 = 3;
+/// if there are at least so many.
+const SEALED_MIN: usize = 2;
+/// Bytes read and staged at a time.
+const SLICE_BYTES: ByteCount = ByteCount::kib(128);
+/// The cleaner steps back while more than this waits for the device.
+const UNWRITTEN_BYTES_MAX: ByteCount = ByteCount::kib(256);
+/// Streams looked at in one turn.
+const SLOTS_PER_TURN: u32 = 2048;
+/// Turns between two looks at whether anything is due.
+const TURNS_PER_LOOK: u32 = 64;
+
+/// Where the cleaner is in its victim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    victim: u32,
+    /// The stream's slot, and the first of its indexes not yet read.
+    slot: u32,
+    from: Index,
+}
+
+/// What the cleaner does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Rest,
+    /// Looks for a stream with a part in the victim.
+    Looking(Place),
+    /// Waits for entries of a part.
+    Reading(Place),
+    /// Stages what was gathered.
+    Staging(Place),
+    /// The same, after the last stream.
+    Ending { victim: u32 },
+}
+
+/// The cleaner's state.
+#[derive(Debug, Default)]
+pub(super) struct Cleaner {
+    phase: Phase,
+    turns: u32,
+    /// Entries read and not yet staged, of many streams: they are staged together, so that they
+    /// lie close.
+    gathered: VecDeque<Slice>,
+    gathered_bytes: u64,
+    /// Segments with entries that can not be read: they stay as they are.
+    stuck: Vec<u32>,
+    /// Bytes carried since the journal opened.
+    pub carried_bytes: u64,
+}
+
+impl Journal {
+    /// Takes the cleaning further: by one read, or by what one read brought.
+    pub(super) fn clean(&mut self) {
+        let before = self.cleaner.phase;
+        self.clean_step();
+        let ready = matches!(self.cleaner.phase, Phase::Staging(_) | Phase::Ending { .. });
+        if ready && self.cleaner.phase != before {
+            self.clean_step();
+        }
+    }
+
+    fn clean_step(&mut self) {
+        match self.cleaner.phase {
+            Phase::Rest => self.look_for_victim(),
+            Phase::Looking(place) => self.gather(place),
+            Phase::Reading(place) => {
+                if let Some(done) = self.reads.take_cleaning()
+                    && let Some(place) = self.entries_read(place, done)
+                {
+                    self.gather(place);
+                }
+            }
+            Phase::Staging(place) => {
+                if self.carry() {
+                    self.cleaner.phase = Phase::Looking(place);
+                }
+            }
+            Phase::Ending { victim } => {
+                if self.carry() {
+                    self.end_cleaning(victim);
+                }
+            }
+        }
+    }
+
+    fn look_for_victim(&mut self) {
+        self.cleaner.turns += 1;
+        if self.cleaner.turns < TURNS_PER_LOOK {
+            return;
+        }
+        self.cleaner.turns = 0;
+        let whole = self.settings.segment_bytes.0;
+        let (mut sealed, mut live) = (0, 0);
+        let mut victim: Option<(u64, u32)> = None;
+        let replay_from = self.checkpoints.replay_from;
+        for segment in self.book.segments.range(..replay_from).map(|(_, s)| s) {
+            if segment.parts == 0 {
+                continue;
+            }
+            sealed += 1;
+            live += segment.live_bytes.min(whole);
+            let may = !self.cleaner.stuck.contains(&segment.number);
+            if may && victim.is_none_or(|(least, _)| segment.live_bytes < least) {
+                victim = Some((segment.live_bytes, segment.number));
+            }
+        }
+        let Some((least, number)) = victim else {
+            return;
+        };
+        let all = sealed as u64 * whole;
+        let sparse = least < whole / LIVE_SHARE;
+        let wasteful = sealed >= SEALED_MIN && all - live > all / DEAD_SHARE;
+        if sparse || wasteful {
+            self.gather(Place {
+                victim: number,
+                slot: 0,
+                from: Index(i64::MIN),
+            });
+        }
+    }
+
+    /// Reads the entries of one stream after the other, until there is enough to stage.
+    fn gather(&mut self, mut place: Place) {
+        let last_slot = place.slot.saturating_add(SLOTS_PER_TURN);
+        loop {
+            if self.cleaner.gathered_bytes >= SLICE_BYTES.0 {
+                self.cleaner.phase = Phase::Staging(place);
+                return;
+            }
+            if place.slot >= self.book.streams.slots() {
+                self.cleaner.phase = Phase::Ending {
+                    victim: place.victim,
+                };
+                return;
+            }
+            let Some(request) = self.next_request(&place) else {
+                place.slot += 1;
+                place.from = Index(i64::MIN);
+                if place.slot >= last_slot {
+                    self.cleaner.phase = Phase::Looking(place);
+                    return;
+                }
+                continue;
+            };
+            self.cleaner.phase = Phase::Reading(place);
+            let Some(done) = self.ask(Asked::Read(request)) else {
+                return;
+            };
+            match self.entries_read(place, done) {
+                Some(next) => place = next,
+                None => return,
+            }
+        }
+    }
+
+    /// What is still to be read of the stream in a slot.
+    fn next_request(&self, place: &Place) -> Option<ReadRequest> {
+        let stream = self.book.streams.at(place.slot)?;
+        let wanted = |part: &&Part| part.segment == place.victim && part.end > place.from;
+        let part = stream.parts.iter().find(wanted)?;
+        Some(ReadRequest {
+            token: CLEANING,
+            stream: stream.id,
+            from: part.first.max(stream.first).max(place.from),
+            until: part.end,
+            bytes_max: SLICE_BYTES,
+            first_whole: true,
+        })
+    }
+
+    /// Keeps what was read and says where to go on; None if the victim is given up.
+    fn entries_read(&mut self, mut place: Place, done: ReadDone) -> Option<Place> {
+        match done.result {
+            Ok(slices) if !slices.is_empty() => {
+                for slice in slices {
+                    place.from = slice.head.end();
+                    self.cleaner.gathered_bytes += weight(&slice);
+                    self.cleaner.gathered.push_back(slice);
+                }
+                Some(place)
+            }
+            // The stream was trimmed or dropped meanwhile.
+            Err(JournalError::OutOfRange) => {
+                place.slot += 1;
+                place.from = Index(i64::MIN);
+                Some(place)
+            }
+            result => {
+                tracing::error!(
+                    segment = place.victim,
+                    error = ?result.err(),
+                    "entries of an old segment can not be read; it is kept as it is"
+                );
+                self.cleaner.stuck.push(place.victim);
+                self.cleaner.gathered.clear();
+                self.cleaner.gathered_bytes = 0;
+                self.cleaner.phase = Phase::Rest;
+                None
+            }
+        }
+    }
+
+    /// Stages what was gathered, as far as it is still wanted and there is room; true if nothing
+    /// is left.
+    fn carry(&mut self) -> bool {
+        let victim = match self.cleaner.phase {
+            Phase::Staging(place) => place.victim,
+            Phase::Ending { victim } => victim,
+            Phase::Rest | Phase::Looking(_) | Phase::Reading(_) => return true,
+        };
+        if self.appender.unwritten_bytes > UNWRITTEN_BYTES_MAX.0 {
+            return false;
+        }
+        let mut left = std::mem::take(&mut self.cleaner.gathered);
+        while let Some(slice) = left.pop_front() {
+            let head = slice.head;
+            if self.is_in(head.stream, head.first, victim) {
+                let row = Row {
+                    time_max: head.time_max,
+                    note: head.note,
+                    term: head.term,
+                    count: head.count,
+                    length: head.length,
+                    body_sum: crc32c(&slice.payload),
+                    ..Row::bare(Kind::Moved, head.stream, head.first)
+                };
+                if self.put(&row, &[], &slice.payload).is_err() {
+                    left.push_front(slice);
+                    break;
+                }
+                self.cleaner.carried_bytes += u64::from(head.length);
+            }
+            self.cleaner.gathered_bytes -= weight(&slice);
+        }
+        if !self.appender.is_empty() {
+            // Rows of an open group can not be read, and these were readable before.
+            self.seal_group();
+        }
+        self.cleaner.gathered = left;
+        self.cleaner.gathered.is_empty()
+    }
+
+    fn end_cleaning(&mut self, victim: u32) {
+        self.cleaner.phase = Phase::Rest;
+        if self.book.segments.get(&victim).is_some_and(|s| s.parts > 0) {
+            self.cleaner.stuck.push(victim);
+        }
+    }
+
+    /// True if the stream's entry at `index` is kept, and lies in the segment.
+    fn is_in(&self, stream: StreamId, index: Index, segment: u32) -> bool {
+        let Some(stream) = self.book.streams.get(stream) else {
+            return false;
+        };
+        let after = stream.parts.partition_point(|part| part.end <= index);
+        let part = stream.parts.get(after);
+        part.is_some_and(|part| part.segment == segment && part.first <= index)
+    }
+}
+
+/// What an entry takes where it is staged again.
+fn weight(slice: &Slice) -> u64 {
+    u64::from(slice.head.length) + ROW_BYTES as u64
+}
