@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use clap::{Args, ValueEnum};
 use thalweg::load::Outcome;
@@ -151,11 +152,15 @@ impl Contender {
         self.runs.iter().map(|it| &it.0)
     }
 
+    /// Measured on a settled disk: what the one before left in the page cache would be written
+    /// back under this one's flushes.
     fn measure(&self, name: &str, settings: &Settings) -> Result<(Report, Outcome), String> {
         let local = Local {
             pid: Some(self.broker.pid()),
             data: Some(self.data.clone()),
         };
+        // Without the tool the runs are only noisier.
+        let _ = Command::new("sync").arg("-f").arg(&self.data).status();
         let plan = settings.plan(self.broker.address, &fresh_topic(name));
         measure(name, self.name, &plan, local).map_err(|error| format!("{}: {error}", self.name))
     }

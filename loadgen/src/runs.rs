@@ -4,10 +4,12 @@ use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use serde::Serialize;
+use thalweg::base::ByteCount;
 use thalweg::load::{Latencies, Outcome, run};
 
 use crate::presets::{PRESETS, Preset};
@@ -67,6 +69,10 @@ pub struct Output {
 #[derive(Serialize)]
 struct Document<'a> {
     machine: Machine,
+    /// UTC.
+    date: String,
+    /// What git calls the tree that this was run in; the binary is believed to be built from it.
+    commit: Option<String>,
     command: Vec<String>,
     settings: &'a Settings,
     reports: &'a [Report],
@@ -161,6 +167,8 @@ pub fn write(
         let command = std::env::args().skip(1).collect();
         let document = Document {
             machine: Machine::here(),
+            date: date(),
+            commit: commit(),
             command,
             settings,
             reports,
@@ -180,6 +188,68 @@ pub fn write(
         crate::plot::draw(file, reports, outcomes)?;
     }
     Ok(())
+}
+
+/// Where a result comes from, for people: machine, date, commit, command.
+pub fn origin() -> String {
+    let machine = Machine::here();
+    let command: Vec<String> = std::env::args().skip(1).collect();
+    format!(
+        "{} x {}, {}, Linux {}\n{}, commit {}\nloadgen {}\n",
+        machine.cores,
+        machine.cpu,
+        ByteCount(machine.memory_bytes),
+        machine.kernel,
+        date(),
+        commit().as_deref().unwrap_or("unknown"),
+        command.join(" ")
+    )
+}
+
+fn commit() -> Option<String> {
+    let output = Command::new("git")
+        .args(["describe", "--always", "--dirty"])
+        .output()
+        .ok()?;
+    let said = String::from_utf8(output.stdout).ok()?;
+    (output.status.success()).then(|| said.trim().to_string())
+}
+
+/// Now, as year-month-day and hour:minute, UTC.
+fn date() -> String {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |it| it.as_secs());
+    let (year, month, day) = civil(now / 86_400);
+    let (hour, minute) = (now / 3_600 % 24, now / 60 % 60);
+    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+}
+
+/// Days since 1970 in the Gregorian calendar.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let is_leap =
+        |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
+    let mut left = days;
+    let mut year = 1970;
+    loop {
+        let length = if is_leap(year) { 366 } else { 365 };
+        if left < length {
+            break;
+        }
+        left -= length;
+        year += 1;
+    }
+    let february = if is_leap(year) { 29 } else { 28 };
+    let lengths = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 1;
+    for length in lengths {
+        if left < length {
+            break;
+        }
+        left -= length;
+        month += 1;
+    }
+    (year, month, left + 1)
 }
 
 /// HdrHistogram's own text format, in milliseconds, as its plotter reads it.
@@ -211,4 +281,17 @@ fn write_percentiles(file: &Path, latencies: &Latencies) -> std::io::Result<()> 
         out,
         "#[Max     = {max:>12.3}, Total count    = {count:>12}]"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_become_dates_across_leap_years() {
+        assert_eq!(civil(0), (1970, 1, 1));
+        assert_eq!(civil(11_016), (2000, 2, 29));
+        assert_eq!(civil(19_723), (2024, 1, 1));
+        assert_eq!(civil(20_088), (2024, 12, 31));
+    }
 }

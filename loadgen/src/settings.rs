@@ -53,6 +53,9 @@ pub struct Settings {
     /// -1, 0 or 1
     #[arg(long, allow_hyphen_values = true)]
     pub acks: Option<i16>,
+    /// Producers ask for an id and number their batches, as Java's does by default
+    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    pub idempotent: Option<bool>,
     /// Records per second, all producers together: an open loop
     #[arg(long)]
     pub rate: Option<u64>,
@@ -95,6 +98,7 @@ impl Settings {
             consumers: self.consumers.or(other.consumers),
             in_flight: self.in_flight.or(other.in_flight),
             acks: self.acks.or(other.acks),
+            idempotent: self.idempotent.or(other.idempotent),
             rate: self.rate.or(other.rate),
             warm_up: self.warm_up.or(other.warm_up),
             // A flag for records beats a preset's seconds, and the other way round.
@@ -145,6 +149,7 @@ impl Settings {
             consumers: self.consumers.unwrap_or(u32::from(reads)),
             in_flight: self.in_flight.unwrap_or(base.in_flight),
             acks: self.acks.unwrap_or(base.acks),
+            idempotent: self.idempotent.unwrap_or(base.idempotent),
             rate: self.rate,
             warm_up: self.warm_up.map_or(base.warm_up, Duration::from_secs_f64),
             length: self.records.map_or(Length::Time(seconds), Length::Records),

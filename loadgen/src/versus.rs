@@ -4,6 +4,8 @@
 //! each broker once, and ratios are taken within a round.
 
 use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
 
 use clap::Args;
 use thalweg::load::Outcome;
@@ -12,7 +14,7 @@ use crate::contenders::{Contender, Field};
 use crate::limits::DeviceRate;
 use crate::presets::Preset;
 use crate::report::{Report, grouped};
-use crate::runs::{Output, write};
+use crate::runs::{Output, origin, write};
 use crate::settings::Settings;
 
 #[derive(Args)]
@@ -26,6 +28,9 @@ pub struct VersusArguments {
     /// How often each broker runs
     #[arg(long, default_value_t = 3)]
     repeats: usize,
+    /// Write the summary, with machine, date, commit and command, to a file
+    #[arg(long)]
+    summary: Option<PathBuf>,
     #[command(flatten)]
     field: Field,
     #[command(flatten)]
@@ -47,7 +52,12 @@ impl VersusArguments {
             }
         }
         let after = self.field.device()?;
-        print!("{}", summary(&contenders, &before, &after));
+        let summary = summary(&contenders, &before, &after);
+        print!("{summary}");
+        if let Some(file) = &self.summary {
+            let about = format!("{} ({})\n{}", preset.name, preset.about, origin());
+            fs::write(file, about + &summary).map_err(|e| format!("{}: {e}", file.display()))?;
+        }
         finish(&contenders, &settings, &self.output)
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::LoadError;
+use super::batch::ProducerId;
 use super::frame::CLIENT_ID;
 use crate::wire::StrBytes;
 use crate::wire::client;
@@ -15,7 +16,8 @@ use crate::wire::messages::create_topics_request::{CreatableTopic, CreatableTopi
 use crate::wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use crate::wire::messages::metadata_request::MetadataRequestTopic;
 use crate::wire::messages::{
-    CreateTopicsRequest, DeleteTopicsRequest, ListOffsetsRequest, MetadataRequest, TopicName,
+    CreateTopicsRequest, DeleteTopicsRequest, InitProducerIdRequest, ListOffsetsRequest,
+    MetadataRequest, TopicName,
 };
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -54,6 +56,23 @@ impl Admin {
     pub fn brokers(&mut self) -> Result<usize, LoadError> {
         let request = MetadataRequest::default().with_topics(Some(Vec::new()));
         Ok(self.ask(&request, 7)?.brokers.len())
+    }
+
+    /// A new id for an idempotent producer.
+    pub(super) fn producer_id(&mut self) -> Result<ProducerId, LoadError> {
+        let request = InitProducerIdRequest::default().with_producer_id((-1).into());
+        let request = request.with_producer_epoch(-1);
+        let reply = self.ask(&request, 4)?;
+        match reply.error_code {
+            0 => Ok(ProducerId {
+                id: reply.producer_id.0,
+                epoch: reply.producer_epoch,
+            }),
+            code => Err(LoadError::Refused {
+                request: "InitProducerId",
+                code,
+            }),
+        }
     }
 
     /// Makes a topic with one replica and waits until every partition has a leader.

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::linear::{IDENTITY_BYTES, LinearSums};
+use super::linear::{FieldSums, IDENTITY_BYTES, LinearSums};
 use super::stamp::{CHECKSUM_BYTES, PATCHED_BYTES, STAMP_BYTES, Stamp};
 use crate::base::ByteCount;
 use crate::base::crc::crc32c;
@@ -13,6 +13,8 @@ pub const HEAD_BYTES: usize = 61;
 pub const LENGTH_AT: usize = 8;
 pub const MAGIC_AT: usize = 16;
 pub const SUM_AT: usize = 17;
+pub const PRODUCER_AT: usize = 43;
+pub const SEQUENCE_AT: usize = 53;
 /// The sum covers everything from here.
 pub const SUMMED_AT: usize = 21;
 pub const LAST_DELTA_AT: usize = 23;
@@ -25,6 +27,14 @@ pub struct BatchShape {
     /// Where each record's value begins.
     stamps: Vec<usize>,
     sums: LinearSums,
+    sequence_sums: FieldSums,
+}
+
+/// What InitProducerId gave to an idempotent producer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProducerId {
+    pub id: i64,
+    pub epoch: i16,
 }
 
 /// Which batch a slot holds now.
@@ -63,12 +73,33 @@ impl BatchShape {
 
         let summed: Vec<usize> = stamps.iter().map(|at| at - SUMMED_AT).collect();
         let sums = LinearSums::new(bytes.len() - SUMMED_AT, &summed, value_bytes);
+        let sequence_sums = FieldSums::new(bytes.len() - SUMMED_AT, SEQUENCE_AT - SUMMED_AT);
         Self {
             records,
             bytes,
             stamps,
             sums,
+            sequence_sums,
         }
+    }
+
+    /// Makes the first batch in `bytes` an idempotent producer's, with sequence 0.
+    pub fn adopt(&self, bytes: &mut [u8], producer: ProducerId) {
+        bytes[PRODUCER_AT..PRODUCER_AT + 8].copy_from_slice(&producer.id.to_be_bytes());
+        bytes[PRODUCER_AT + 8..SEQUENCE_AT].copy_from_slice(&producer.epoch.to_be_bytes());
+        bytes[SEQUENCE_AT..COUNT_AT].fill(0);
+        let sum = crc32c(&bytes[SUMMED_AT..]);
+        bytes[SUM_AT..SUMMED_AT].copy_from_slice(&sum.to_be_bytes());
+    }
+
+    /// Gives an idempotent producer's batch, which was number `old` in its stream, the sequence of
+    /// number `new`. Kafka's sequences count records and begin again at 0 after 2^31 - 1.
+    pub fn patch_sequence(&self, bytes: &mut [u8], old: u64, new: u64) {
+        let sequence = |number: u64| (number * u64::from(self.records) % (1 << 31)) as u32;
+        let difference = (sequence(old) ^ sequence(new)).to_be_bytes();
+        let change = self.sequence_sums.change(difference);
+        bytes[SEQUENCE_AT..COUNT_AT].copy_from_slice(&sequence(new).to_be_bytes());
+        change_sum(bytes, change);
     }
 
     /// The first batch: stream 0, number 0.
@@ -89,9 +120,13 @@ impl BatchShape {
                 *stamp = (u128::from_ne_bytes(*stamp) ^ mask).to_ne_bytes();
             }
         }
-        if let Some(sum) = bytes[SUM_AT..].first_chunk_mut::<4>() {
-            *sum = (u32::from_be_bytes(*sum) ^ change.batch_sum).to_be_bytes();
-        }
+        change_sum(bytes, change.batch_sum);
+    }
+}
+
+fn change_sum(bytes: &mut [u8], change: u32) {
+    if let Some(sum) = bytes[SUM_AT..].first_chunk_mut::<4>() {
+        *sum = (u32::from_be_bytes(*sum) ^ change).to_be_bytes();
     }
 }
 
@@ -186,6 +221,25 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn an_idempotent_producers_batches_count_their_records() {
+        let shape = BatchShape::new(ByteCount(100), ByteCount::kib(16), 7);
+        let mut bytes = shape.bytes().to_vec();
+        shape.adopt(&mut bytes, ProducerId { id: 9, epoch: 3 });
+        let records = u64::from(shape.records);
+        let numbers = [0, 1, 2, 70_000, (1 << 31) / records + 1];
+        for pair in numbers.windows(2) {
+            shape.patch_sequence(&mut bytes, pair[0], pair[1]);
+
+            let sequence = (pair[1] * records % (1 << 31)) as u32;
+            assert_eq!(bytes[SEQUENCE_AT..COUNT_AT], sequence.to_be_bytes());
+            assert_eq!(
+                bytes[SUM_AT..SUMMED_AT],
+                crc32c(&bytes[SUMMED_AT..]).to_be_bytes()
+            );
         }
     }
 

@@ -49,7 +49,7 @@ impl<'a> Closed<'a> {
             job: *job,
             stream,
             reader: Reader::new(receiving, REPLY_BUFFER_BYTES),
-            frames: frames(job, job.plan.in_flight as usize),
+            frames: frames(job, job.plan.in_flight as usize)?,
             in_flight: VecDeque::new(),
             sent_id: 0,
             reply_id: 0,

@@ -56,7 +56,7 @@ fn run(
         .try_clone()
         .map_err(LoadError::socket("sharing a socket"))?;
     let mut reader = Reader::new(receiving, REPLY_BUFFER_BYTES);
-    let mut frames = frames(job, 1);
+    let mut frames = frames(job, 1)?;
     let records = u64::from(job.shape.records) * u64::from(job.plan.request_batches);
     let mut next_id = 0;
     let mut measured = 0;

@@ -1,6 +1,7 @@
 //! Produce requests, encoded once; between two sends only what differs is written.
 
-use super::batch::{BatchShape, Identity};
+use super::Plan;
+use super::batch::{BatchShape, Identity, ProducerId};
 
 /// Produce version 9: the first flexible one, and one that every broker and proxy has.
 const VERSION: i16 = 9;
@@ -18,6 +19,7 @@ pub struct Frames<'a> {
     slots: Vec<Slot>,
     /// Which batch every slot of every request holds now.
     holds: Vec<Identity>,
+    is_idempotent: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -34,8 +36,20 @@ pub struct Load {
 }
 
 impl<'a> Frames<'a> {
-    pub fn new(shape: &'a BatchShape, topic: &str, acks: i16, batches: u32, count: usize) -> Self {
-        let (request, slots) = encode(shape, topic, acks, batches);
+    /// `count` requests as `plan` wants them, from an idempotent producer if it has an id.
+    pub fn new(
+        shape: &'a BatchShape,
+        plan: &Plan,
+        producer: Option<ProducerId>,
+        count: usize,
+    ) -> Self {
+        let (mut request, slots) = encode(shape, &plan.topic, plan.acks, plan.request_batches);
+        if let Some(producer) = producer {
+            for slot in &slots {
+                let end = slot.batch_at + shape.bytes().len();
+                shape.adopt(&mut request[slot.batch_at..end], producer);
+            }
+        }
         let request_bytes = request.len();
         let holds = vec![Identity::default(); slots.len() * count];
         Self {
@@ -44,6 +58,7 @@ impl<'a> Frames<'a> {
             request_bytes,
             slots,
             holds,
+            is_idempotent: producer.is_some(),
         }
     }
 
@@ -67,6 +82,10 @@ impl<'a> Frames<'a> {
                 .copy_from_slice(&partition.to_be_bytes());
             let batch = &mut request[slot.batch_at..slot.batch_at + batch_bytes];
             self.shape.patch(batch, *held, identity);
+            if self.is_idempotent {
+                self.shape
+                    .patch_sequence(batch, held.number, identity.number);
+            }
             *held = identity;
         }
     }

@@ -79,3 +79,35 @@ impl Change {
         }
     }
 }
+
+/// The same for one field of four bytes at a fixed place.
+pub struct FieldSums {
+    tables: Box<[[u32; 256]; 4]>,
+}
+
+impl FieldSums {
+    /// The field begins at `at` in the `summed_bytes` that the sum covers.
+    pub fn new(summed_bytes: usize, at: usize) -> Self {
+        let mut batch = vec![0; summed_bytes];
+        let zero = crc32c(&batch);
+        let mut tables = Box::new([[0; 256]; 4]);
+        for (byte, table) in tables.iter_mut().enumerate() {
+            for bit in 0..8 {
+                batch[at + byte] = 1 << bit;
+                table[1 << bit] = crc32c(&batch) ^ zero;
+            }
+            batch[at + byte] = 0;
+            for value in 1..256_usize {
+                let rest = value & (value - 1);
+                table[value] = table[rest] ^ table[value ^ rest];
+            }
+        }
+        Self { tables }
+    }
+
+    /// What changes in the sum when the field changes by `difference` (old xor new).
+    pub fn change(&self, difference: [u8; 4]) -> u32 {
+        let pairs = self.tables.iter().zip(difference);
+        pairs.fold(0, |sum, (table, byte)| sum ^ table[usize::from(byte)])
+    }
+}

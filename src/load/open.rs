@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::closed::read_answers;
+use super::frame::Frames;
 use super::measure::{Latencies, Phase, Tally, latencies};
 use super::reader::Reader;
 use super::replies::Frame;
@@ -100,11 +101,16 @@ pub fn produce(job: &Job<'_>, schedule: &Schedule, index: u32) -> ProducerEnd {
             let receiving = stream
                 .try_clone()
                 .map_err(LoadError::socket("sharing a socket"))?;
+            let frames = frames(job, 1)?;
+            let (places, halves) = (Places::new(job.plan, index), &halves);
+            let sending = Sending {
+                stream,
+                frames,
+                places,
+            };
             thread::scope(|scope| {
-                let sender =
-                    scope.spawn(|| send_by_schedule(job, schedule, index, stream, &halves));
-                let received =
-                    receive(job, schedule, receiving, &halves, &mut promised, &mut tally);
+                let sender = scope.spawn(|| send_by_schedule(job, schedule, sending, halves));
+                let received = receive(job, schedule, receiving, halves, &mut promised, &mut tally);
                 let sent = sender.join().map_err(|_| LoadError::Panicked)?;
                 received?;
                 tally.slips(&sent?);
@@ -119,16 +125,26 @@ pub fn produce(job: &Job<'_>, schedule: &Schedule, index: u32) -> ProducerEnd {
     }
 }
 
+/// All that the sending half owns.
+struct Sending<'a> {
+    stream: TcpStream,
+    frames: Frames<'a>,
+    places: Places,
+}
+
 fn send_by_schedule(
     job: &Job<'_>,
     schedule: &Schedule,
-    index: u32,
-    mut stream: TcpStream,
+    mut sending: Sending<'_>,
     halves: &Halves,
 ) -> Result<Latencies, LoadError> {
     ask_for_exact_sleep();
-    let mut places = Places::new(job.plan, index);
-    let mut frames = frames(job, 1);
+    let Sending {
+        stream,
+        frames,
+        places,
+    } = &mut sending;
+    let index = places.index;
     let mut slips = latencies(2);
     let mut next_id = 0;
     let mut measured = 0;
@@ -145,7 +161,7 @@ fn send_by_schedule(
             measured += records;
         }
         lock(&halves.in_flight).push_back(first);
-        let sent = send(&mut stream, &mut frames, &mut places, &mut next_id, 1);
+        let sent = send(stream, frames, places, &mut next_id, 1);
         if sent.is_err() {
             break sent;
         }

@@ -48,6 +48,8 @@ pub struct Plan {
     pub in_flight: u32,
     /// 1, -1, or 0, as Kafka's `acks`.
     pub acks: i16,
+    /// Producers ask for an id and number their batches, as Java's does by default.
+    pub idempotent: bool,
     /// Consuming connections, which share the partitions.
     pub consumers: u32,
     /// `fetch.max.bytes`.
@@ -78,6 +80,7 @@ impl Plan {
             producers: 1,
             in_flight: 5,
             acks: 1,
+            idempotent: false,
             consumers: 0,
             fetch_bytes: ByteCount::mib(50),
             fetch_partition_bytes: ByteCount::mib(1),

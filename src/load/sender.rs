@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
+use super::admin::Admin;
 use super::batch::{BatchShape, Identity};
 use super::frame::{Frames, Load};
 use super::ledger::NOT_ACKNOWLEDGED;
@@ -116,18 +117,17 @@ pub fn connect(plan: &Plan) -> Result<TcpStream, LoadError> {
     Ok(stream)
 }
 
-/// Requests ready to be stamped: as many as one send may carry.
-pub fn frames<'a>(job: &Job<'a>, window: usize) -> Frames<'a> {
+/// Requests ready to be stamped: as many as one send may carry. An idempotent producer asks for
+/// its id first.
+pub fn frames<'a>(job: &Job<'a>, window: usize) -> Result<Frames<'a>, LoadError> {
     let plan = job.plan;
+    let producer = match plan.idempotent {
+        true => Some(Admin::connect(plan.address)?.producer_id()?),
+        false => None,
+    };
     let one = job.shape.bytes().len() * plan.request_batches as usize;
     let count = (SEND_BYTES / one).clamp(1, window);
-    Frames::new(
-        job.shape,
-        &plan.topic,
-        plan.acks,
-        plan.request_batches,
-        count,
-    )
+    Ok(Frames::new(job.shape, plan, producer, count))
 }
 
 /// Stamps `count` requests with the next batches and sends them.

@@ -10,7 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::base::crc::crc32c;
-use crate::load::batch::{COUNT_AT, HEAD_BYTES, LENGTH_AT, SUM_AT, SUMMED_AT};
+use crate::load::batch::{
+    COUNT_AT, HEAD_BYTES, LENGTH_AT, PRODUCER_AT, SEQUENCE_AT, SUM_AT, SUMMED_AT,
+};
 use crate::wire::messages::create_topics_response::CreatableTopicResult;
 use crate::wire::messages::delete_topics_response::DeletableTopicResult;
 use crate::wire::messages::fetch_response::{FetchableTopicResponse, PartitionData};
@@ -61,6 +63,8 @@ struct World {
 #[derive(Default)]
 struct Partition {
     end: i64,
+    /// The sequence that an idempotent producer's next batch must have.
+    sequence: u32,
     log: Vec<Batch>,
     held_back: Option<Vec<u8>>,
 }
@@ -121,6 +125,10 @@ fn answer(to: ReplyTo, request: Request, world: &Mutex<World>) -> Bytes {
                 &DeleteTopicsResponse::default().with_responses(vec![result]),
             )
         }
+        Request::InitProducerId(_) => {
+            let given = InitProducerIdResponse::default().with_producer_id(7.into());
+            reply::encode(to, &given.with_producer_epoch(0))
+        }
         other => panic!("the stub does not know {:?}", other.api()),
     };
     answer.unwrap()
@@ -178,8 +186,15 @@ fn produce(request: &ProduceRequest, world: &mut World) -> ProduceResponse {
         }
         let (number, lie) = (world.batches, world.lie);
         let partition = world.partitions.get_mut(&data.index).unwrap();
-        let base = partition.end;
-        partition.keep(data.records.as_ref().unwrap().to_vec(), number, lie);
+        let (base, bytes) = (partition.end, data.records.as_ref().unwrap().to_vec());
+        if u32_at(&bytes, PRODUCER_AT) != u32::MAX {
+            if u32_at(&bytes, SEQUENCE_AT) != partition.sequence {
+                answers.push(answer.with_error_code(45).with_base_offset(-1));
+                continue;
+            }
+            partition.sequence += u32_at(&bytes, COUNT_AT);
+        }
+        partition.keep(bytes, number, lie);
         answers.push(answer.with_base_offset(base));
     }
     let topic = TopicProduceResponse::default()

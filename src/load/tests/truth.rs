@@ -77,6 +77,23 @@ fn all_records_of_a_counted_run_are_acknowledged_and_read_back() {
 }
 
 #[test]
+fn an_idempotent_producer_numbers_its_batches_without_a_gap() {
+    for rate in [None, Some(20_000)] {
+        let outcome = outcome(Lie::None, |plan| {
+            plan.idempotent = true;
+            plan.rate = rate;
+        });
+
+        assert!(
+            outcome.holds(),
+            "{:?} {:?}",
+            outcome.errors(),
+            outcome.failure
+        );
+    }
+}
+
+#[test]
 fn a_broker_that_acknowledges_what_it_does_not_keep_fails_the_ledger() {
     check_caught(Lie::ForgetBatch(AT), |it| {
         u64::from(it.verdict.lost == BATCH_RECORDS)
