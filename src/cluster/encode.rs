@@ -2,7 +2,7 @@
 //!
 //! An entry of the metadata's stream: kind u8 (1: a change, 2: a part of a snapshot), format u8
 //! (1), then for a change its JSON; for a part see `snapshot`. JSON because it stays readable by
-//! `inspect` and by whoever must mend it; partitions are ranges, so that 100,000 of them are a line.
+//! `inspect` and by whoever must mend it; partitions are ranges: 100,000 of them are a line.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

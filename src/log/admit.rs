@@ -96,6 +96,7 @@ pub(super) struct Stamped {
     head: [u8; BATCH_HEADER_BYTES],
     head_bytes: usize,
     body_sum: u32,
+    appended_at: WallMs,
 }
 
 impl Stamped {
@@ -119,6 +120,7 @@ impl Stamped {
                 head,
                 head_bytes,
                 body_sum,
+                appended_at: now,
             };
         }
         // The time lies behind the sum, so the whole header is written anew and the body is the
@@ -135,6 +137,7 @@ impl Stamped {
             head,
             head_bytes: BATCH_HEADER_BYTES,
             body_sum,
+            appended_at: now,
         }
     }
 
@@ -150,8 +153,13 @@ impl Stamped {
         self.body_sum
     }
 
+    /// The time that searches and retention go by. Records without times count as of when they
+    /// came, as Kafka counts them by their file's time: they must not be kept for ever.
     pub fn time_max(&self) -> i64 {
-        self.header.max_timestamp
+        match self.header.max_timestamp {
+            time if time < 0 => self.appended_at.0,
+            time => time,
+        }
     }
 
     /// `log_append_time_ms` for the producer.

@@ -86,7 +86,7 @@ impl Partitions {
                 match retain_one(partition, journal, time.at) {
                     Ok(records) => removed += records,
                     // The same partition comes first next time.
-                    Err(JournalError::Busy) => return Ok(removed),
+                    Err(JournalError::Busy | JournalError::Full) => return Ok(removed),
                     Err(error) => return Err(error.into()),
                 }
             }
@@ -124,7 +124,7 @@ fn retain_one(
 
 /// Whether an extent goes, with the same rules by which Kafka lets go of a segment: all of it is
 /// older than `retention.ms` (the newest extent too), or at least `retention.bytes` remain without
-/// it. An extent whose records have no times never grows old.
+/// it.
 fn expires(partition: &Partition, extent: Extent, sealed: bool, kept: u64, now: WallMs) -> bool {
     let too_old = partition.config.retention_ms.is_some_and(|allowed| {
         extent.time_max >= 0 && now.0.saturating_sub(extent.time_max) > allowed

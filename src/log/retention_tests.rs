@@ -165,3 +165,14 @@ fn retention_comes_round_to_every_partition() {
 
     assert_eq!(removed, 30);
 }
+
+#[test]
+fn records_without_times_expire_by_when_they_came() {
+    let mut world = World::with(&[("retention.ms", "1000")]);
+    world.append(&batch(&[-1, -1])).expect("appended");
+    world.flush();
+    let came = world.now.wall.0;
+
+    assert_eq!(retain(&mut world, came + 1_000), 0);
+    assert_eq!(retain(&mut world, came + 1_001), 2);
+}

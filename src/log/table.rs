@@ -111,14 +111,14 @@ impl Partitions {
         true
     }
 
-    /// Drops what the journal still has of deleted partitions. What it is too busy for now is done
-    /// by a later call, and at the latest by the next start.
+    /// Drops what the journal still has of deleted partitions. What it is too busy or too full for
+    /// now is done by a later call, and at the latest by the next start.
     pub(super) fn drop_streams(&mut self, journal: &mut Journal) -> Result<(), LogError> {
         while let Some(stream) = self.dropping.front().copied() {
             if journal.range(stream).is_some() {
                 match journal.drop_stream(stream) {
                     Ok(_) => {}
-                    Err(JournalError::Busy) => return Ok(()),
+                    Err(JournalError::Busy | JournalError::Full) => return Ok(()),
                     Err(error) => return Err(error.into()),
                 }
             }

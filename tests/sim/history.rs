@@ -21,9 +21,7 @@ pub struct Tp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Unknown,
-    Acked {
-        at: Ticks,
-    },
+    Acked { at: Ticks },
 }
 
 #[derive(Clone, Debug)]

@@ -1,6 +1,10 @@
 //! What the tests of a real broker process share: the process, a plain blocking client, and an
 //! honest user whose every acknowledged record is looked for at the end.
-#![allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test program uses a part of it"
+)]
 
 pub mod broker;
 pub mod client;
