@@ -1,11 +1,8 @@
 //! One core: its ring, its shards, and the loop that drives them.
 
 use std::collections::VecDeque;
-use std::os::fd::{FromRawFd, IntoRawFd};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-
-use glommio::io::BufferedFile;
 
 use super::accept::Acceptor;
 use super::disks::Disks;
@@ -19,7 +16,7 @@ use super::timer::Timer;
 use crate::base::{ShardId, Span, Ticks};
 use crate::runtime::event::{Actions, Event};
 use crate::runtime::machine::Machine;
-use crate::runtime::system;
+use crate::runtime::system::{self, Errno};
 
 /// A turn ends after this many events, or once it has taken this long.
 const TURN_EVENTS_MAX: u64 = 256;
@@ -78,37 +75,28 @@ pub(super) struct Core<M: Machine> {
 impl<M: Machine> Core<M> {
     /// Drives the shards until each has stopped; the largest code that one of them said.
     pub(super) async fn run(mut self) -> Result<u8, RunError> {
-        let doorbell = self.doorbell_file()?;
+        self.hear_doorbell();
         for local in 0..self.tenants.len() {
             self.inboxes.put(local, Event::Started);
         }
         while self.tenants.iter().any(|tenant| tenant.stopped.is_none()) {
             self.gather();
             self.take_turns()?;
-            self.submit()?;
+            self.set_timer();
             if self.is_busy() {
+                self.ring.submit().map_err(ring_failed)?;
                 glommio::yield_if_needed().await;
-            } else if self.may_sleep() {
-                // Everything that could wake us counts this eventfd up: completions of our ring
-                // (disk, sockets, timer), other cores, the helper and the stop.
-                let read = doorbell.read_at(0, 8).await;
-                read.map_err(|error| RunError::Executor(error.to_string()))?;
-                self.get_up();
             } else {
-                self.get_up();
+                self.sleep()?;
             }
         }
         self.wind_up()
     }
 
-    /// The doorbell as something that glommio can wait for. A duplicate, which glommio closes.
-    fn doorbell_file(&self) -> Result<BufferedFile, RunError> {
-        let copy = self
-            .bell
-            .duplicate()
-            .map_err(|errno| RunError::System { call: "dup", errno })?;
-        // SAFETY: the descriptor is open and given up to the file.
-        Ok(unsafe { BufferedFile::from_raw_fd(copy.into_raw_fd()) })
+    /// Other threads wake us through the ring too.
+    fn hear_doorbell(&mut self) {
+        self.ring
+            .poll(self.bell.descriptor(), libc::POLLIN, Tag::Doorbell);
     }
 
     /// Collects what has happened since the last turn, as far as there is room for it.
@@ -144,6 +132,10 @@ impl<M: Machine> Core<M> {
             Tag::Writable(number) => self.net.on_writable(number),
             Tag::Acceptable(number) => self.acceptor.on_acceptable(number),
             Tag::Timer(number) => self.timer.fired(number),
+            Tag::Doorbell => {
+                self.bell.take_count();
+                self.hear_doorbell();
+            }
             Tag::Disk(slot) => {
                 let done = self.disks.completed(&mut self.ring, slot, completion);
                 if let Some((local, done)) = done {
@@ -259,16 +251,12 @@ impl<M: Machine> Core<M> {
         }
     }
 
-    fn submit(&mut self) -> Result<(), RunError> {
+    fn set_timer(&mut self) {
         let wakes = self.tenants.iter().map(|tenant| tenant.wake_at);
         let next = wakes.chain([self.acceptor.wake_at()]).flatten().min();
         self.timer.set(&mut self.ring, next);
         // Sends go out before the core may sleep or gather more.
         self.net.send_ready(&mut self.ring, &mut self.inboxes);
-        self.ring.submit().map_err(|errno| RunError::System {
-            call: "io_uring_enter",
-            errno,
-        })
     }
 
     /// True if there is something to do without waiting.
@@ -280,24 +268,21 @@ impl<M: Machine> Core<M> {
             || self.tenants.iter().all(|tenant| tenant.stopped.is_some())
     }
 
-    /// Says to everybody that we are about to sleep, and looks once more whether we may.
-    fn may_sleep(&mut self) -> bool {
+    /// Waits in our ring until something ends: disk, sockets, the timer, or the doorbell, which
+    /// other cores, the helper and the stop ring. `ring` says why not in glommio's.
+    fn sleep(&mut self) -> Result<(), RunError> {
         self.bell.lie_down();
-        !self.ring.lie_down() && !self.take_envelopes()
-    }
-
-    fn get_up(&mut self) {
+        if !self.take_envelopes() {
+            self.ring.wait().map_err(ring_failed)?;
+        }
         self.bell.get_up();
-        self.ring.get_up();
+        Ok(())
     }
 
     /// Waits for what the kernel still holds of our memory.
     fn wind_up(mut self) -> Result<u8, RunError> {
         while self.disks.is_under_way() {
-            self.ring.block().map_err(|errno| RunError::System {
-                call: "io_uring_enter",
-                errno,
-            })?;
+            self.ring.wait().map_err(ring_failed)?;
             self.ring.reap(&mut self.completions);
             while let Some(completion) = self.completions.pop_front() {
                 self.complete(completion);
@@ -306,4 +291,9 @@ impl<M: Machine> Core<M> {
         let codes = self.tenants.iter().filter_map(|tenant| tenant.stopped);
         Ok(codes.max().unwrap_or(0))
     }
+}
+
+fn ring_failed(errno: Errno) -> RunError {
+    let call = "io_uring_enter";
+    RunError::System { call, errno }
 }

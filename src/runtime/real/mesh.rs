@@ -22,8 +22,7 @@ pub(super) enum Envelope<M> {
     Stop,
 }
 
-/// Wakes one core. The core's ring is registered with the same eventfd, so that a sleeping core
-/// waits for one thing only.
+/// Wakes one core, whose ring polls the eventfd.
 pub(super) struct Doorbell {
     eventfd: OwnedFd,
     /// True while the core sleeps or is about to; who sets it to false rings.
@@ -42,9 +41,9 @@ impl Doorbell {
         self.eventfd.as_raw_fd()
     }
 
-    pub(super) fn duplicate(&self) -> Result<OwnedFd, Errno> {
-        let copy = self.eventfd.try_clone();
-        copy.map_err(|error| system::errno_of(&error))
+    /// Takes what was rung. Only once a poll has said that there is something.
+    pub(super) fn take_count(&self) {
+        system::await_count(self.descriptor());
     }
 
     /// Wakes the core if it sleeps. What it is woken for must be in its channel already.

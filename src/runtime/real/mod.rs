@@ -2,8 +2,8 @@
 //!
 //! Per core one glommio executor runs one task, the loop of `core`: gather what happened, let each
 //! shard take its turn, perform what it decided, submit once, and sleep if nothing is left to do.
-//! Sockets, files and the timer are waited for through our ring (`ring` says why not glommio's);
-//! glommio waits for the ring's eventfd.
+//! Sockets, files, the timer and the doorbell are waited for in our ring; `ring` says why not in
+//! glommio's, with figures.
 //!
 //! Begin at `run`, then `core`.
 

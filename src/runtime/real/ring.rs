@@ -1,14 +1,20 @@
-//! A ring of our own: it carries the disk's operations, the readiness of sockets and the timer of
-//! one core. Its eventfd is the core's doorbell.
+//! A ring of our own: it carries the disk's operations, the readiness of sockets, the timer and
+//! the doorbell of one core, and the core sleeps in it.
 //!
 //! Why not glommio's rings: its files write only from its own buffers, its sockets poll through
 //! one source object and one future per wait, and three rings are entered per turn. Here a wait
-//! for readiness is one entry of a ring that is entered once per turn anyway, and a turn that
-//! finds completions makes no call to wait for them.
+//! for readiness is one entry of a ring that is entered once per turn anyway.
+//!
+//! Why not glommio's sleep, woken by this ring's eventfd: that worked and was measured. 2026-11-22,
+//! 2-core reference machine (a virtual one), `benches/bridge.rs`, a message to a sleeping core,
+//! both ways in turn: through glommio 111 to 233 us and 60 to 76 us of processor time, in this ring
+//! 53 to 65 us and 30 to 39 us; with deferred completions, in a later run, 81 to 88 us and 35 to
+//! 38 us, where two plain pinned threads with eventfds took 69 to 85 us and 32 to 34 us. Glommio's
+//! sleep interrupts every other core (membarrier), enters three rings, and needs a read of the
+//! eventfd besides. glommio still makes the executor that the loop is a task of.
 
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
-use std::sync::atomic::{Ordering, fence};
 
 use io_uring::{IoUring, opcode, squeue, types};
 
@@ -28,6 +34,7 @@ pub(super) enum Tag {
     Acceptable(u64),
     Disk(u64),
     Timer(u64),
+    Doorbell,
 }
 
 impl Tag {
@@ -40,6 +47,7 @@ impl Tag {
             Self::Acceptable(number) => (3, number),
             Self::Disk(number) => (4, number),
             Self::Timer(number) => (5, number),
+            Self::Doorbell => (6, 0),
         };
         debug_assert!(number >> Self::NUMBER_BITS == 0);
         kind << Self::NUMBER_BITS | number
@@ -53,6 +61,7 @@ impl Tag {
             3 => Some(Self::Acceptable(number)),
             4 => Some(Self::Disk(number)),
             5 => Some(Self::Timer(number)),
+            6 => Some(Self::Doorbell),
             _ => None,
         }
     }
@@ -73,33 +82,26 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// Made on the thread that will use it: the kernel saves a lock for a single issuer.
-    pub(super) fn new(eventfd: RawFd) -> Result<Self, Errno> {
-        let fast = IoUring::builder()
-            .setup_clamp()
-            .setup_single_issuer()
-            .setup_coop_taskrun()
-            .setup_taskrun_flag()
-            .setup_cqsize(RING_ENTRIES * 16)
-            .build(RING_ENTRIES);
-        // Before Linux 6.0 the three flags are refused.
-        let ring = match fast {
-            Ok(ring) => ring,
-            Err(_) => IoUring::builder()
-                .setup_clamp()
-                .setup_cqsize(RING_ENTRIES * 16)
-                .build(RING_ENTRIES)
-                .map_err(|error| system::errno_of(&error))?,
+    /// Made on the thread that will use it: with a single issuer the kernel saves locks, and runs
+    /// completions when we enter instead of interrupting us.
+    pub(super) fn new() -> Result<Self, Errno> {
+        let builder = || {
+            let mut builder = IoUring::builder();
+            builder.setup_clamp().setup_cqsize(RING_ENTRIES * 16);
+            builder
         };
-        ring.submitter()
-            .register_eventfd(eventfd)
+        // Linux 6.1 knows deferred completions, 6.0 a single issuer.
+        let ring = builder()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_taskrun_flag()
+            .build(RING_ENTRIES)
+            .or_else(|_| builder().build(RING_ENTRIES))
             .map_err(|error| system::errno_of(&error))?;
-        let mut ring = Self {
+        Ok(Self {
             ring,
             backlog: VecDeque::new(),
-        };
-        ring.ring.completion().disable_eventfd();
-        Ok(ring)
+        })
     }
 
     /// Asks for one completion when the descriptor has one of `events` (or was shut or reset).
@@ -186,25 +188,12 @@ impl Ring {
         }
     }
 
-    /// From here on completions ring the doorbell. True: there are some already, and the core
-    /// must not sleep.
-    pub(super) fn lie_down(&mut self) -> bool {
-        let queue = self.ring.completion();
-        queue.enable_eventfd();
-        // The kernel posts, then looks at the flag; we set the flag, then look at the queue.
-        fence(Ordering::SeqCst);
-        let waiting = !queue.is_empty();
-        drop(queue);
-        waiting || !self.backlog.is_empty() || !self.ring.completion().is_empty()
-    }
-
-    pub(super) fn get_up(&mut self) {
-        self.ring.completion().disable_eventfd();
-    }
-
-    /// Waits, without glommio, until at least one completion is there. For the end of a core.
-    pub(super) fn block(&mut self) -> Result<(), Errno> {
+    /// Hands everything over and waits until at least one completion is there.
+    pub(super) fn wait(&mut self) -> Result<(), Errno> {
         self.refill();
+        if !self.backlog.is_empty() {
+            return self.submit();
+        }
         match self.ring.submit_and_wait(1) {
             Ok(_) => Ok(()),
             Err(error) => match system::errno_of(&error) {
@@ -227,6 +216,7 @@ mod tests {
             Tag::Acceptable(0),
             Tag::Disk(77),
             Tag::Timer(3),
+            Tag::Doorbell,
         ] {
             assert_eq!(Tag::from_bits(tag.to_bits()), Some(tag));
         }

@@ -29,7 +29,7 @@ use crate::runtime::block::BlockPool;
 use crate::runtime::machine::{Boot, Machine};
 use crate::runtime::system;
 
-/// glommio carries nothing but the wait for our eventfd. Its least I/O memory (64 KiB, registered
+/// glommio carries one task that waits in our ring. Its least I/O memory (64 KiB, registered
 /// with three rings) and shallow rings stay far below a locked-memory limit of 8 MiB.
 const EXECUTOR_MEMORY_BYTES: usize = 64 << 10;
 const EXECUTOR_RING_DEPTH: usize = 16;
@@ -260,7 +260,7 @@ where
 {
     let pool = BlockPool::default();
     let all: Vec<ShardId> = plan.mesh.seats.iter().map(|(id, _)| *id).collect();
-    let ring = Ring::new(plan.door.bell().descriptor()).map_err(|errno| RunError::System {
+    let ring = Ring::new().map_err(|errno| RunError::System {
         call: "io_uring_setup",
         errno,
     })?;
