@@ -24,7 +24,11 @@ pub struct Conductor<'a> {
 }
 
 impl<'a> Conductor<'a> {
+    /// Without a warm-up, what the workers do is measured from their first request on.
     pub fn new(job: &Job<'a>) -> Self {
+        if job.plan.warm_up.is_zero() {
+            job.shared.enter(Phase::Measure);
+        }
         Self {
             job: *job,
             measuring_since: Duration::ZERO,
@@ -111,12 +115,15 @@ impl<'a> Conductor<'a> {
         let warm_up_ns = begun + self.job.plan.warm_up.as_nanos() as u64;
         let mut last_tick = begun;
         let mut stop_ns = u64::MAX;
+        let mut warming_up = true;
         loop {
             let now = shared.now_ns();
-            if shared.phase() == Phase::WarmUp && now >= warm_up_ns {
+            if warming_up && now >= warm_up_ns {
+                warming_up = false;
                 observer.measuring_begins();
                 let since = shared.now_ns();
-                shared.enter(Phase::Measure);
+                // A worker that failed has stopped the run already.
+                shared.begin_measuring();
                 self.measuring_since = Duration::from_nanos(since);
                 if let Length::Time(time) = self.job.plan.length {
                     stop_ns = since + time.as_nanos() as u64;
@@ -129,7 +136,6 @@ impl<'a> Conductor<'a> {
                 last_tick = now;
                 self.tick(observer, now);
             }
-            let warming_up = shared.phase() == Phase::WarmUp;
             let next_ns = if warming_up { warm_up_ns } else { stop_ns };
             let until_next = Duration::from_nanos(next_ns.saturating_sub(now));
             thread::sleep(until_next.min(LOOK_EVERY));

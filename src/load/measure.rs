@@ -95,6 +95,14 @@ impl Shared {
         }
     }
 
+    /// From warm-up to measuring; a run that has stopped stays so.
+    pub fn begin_measuring(&self) {
+        let (from, to) = (Phase::WarmUp as u8, Phase::Measure as u8);
+        let _ = self
+            .phase
+            .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     pub fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
