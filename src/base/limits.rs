@@ -62,6 +62,15 @@ pub const FRAME_ROOM_CLASSES: [ByteCount; 6] = [
 /// Memory of one shard for frames in progress and requests under way (`request.memory.bytes`).
 pub const REQUEST_MEMORY_BYTES: ByteCount = ByteCount::mib(256);
 
+/// Frames up to this size may use the last quarter of that memory.
+pub const SMALL_FRAME_BYTES: ByteCount = ByteCount::mib(2);
+
+/// While that memory is short, a partial frame that could be read is given up if nothing of it came
+/// for the first of these, or if it is not whole after the second: clients that stop in the middle
+/// of a frame must not stop the others.
+pub const SHORT_MEMORY_SILENCE: Span = Span::seconds(5);
+pub const SHORT_MEMORY_WAIT: Span = Span::seconds(60);
+
 /// The requests, and the bytes of them, that one connection may have decoded in one turn.
 pub const REQUESTS_PER_TURN_MAX: usize = 64;
 pub const REQUEST_BYTES_PER_TURN_MAX: ByteCount = ByteCount::mib(1);

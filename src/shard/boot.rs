@@ -81,6 +81,7 @@ impl Shard {
             listen: Listen::NotYet,
             ended: None,
             held_back: false,
+            memory_watched: false,
             drained: BTreeSet::new(),
             ticks: 0,
             wake_asked: None,

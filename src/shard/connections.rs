@@ -5,7 +5,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::base::limits::{CONNECTIONS_PER_SHARD_MAX, HANDSHAKE_WAIT, STALLED_SEND_WAIT};
+use crate::base::limits::{
+    CONNECTIONS_PER_SHARD_MAX, HANDSHAKE_WAIT, SHORT_MEMORY_SILENCE, SHORT_MEMORY_WAIT,
+    STALLED_SEND_WAIT,
+};
 use crate::base::{Ticks, limits};
 use crate::runtime::{Actions, ConnectionId};
 
@@ -92,7 +95,7 @@ impl Connections {
             return;
         };
         self.memory.give_back(connection.charged);
-        if let Some(begun) = connection.begun.take() {
+        if let Some((begun, _)) = connection.begun.take() {
             self.memory.end(begun);
         }
         tracing::debug!(peer = %connection.peer, "connection closed");
@@ -142,6 +145,23 @@ impl Connections {
         connection.doomed = true;
         connection.closing = true;
         self.closes.push((id, true));
+    }
+
+    /// Memory for frames is short: gives up partial frames that could be read and make no
+    /// progress. True if somebody still waits for memory.
+    pub fn check_memory(&mut self, now: Ticks) -> bool {
+        for id in self.memory.partial() {
+            let Some(connection) = self.map.get(&id).filter(|own| own.receiving) else {
+                continue;
+            };
+            let silent = now.since(connection.receiving_since) >= SHORT_MEMORY_SILENCE;
+            let began = connection.begun.map_or(now, |(_, began)| began);
+            if silent || now.since(began) >= SHORT_MEMORY_WAIT {
+                let why = "it holds memory that others need, in the middle of a request";
+                self.refuse(id, &why, true);
+            }
+        }
+        self.memory.is_short()
     }
 
     /// Has whole frames waiting, or may have: read it in the next turn.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::base::limits::SHORT_MEMORY_SILENCE;
 use crate::base::random::Random;
 use crate::base::{Now, ShardId, Ticks};
 use crate::cluster::Metadata;
@@ -56,6 +57,8 @@ pub struct Shard {
     pub(super) ended: Option<u8>,
     /// A bound on calls has held connections back; they are looked at when it has room.
     pub(super) held_back: bool,
+    /// `Timer::Memory` is set.
+    pub(super) memory_watched: bool,
     /// Shards with nothing owed, once a stop has begun.
     pub(super) drained: BTreeSet<ShardId>,
     /// When the driver was last told to wake us, if that is still to come.
@@ -153,6 +156,7 @@ impl Shard {
                     let now = self.now.ticks;
                     self.connections.check_silence(id, now, &mut self.timers);
                 }
+                Timer::Memory => self.check_memory(),
                 Timer::Tick => self.tick(),
                 Timer::StopDeadline => self.stop_deadline(),
             }
@@ -160,6 +164,14 @@ impl Shard {
         for id in self.connections.take_runnable() {
             self.read_requests(id);
             self.connections.touch(id);
+        }
+    }
+
+    fn check_memory(&mut self) {
+        self.memory_watched = self.connections.check_memory(self.now.ticks);
+        if self.memory_watched {
+            let at = self.now.ticks + SHORT_MEMORY_SILENCE;
+            self.timers.set(at, Timer::Memory);
         }
     }
 

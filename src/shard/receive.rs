@@ -2,7 +2,7 @@
 
 use crate::base::limits::{
     MESH_CALLS_MAX, REQUEST_BYTES_PER_TURN_MAX, REQUESTS_PER_CONNECTION_MAX, REQUESTS_PER_TURN_MAX,
-    TURN_BYTES_MAX,
+    SHORT_MEMORY_SILENCE, TURN_BYTES_MAX,
 };
 use crate::runtime::event::Receive;
 use crate::runtime::{Actions, Block, ConnectionId};
@@ -11,6 +11,7 @@ use super::connection::Connection;
 use super::connection::inbound::Front;
 use super::machine::Shard;
 use super::message::Message;
+use super::timers::Timer;
 
 /// Whether a connection's next frame may be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,20 +92,27 @@ impl Shard {
         if may_decode(connection, self.turn + 1, busy) != May::Now {
             return;
         }
-        let begun = connection.inbound.has_begun();
+        let (begun, size) = (
+            connection.inbound.has_begun(),
+            connection.inbound.front_size(),
+        );
         match (begun, connection.begun) {
             (true, None) => {
-                let begun = self.connections.memory.begin(id);
+                let begun = (self.connections.memory.begin(id), self.now.ticks);
                 self.with(id, |connection| connection.begun = Some(begun));
             }
-            (false, Some(begun)) => {
+            (false, Some((begun, _))) => {
                 self.connections.memory.end(begun);
                 self.with(id, |connection| connection.begun = None);
             }
             (true, Some(_)) | (false, None) => {}
         }
-        if self.connections.memory.may_receive(id) {
+        if self.connections.memory.may_receive(id, size) {
             self.receive(id, actions);
+        } else if !self.memory_watched {
+            self.memory_watched = true;
+            let at = self.now.ticks + SHORT_MEMORY_SILENCE;
+            self.timers.set(at, Timer::Memory);
         }
     }
 
@@ -116,6 +124,7 @@ impl Shard {
         let capacity = room.into.as_ref().map_or(0, Block::capacity);
         let charged = std::mem::replace(&mut connection.charged, capacity);
         connection.receiving = true;
+        connection.receiving_since = self.now.ticks;
         actions.receive.push(Receive {
             connection: id,
             into: room.into,

@@ -16,6 +16,8 @@ pub enum Timer {
     FetchDeadline(Token),
     /// A connection may be idle, silent or stalled.
     Connection(ConnectionId),
+    /// Memory for frames may still be short, and whoever holds it may be silent.
+    Memory,
     /// Retention, cleaning, expiry of producers.
     Tick,
     /// A stop has waited long enough for replies that are owed.

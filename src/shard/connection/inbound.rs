@@ -3,8 +3,12 @@
 use bytes::Bytes;
 
 use crate::base::ByteCount;
-use crate::base::limits::{FRAME_BYTES_MAX, FRAME_BYTES_MAX_BUT_PRODUCE, FRAME_ROOM_CLASSES};
+use crate::base::limits::{
+    FRAME_BYTES_MAX, FRAME_BYTES_MAX_BUT_PRODUCE, FRAME_ROOM_CLASSES, SMALL_FRAME_BYTES,
+};
 use crate::runtime::{Block, BlockPool};
+
+use super::super::admission::FrameSize;
 
 /// The length prefix.
 const PREFIX: usize = 4;
@@ -140,6 +144,16 @@ impl Inbound {
         claimed_length(waiting).is_some_and(|length| {
             !is_plausible(length, waiting) || waiting.len() - PREFIX >= length as usize
         })
+    }
+
+    /// The size of the frame at the front, as far as is known.
+    pub fn front_size(&self) -> FrameSize {
+        let waiting = self.block.as_ref().map(Block::filled_bytes);
+        let length = waiting.and_then(|bytes| claimed_length(&bytes[self.start..]));
+        match length {
+            Some(length) if i64::from(length) > SMALL_FRAME_BYTES.0 as i64 => FrameSize::Large,
+            Some(_) | None => FrameSize::Small,
+        }
     }
 
     /// True if a frame has begun and is not whole, or is whole and not taken.

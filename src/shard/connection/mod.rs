@@ -40,8 +40,10 @@ pub struct Connection {
     pub runnable: bool,
     /// Memory of its partial frame, as `Admission` counts it.
     pub charged: usize,
-    /// Its partial frame's place in the order.
-    pub begun: Option<Begun>,
+    /// Its partial frame's place in the order, and when it began.
+    pub begun: Option<(Begun, Ticks)>,
+    /// When the newest receive was handed to the driver.
+    pub receiving_since: Ticks,
     /// What the client calls itself, from ApiVersions 3 on.
     pub software: Option<(StrBytes, StrBytes)>,
     /// Produce requests under way that get no reply (acks=0); they count as outstanding.
@@ -82,6 +84,7 @@ impl Connection {
             runnable: false,
             charged: 0,
             begun: None,
+            receiving_since: now,
             software: None,
             silent: 0,
             turn: 0,
@@ -111,6 +114,8 @@ impl Connection {
     pub fn silence(&self, now: Ticks) -> Result<Ticks, Silence> {
         let (limit, why): ((Ticks, Span), Silence) = match self.outbound.waiting_since() {
             Some(since) => ((since, STALLED_SEND_WAIT), Silence::Stalled),
+            // Told to wait for memory: the silence is ours.
+            None if !self.receiving && !self.ended => return Ok(now + HANDSHAKE_WAIT),
             None => match self.last_request {
                 None => ((self.opened, HANDSHAKE_WAIT), Silence::Handshake),
                 // Owed a reply: the silence is ours.

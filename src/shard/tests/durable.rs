@@ -209,3 +209,17 @@ fn a_full_disk_refuses_producers_and_serves_readers() {
     broker.create_topic("again", 1);
     assert_eq!(broker.produce(socket, "again", 0, b"x").error_code, 0);
 }
+
+#[test]
+fn an_idle_broker_stops_at_once() {
+    let mut broker = Broker::start(2);
+    broker.pass(Span::seconds(5));
+    let began = broker.world.now();
+
+    broker.world.stop();
+    while broker.stopped.is_none() {
+        broker.pass(Span::millis(1));
+    }
+
+    assert!(broker.world.now().since(began) < Span::millis(100));
+}

@@ -128,3 +128,44 @@ fn when_memory_is_short_large_frames_take_turns_and_all_finish() {
         assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
     }
 }
+
+#[test]
+fn clients_that_stop_in_the_middle_of_a_frame_do_not_stop_the_others() {
+    let mut broker = Broker::start_with(1, |config| config.request_memory = ByteCount::mib(110));
+    broker.create_topic("t", 1);
+    let honest = broker.connect();
+    let mut front = (90_i32 << 20).to_be_bytes().to_vec();
+    front.resize(3 << 20, 0);
+    let front = Bytes::from(front);
+    for _ in 0..60 {
+        let hostile = broker.connect();
+        broker.world.send(hostile, front.clone());
+    }
+    broker.pass(Span::seconds(1));
+
+    let began = broker.world.now();
+    for _ in 0..20 {
+        assert_eq!(broker.produce(honest, "t", 0, &[7; 500_000]).error_code, 0);
+    }
+
+    assert!(broker.world.now().since(began) < Span::seconds(30));
+}
+
+#[test]
+fn ten_thousand_idle_sockets_harm_nobody_and_own_no_memory() {
+    let mut broker = Broker::start(2);
+    broker.create_topic("t", 1);
+    let honest = broker.connect();
+    for _ in 0..10_000 {
+        broker.connect();
+    }
+    broker.pass(Span::seconds(1));
+
+    assert_eq!(broker.produce(honest, "t", 0, b"x").error_code, 0);
+    for shard in 0..2 {
+        let machine = broker.world.machine(ShardId(shard)).expect("it is up");
+        assert_eq!(machine.connections.memory.held(), 0);
+    }
+    broker.pass(Span(HANDSHAKE_WAIT.0 + 1_000_000_000));
+    assert_eq!(broker.closed.len(), 10_000);
+}
