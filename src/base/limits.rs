@@ -18,6 +18,12 @@ pub const GROUP_BYTES_MAX: ByteCount = ByteCount::mib(1);
 /// Memory of one journal for the footers of its sealed segments (`index.cache.bytes`).
 pub const INDEX_CACHE_BYTES: ByteCount = ByteCount::mib(128);
 
+/// A journal's cache takes so much memory without asking what it costs (`journal::growth`).
+pub const CACHE_FLOOR_BYTES: ByteCount = ByteCount::mib(64);
+
+/// And so much per second beyond.
+pub const CACHE_GROWTH_BYTES_PER_S: ByteCount = ByteCount::mib(16);
+
 /// Free space of the file system that producers may not use, so that deletes can go on.
 pub const RESERVE_BYTES: ByteCount = ByteCount::mib(512);
 

@@ -33,7 +33,7 @@ impl Journal {
         }
         self.flush_written(disk);
         self.write_groups(now, disk);
-        self.shrink();
+        self.shrink(now);
         self.write_superblock(disk);
     }
 

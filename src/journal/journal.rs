@@ -16,6 +16,7 @@ use super::entry::{Entry, EntryHead, Index, Placed, Sequence, Slice, StreamId};
 use super::error::JournalError;
 use super::footer::FooterWriter;
 use super::format::{HEAD_BYTES_MAX, Kind, Row, UNIT, group_bytes};
+use super::growth::Growth;
 use super::index::SegmentIndex;
 use super::plan::{Asked, Horizon, Place, Stop, View};
 use super::reads::{Reads, Shelf, bunch_place};
@@ -158,6 +159,7 @@ impl Journal {
             reads: Reads::default(),
             turn: Turn::new(
                 pool,
+                Growth::new(now.ticks, settings.cache_bytes),
                 now,
                 found.superblock,
                 found.spare,

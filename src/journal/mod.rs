@@ -19,6 +19,7 @@ mod cleaning;
 mod device;
 mod footer;
 mod format;
+mod growth;
 mod index;
 mod pages;
 mod plan;

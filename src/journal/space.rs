@@ -1,5 +1,7 @@
 //! Giving space and memory back: segments that nobody needs, groups and indexes beyond the bound.
 
+use crate::base::Now;
+
 use super::entry::Sequence;
 use super::journal::Journal;
 
@@ -60,8 +62,9 @@ impl Journal {
     }
 
     /// Gives up the oldest groups, indexes and pages beyond their bounds.
-    pub(super) fn shrink(&mut self) {
-        let limit = self.settings.cache_bytes.0;
+    pub(super) fn shrink(&mut self, now: Now) {
+        let used = self.cache.bytes() + self.turn.index_bytes;
+        let limit = self.turn.growth.bound(now.ticks, used);
         let tail = self.appender.tail();
         let keep = match self.appender.groups.front() {
             Some(group) => (group.segment, group.at),

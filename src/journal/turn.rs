@@ -9,6 +9,7 @@ use crate::runtime::{BlockPool, DiskError, DiskOp, FileId, Ticket};
 use super::entry::Sequence;
 use super::error::JournalError;
 use super::format::UNIT;
+use super::growth::Growth;
 use super::superblock::{SUPERBLOCK_FILE, Superblock};
 
 /// What an operation under way is for.
@@ -50,6 +51,8 @@ const SPARE_FILES_MAX: usize = 1;
 /// State that lives from turn to turn beside the data.
 pub(super) struct Turn {
     pub pool: BlockPool,
+    /// How much memory the cache may take by now.
+    pub growth: Growth,
     pub groups_in_flight: usize,
     pub writes_durable: bool,
     pub failure: Option<DiskError>,
@@ -80,6 +83,7 @@ pub(super) struct Turn {
 impl Turn {
     pub fn new(
         pool: BlockPool,
+        growth: Growth,
         now: Now,
         superblock: Superblock,
         spare: Vec<FileId>,
@@ -88,6 +92,7 @@ impl Turn {
     ) -> Self {
         Self {
             pool,
+            growth,
             groups_in_flight: JOURNAL_GROUPS_IN_FLIGHT,
             writes_durable: JOURNAL_WRITES_DURABLE,
             failure: None,
