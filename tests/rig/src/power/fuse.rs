@@ -31,7 +31,7 @@ pub fn serve(image: &Path, mount: &Path) -> io::Result<()> {
     config.n_threads = Some(4);
     let mut session = Session::new(OneFile(disk.clone()), mount, &config)?;
     let mut unmounter = session.unmount_callable();
-    let serving = std::thread::spawn(move || session.run());
+    std::thread::spawn(move || session.run());
     say("mounted")?;
     for line in io::stdin().lock().lines() {
         let line = line?;
@@ -40,8 +40,9 @@ pub fn serve(image: &Path, mount: &Path) -> io::Result<()> {
         lock(&disk).cut(cut)?;
         say("cut")?;
     }
-    unmounter.unmount()?;
-    serving.join().expect("the session does not panic")
+    // The rig has unmounted it already, unless it died; then the end of this process does.
+    drop(unmounter.unmount());
+    Ok(())
 }
 
 fn say(word: &str) -> io::Result<()> {
