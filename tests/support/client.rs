@@ -204,7 +204,9 @@ impl Client {
     }
 
     pub fn init_producer(&mut self) -> (i64, i16) {
-        let request = InitProducerIdRequest::default().with_transaction_timeout_ms(60_000);
+        let request = InitProducerIdRequest::default()
+            .with_transactional_id(None)
+            .with_transaction_timeout_ms(60_000);
         let reply = self.call(&request, 4);
         assert_eq!(reply.error_code, 0);
         (reply.producer_id.0, reply.producer_epoch)

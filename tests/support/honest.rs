@@ -50,7 +50,13 @@ impl Honest {
         }
     }
 
+    /// Fails if it is no longer served.
     pub fn acknowledged(&self) -> u64 {
+        let works = self
+            .thread
+            .as_ref()
+            .is_some_and(|thread| !thread.is_finished());
+        assert!(works, "the honest user gave up");
         self.acknowledged.load(Ordering::Relaxed)
     }
 

@@ -93,6 +93,14 @@ pub fn open_descriptors(pid: u32) -> usize {
     list.expect("the process is there").count()
 }
 
+pub fn open_sockets(pid: u32) -> usize {
+    let list = fs::read_dir(format!("/proc/{pid}/fd")).expect("the process is there");
+    // One may be closed while we look.
+    let targets = list.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    let sockets = targets.filter(|target| target.to_string_lossy().starts_with("socket:"));
+    sockets.count()
+}
+
 /// Resident memory in bytes.
 pub fn resident(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it is there");
