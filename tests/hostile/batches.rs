@@ -162,6 +162,10 @@ fn an_error_without_acknowledgement_closes_the_connection_as_kafka_does() {
 
     assert_eq!(client.hear(), Heard::Closed);
     let mut client = siege.connect();
+    // Nobody was told when it became durable.
+    wait_for("the record without acknowledgement", || {
+        (client.list_offset("t", 0, -1) == (0, 1)).then_some(())
+    });
     assert_eq!(client.read_all("t", 0), [(0, Bytes::from_static(b"good"))]);
     drop(client);
     siege.end(64 * MIB);

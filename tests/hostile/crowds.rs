@@ -254,7 +254,11 @@ fn large_requests_that_are_never_finished_do_not_stop_the_honest() {
     let began = Instant::now();
     let mut held_back = 0;
     for client in &mut greedy {
-        held_back += usize::from((0..20).any(|_| client.stream.write_all(&piece).is_err()));
+        let refusal = (0..20).find_map(|_| client.stream.write_all(&piece).err());
+        if let Some(error) = refusal {
+            println!("held back: {error} {:?}", began.elapsed());
+            held_back += 1;
+        }
     }
 
     let growth = siege.growth();
