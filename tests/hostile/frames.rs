@@ -82,128 +82,60 @@ fn unknown_apis_and_versions_close_or_are_answered_as_kafka_does() {
     siege.end(64 * MIB);
 }
 
-/// Bodies that break their layout: what, API, version, body.
+/// Bodies of Metadata that break their layout: what, version, bytes. In version 9 an empty array
+/// and three booleans stand before the tags.
+const BROKEN_METADATA: &[(&str, i16, &[u8])] = &[
+    ("an array of 2^31-1", 1, b"\x7f\xff\xff\xff"),
+    ("a compact array of 2^32-2", 9, b"\xff\xff\xff\xff\x0f"),
+    ("a compact array of 2^31-1", 9, b"\x80\x80\x80\x80\x08"),
+    ("a varint of six bytes", 9, b"\x80\x80\x80\x80\x80\x00"),
+    ("a varint beyond 32 bits", 9, b"\xff\xff\xff\xff\x7f"),
+    ("a varint that never ends", 9, &[0xFF; 4_000]),
+    ("a name past the frame", 1, b"\0\0\0\x01\x03\xe8topic"),
+    ("a name of negative length", 1, b"\0\0\0\x01\xff\xf0topic"),
+    ("a compact name past the frame", 9, b"\x02\xe8\x07topic"),
+    ("tags that fall", 9, b"\x01\x01\0\0\x02\x05\0\x03\0"),
+    ("a tag twice", 9, b"\x01\x01\0\0\x02\x05\0\x05\0"),
+    ("2^32-1 tags", 9, b"\x01\x01\0\0\xff\xff\xff\xff\x0f"),
+    ("a tag past the frame", 9, b"\x01\x01\0\0\x01\x05\xff\x7f"),
+    ("a byte too many", 1, b"\0\0\0\0\x00"),
+    ("a name not in UTF-8", 1, b"\0\0\0\x01\x00\x02\xff\xfe"),
+    ("a cut character", 9, b"\x02\x02\xc3\x00\x00\x00\x00\x00"),
+    ("a body that is missing", 1, b""),
+];
+
+/// The same of other APIs: what, API, version, body.
 fn broken_bodies() -> Vec<(&'static str, i16, i16, Vec<u8>)> {
     let most = i32::MAX.to_be_bytes();
-    // An empty array, then the three booleans of Metadata 9, then tags.
-    let no_topics = |tags: &[u8]| [b"\x01\x01\x00\x00", tags].concat();
-    let mut all = vec![
-        ("an array of 2^31-1", METADATA, 1, most.to_vec()),
-        (
-            "a compact array of 2^32-2",
-            METADATA,
-            9,
-            b"\xff\xff\xff\xff\x0f".to_vec(),
-        ),
-        (
-            "a compact array of 2^31-1",
-            METADATA,
-            9,
-            b"\x80\x80\x80\x80\x08".to_vec(),
-        ),
-        (
-            "a varint of six bytes",
-            METADATA,
-            9,
-            b"\x80\x80\x80\x80\x80\x00".to_vec(),
-        ),
-        (
-            "a varint beyond 32 bits",
-            METADATA,
-            9,
-            b"\xff\xff\xff\xff\x7f".to_vec(),
-        ),
-        ("a varint that never ends", METADATA, 9, vec![0xFF; 4_000]),
-        (
-            "a name past the frame",
-            METADATA,
-            1,
-            b"\0\0\0\x01\x03\xe8topic".to_vec(),
-        ),
-        (
-            "a name of negative length",
-            METADATA,
-            1,
-            b"\0\0\0\x01\xff\xf0topic".to_vec(),
-        ),
-        (
-            "a compact name past the frame",
-            METADATA,
-            9,
-            b"\x02\xe8\x07topic".to_vec(),
-        ),
-        (
-            "tags that fall",
-            METADATA,
-            9,
-            no_topics(b"\x02\x05\x00\x03\x00"),
-        ),
-        (
-            "a tag twice",
-            METADATA,
-            9,
-            no_topics(b"\x02\x05\x00\x05\x00"),
-        ),
-        (
-            "2^32-1 tags",
-            METADATA,
-            9,
-            no_topics(b"\xff\xff\xff\xff\x0f"),
-        ),
-        (
-            "a tag past the frame",
-            METADATA,
-            9,
-            no_topics(b"\x01\x05\xff\x7f"),
-        ),
-        ("a byte too many", METADATA, 1, b"\0\0\0\0\x00".to_vec()),
-        (
-            "a name that is not UTF-8",
-            METADATA,
-            1,
-            b"\0\0\0\x01\x00\x02\xff\xfe".to_vec(),
-        ),
-        (
-            "a cut character",
-            METADATA,
-            9,
-            b"\x02\x02\xc3\x00\x00\x00\x00\x00".to_vec(),
-        ),
-        ("a body that is missing", METADATA, 1, Vec::new()),
-    ];
     let mut fetch = Vec::new();
     for number in [-1_i32, 100, 1, 1 << 20] {
         fetch.extend(number.to_be_bytes());
     }
     fetch.push(0);
-    all.push(("2^31-1 topics", 1, 4, [&fetch[..], &most].concat()));
     let one_topic = b"\0\0\0\x01\0\x01t";
-    all.push((
-        "2^31-1 partitions",
-        1,
-        4,
-        [&fetch[..], one_topic, &most].concat(),
-    ));
+    let topics = [&fetch[..], &most].concat();
+    let partitions = [&fetch[..], one_topic, &most].concat();
     let produce = b"\xff\xff\xff\xff\0\0\x75\x30\0\0\0\x01\0\x01t\0\0\0\x01\0\0\0\0";
-    all.push((
-        "records past the frame",
-        0,
-        3,
-        [&produce[..], &most].concat(),
-    ));
+    let records = [&produce[..], &most].concat();
     let group = vec![b'g'; 40_000];
     let old = [&40_000_u16.to_be_bytes()[..], &group].concat();
-    all.push(("a group id of 40 KB", FIND_COORDINATOR, 0, old));
     let compact = [b"\xc1\xb8\x02", &group[..], b"\x00\x00"].concat();
-    all.push(("a compact group id of 40 KB", FIND_COORDINATOR, 3, compact));
-    all
+    vec![
+        ("2^31-1 topics", 1, 4, topics),
+        ("2^31-1 partitions", 1, 4, partitions),
+        ("records past the frame", 0, 3, records),
+        ("a group id of 40 KB", FIND_COORDINATOR, 0, old),
+        ("the same, compact", FIND_COORDINATOR, 3, compact),
+    ]
 }
 
 #[test]
 fn bodies_that_break_their_layout_close_the_connection_and_allocate_nothing() {
     let siege = Siege::begin("hostile-bodies");
 
-    for (what, key, version, body) in broken_bodies() {
+    let metadata = BROKEN_METADATA.iter();
+    let metadata = metadata.map(|(what, version, body)| (*what, METADATA, *version, body.to_vec()));
+    for (what, key, version, body) in metadata.chain(broken_bodies()) {
         siege.check_closed(what, &frame(key, version, &body), "closing the connection");
     }
 
