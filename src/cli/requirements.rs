@@ -43,7 +43,7 @@ pub fn check_machine(cores: Option<u16>) -> Result<Machine, Failure> {
     let mut notes = Vec::new();
     notes.extend(check_open_files(limits.open_files).map_err(Failure::unavailable)?);
     check_locked_memory(limits.locked_memory).map_err(Failure::unavailable)?;
-    probe::io_uring().map_err(|refused| Failure::unavailable(refused.to_string()))?;
+    probe::ring().map_err(|refused| Failure::unavailable(refused.to_string()))?;
     let processors = probe::processors();
     let (cores, pin, note) = choose_cores(&processors, cores);
     notes.extend(note);

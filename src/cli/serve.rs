@@ -37,16 +37,7 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
     let storage = requirements::check_data_dir(&data_dir.path, options.allow_buffered)?;
     let listeners = Listeners::bind(&at.resolve("--listen")?, machine.cores.len())
         .map_err(|error| taken(&error))?;
-    let port = listeners
-        .addresses()
-        .first()
-        .map_or(at.port, |address| address.port());
-    let listener = Listener {
-        advertised: advertised.map(|told| Endpoint::new(&told.host, told.port)),
-        host: at.host.clone(),
-        port,
-        gateways: Vec::new(),
-    };
+    let listener = listener(&at, advertised, &listeners);
     warn_if_open(&listeners);
     let stopper = Stopper::new().map_err(|error| Failure::unavailable(error.to_string()))?;
     stopper.on_signals();
@@ -86,6 +77,17 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
         data_dir.remove();
     }
     code
+}
+
+/// What clients will be told, decided by flags and by what was bound.
+fn listener(at: &HostPort, advertised: Option<HostPort>, bound: &Listeners) -> Listener {
+    let first = bound.addresses().first();
+    Listener {
+        advertised: advertised.map(|told| Endpoint::new(&told.host, told.port)),
+        host: at.host.clone(),
+        port: first.map_or(at.port, |address| address.port()),
+        gateways: Vec::new(),
+    }
 }
 
 fn refused(error: &RunError) -> Failure {

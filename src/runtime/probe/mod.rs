@@ -9,5 +9,5 @@ mod process;
 pub use device::{DeviceFinding, DeviceProbe, FlushRate, measure};
 pub use directory::{DirectIo, DirectoryFinding, device_flushes, directory};
 pub use process::{
-    Limit, Limits, Memory, Processors, Refused, io_uring, limits, memory, processors, raise_limits,
+    Limit, Limits, Memory, Processors, Refused, limits, memory, processors, raise_limits, ring,
 };

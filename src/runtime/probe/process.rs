@@ -46,7 +46,7 @@ impl fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 /// Makes a small ring and asks for the operations that the driver uses.
-pub fn io_uring() -> Result<(), Refused> {
+pub fn ring() -> Result<(), Refused> {
     let refused = |errno| {
         let sysctl = fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok();
         Refused {
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn this_machine_answers_every_question() {
-        io_uring().expect("the tests need io_uring");
+        ring().expect("the tests need io_uring");
         assert!(!processors().allowed.is_empty());
         assert!(memory().total > 1 << 20);
         assert_ne!(limits().open_files.soft, Some(0));
