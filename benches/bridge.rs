@@ -134,8 +134,12 @@ fn by_threads(trips: u64) -> u64 {
             }
         })
     });
-    throwers.map(|thrower| thrower.join().expect("no panic"));
-    // SAFETY: both are open and not used any more.
-    eventfds.map(|eventfd| unsafe { libc::close(eventfd) });
+    for thrower in throwers {
+        thrower.join().expect("no panic");
+    }
+    for eventfd in eventfds {
+        // SAFETY: it is open and not used any more.
+        unsafe { libc::close(eventfd) };
+    }
     trips * 2
 }

@@ -39,8 +39,8 @@ impl Block {
     pub fn spare(&mut self) -> &mut [u8] {
         let rest = self.memory.capacity - self.filled;
         // SAFETY: the range lies inside the allocation and is initialised (zeroed, or written in an
-        // earlier life). `Block` is the only writer and is borrowed mutably; shared views cover only
-        // bytes below `filled`, which this range does not touch.
+        // earlier life). `Block` is the only writer and is borrowed mutably; shared views cover
+        // only bytes below `filled`, which this range does not touch.
         unsafe {
             std::slice::from_raw_parts_mut(self.memory.pointer.as_ptr().add(self.filled), rest)
         }
