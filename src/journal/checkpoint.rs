@@ -24,6 +24,8 @@ use super::streams::{Part, Stream};
 /// The most that one turn stages for a checkpoint.
 const SLICE_BYTES_MAX: usize = 64 << 10;
 const SLICE_SLOTS_MAX: u32 = 512;
+/// A round stages at most one part in so many of a segment.
+const ROUND_SHARE: u64 = 16;
 /// Checkpoints step back while this much waits for the device.
 const UNWRITTEN_BYTES_MAX: u64 = 1 << 20;
 
@@ -56,6 +58,8 @@ pub(super) enum Round {
 pub(super) struct Checkpoints {
     pub round: Round,
     cursor: u32,
+    /// Bytes of states that this round has staged.
+    staged: u64,
     /// As in `limits`; tests take fewer streams at a time.
     pub streams_min: u32,
     scratch: Vec<u8>,
@@ -94,11 +98,19 @@ impl Journal {
             let next = self.checkpoints.cursor;
             let until = next.saturating_add(share).min(slots);
             self.checkpoints.round = Round::Streams { next, until };
+            self.checkpoints.staged = 0;
         }
         if let Round::Streams { next, until } = self.checkpoints.round
             && self.appender.unwritten_bytes < UNWRITTEN_BYTES_MAX
         {
             let next = self.stage_states(snapshots, next, until);
+            // Streams of many parts have large states: they must not fill the segments.
+            let most = self.settings.segment_bytes.0 / ROUND_SHARE;
+            let until = if self.checkpoints.staged >= most {
+                next
+            } else {
+                until
+            };
             self.checkpoints.round = Round::Streams { next, until };
             if next >= until && self.stage_table() {
                 self.checkpoints.cursor = until;
@@ -110,8 +122,9 @@ impl Journal {
     fn stage_states(&mut self, snapshots: &dyn Snapshots, mut next: u32, until: u32) -> u32 {
         let slice_end = until.min(next.saturating_add(SLICE_SLOTS_MAX));
         let mut staged = 0;
+        let most = (self.settings.segment_bytes.0 / ROUND_SHARE) as usize;
         let mut scratch = std::mem::take(&mut self.checkpoints.scratch);
-        while next < slice_end && staged < SLICE_BYTES_MAX {
+        while next < slice_end && staged < SLICE_BYTES_MAX.min(most) {
             if let Some(stream) = self.book.streams.at(next) {
                 scratch.clear();
                 write_state(stream, &mut scratch);
@@ -127,6 +140,7 @@ impl Journal {
                     break;
                 }
                 staged += scratch.len();
+                self.checkpoints.staged += scratch.len() as u64;
             }
             next += 1;
         }

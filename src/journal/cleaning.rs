@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use crate::base::ByteCount;
 use crate::base::crc::crc32c;
 
+use super::book::Segment;
 use super::entry::{Index, Slice, StreamId};
 use super::error::JournalError;
 use super::format::{Kind, ROW_BYTES, Row};
@@ -35,32 +36,44 @@ const SLOTS_PER_TURN: u32 = 2048;
 /// Turns between two looks at whether anything is due.
 const TURNS_PER_LOOK: u32 = 64;
 
-/// Where the cleaner is in its victim.
+/// The segments that are cleaned together, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Victims {
+    first: u32,
+    last: u32,
+}
+
+impl Victims {
+    fn hold(self, segment: u32) -> bool {
+        (self.first..=self.last).contains(&segment)
+    }
+}
+
+/// Where the cleaner is in its victims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
-    victim: u32,
+    victims: Victims,
     /// The stream's slot, and the first of its indexes not yet read.
     slot: u32,
     from: Index,
 }
 
 /// What the cleaner does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    #[default]
     Rest,
-    /// Looks for a stream with a part in the victim.
+    /// Looks for a stream with a part in the victims.
     Looking(Place),
     /// Waits for entries of a part.
     Reading(Place),
     /// Stages what was gathered.
     Staging(Place),
     /// The same, after the last stream.
-    Ending { victim: u32 },
+    Ending(Victims),
 }
 
 /// The cleaner's state.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Cleaner {
     phase: Phase,
     turns: u32,
@@ -74,12 +87,25 @@ pub(super) struct Cleaner {
     pub carried_bytes: u64,
 }
 
+impl Default for Cleaner {
+    fn default() -> Self {
+        Self {
+            phase: Phase::Rest,
+            turns: 0,
+            gathered: VecDeque::new(),
+            gathered_bytes: 0,
+            stuck: Vec::new(),
+            carried_bytes: 0,
+        }
+    }
+}
+
 impl Journal {
     /// Takes the cleaning further: by one read, or by what one read brought.
     pub(super) fn clean(&mut self) {
         let before = self.cleaner.phase;
         self.clean_step();
-        let ready = matches!(self.cleaner.phase, Phase::Staging(_) | Phase::Ending { .. });
+        let ready = matches!(self.cleaner.phase, Phase::Staging(_) | Phase::Ending(_));
         if ready && self.cleaner.phase != before {
             self.clean_step();
         }
@@ -101,9 +127,9 @@ impl Journal {
                     self.cleaner.phase = Phase::Looking(place);
                 }
             }
-            Phase::Ending { victim } => {
+            Phase::Ending(victims) => {
                 if self.carry() {
-                    self.end_cleaning(victim);
+                    self.end_cleaning(victims);
                 }
             }
         }
@@ -115,34 +141,38 @@ impl Journal {
             return;
         }
         self.cleaner.turns = 0;
-        let whole = self.settings.segment_bytes.0;
-        let (mut sealed, mut live) = (0, 0);
-        let mut victim: Option<(u64, u32)> = None;
-        let replay_from = self.checkpoints.replay_from;
-        for segment in self.book.segments.range(..replay_from).map(|(_, s)| s) {
-            if segment.parts == 0 {
-                continue;
-            }
-            sealed += 1;
-            live += segment.live_bytes.min(whole);
-            let may = !self.cleaner.stuck.contains(&segment.number);
-            if may && victim.is_none_or(|(least, _)| segment.live_bytes < least) {
-                victim = Some((segment.live_bytes, segment.number));
-            }
-        }
-        let Some((least, number)) = victim else {
-            return;
-        };
-        let all = sealed as u64 * whole;
-        let sparse = least < whole / LIVE_SHARE;
-        let wasteful = sealed >= SEALED_MIN && all - live > all / DEAD_SHARE;
-        if sparse || wasteful {
+        if let Some(victims) = self.sparse_segment() {
             self.gather(Place {
-                victim: number,
+                victims,
                 slot: 0,
                 from: Index(i64::MIN),
             });
         }
+    }
+
+    /// The sealed segments that may be cleaned or freed, and hold something.
+    fn candidates(&self) -> impl Iterator<Item = &Segment> {
+        let sealed = self.book.segments.range(..self.checkpoints.replay_from);
+        let segments = sealed.map(|(_, segment)| segment);
+        segments.filter(|s| s.parts > 0 && !self.cleaner.stuck.contains(&s.number))
+    }
+
+    /// The segment with the least in it, if that is little or if there is much waste.
+    fn sparse_segment(&self) -> Option<Victims> {
+        let whole = self.settings.segment_bytes.0;
+        let least = self.candidates().min_by_key(|segment| segment.live_bytes)?;
+        let sealed = self.candidates().count();
+        let live: u64 = self.candidates().map(|s| s.live_bytes.min(whole)).sum();
+        let all = sealed as u64 * whole;
+        let sparse = least.live_bytes < whole / LIVE_SHARE;
+        let much = sealed >= SEALED_MIN && all - live > all / DEAD_SHARE;
+        // A segment can not be cleaned denser than padding, footers and checkpoints allow: one
+        // that is half alive would be cleaned for ever.
+        let wasteful = much && least.live_bytes < whole / 2;
+        (sparse || wasteful).then_some(Victims {
+            first: least.number,
+            last: least.number,
+        })
     }
 
     /// Reads the entries of one stream after the other, until there is enough to stage.
@@ -154,9 +184,7 @@ impl Journal {
                 return;
             }
             if place.slot >= self.book.streams.slots() {
-                self.cleaner.phase = Phase::Ending {
-                    victim: place.victim,
-                };
+                self.cleaner.phase = Phase::Ending(place.victims);
                 return;
             }
             let Some(request) = self.next_request(&place) else {
@@ -182,7 +210,7 @@ impl Journal {
     /// What is still to be read of the stream in a slot.
     fn next_request(&self, place: &Place) -> Option<ReadRequest> {
         let stream = self.book.streams.at(place.slot)?;
-        let wanted = |part: &&Part| part.segment == place.victim && part.end > place.from;
+        let wanted = |part: &&Part| place.victims.hold(part.segment) && part.end > place.from;
         let part = stream.parts.iter().find(wanted)?;
         Some(ReadRequest {
             token: CLEANING,
@@ -194,7 +222,7 @@ impl Journal {
         })
     }
 
-    /// Keeps what was read and says where to go on; None if the victim is given up.
+    /// Keeps what was read and says where to go on; None if the victims are given up.
     fn entries_read(&mut self, mut place: Place, done: ReadDone) -> Option<Place> {
         match done.result {
             Ok(slices) if !slices.is_empty() => {
@@ -213,11 +241,12 @@ impl Journal {
             }
             result => {
                 tracing::error!(
-                    segment = place.victim,
+                    segment = place.victims.first,
                     error = ?result.err(),
                     "entries of an old segment can not be read; it is kept as it is"
                 );
-                self.cleaner.stuck.push(place.victim);
+                let Victims { first, last } = place.victims;
+                self.cleaner.stuck.extend(first..=last);
                 self.cleaner.gathered.clear();
                 self.cleaner.gathered_bytes = 0;
                 self.cleaner.phase = Phase::Rest;
@@ -229,9 +258,9 @@ impl Journal {
     /// Stages what was gathered, as far as it is still wanted and there is room; true if nothing
     /// is left.
     fn carry(&mut self) -> bool {
-        let victim = match self.cleaner.phase {
-            Phase::Staging(place) => place.victim,
-            Phase::Ending { victim } => victim,
+        let victims = match self.cleaner.phase {
+            Phase::Staging(place) => place.victims,
+            Phase::Ending(victims) => victims,
             Phase::Rest | Phase::Looking(_) | Phase::Reading(_) => return true,
         };
         if self.appender.unwritten_bytes > UNWRITTEN_BYTES_MAX.0 {
@@ -240,7 +269,7 @@ impl Journal {
         let mut left = std::mem::take(&mut self.cleaner.gathered);
         while let Some(slice) = left.pop_front() {
             let head = slice.head;
-            if self.is_in(head.stream, head.first, victim) {
+            if self.is_in(head.stream, head.first, victims) {
                 let row = Row {
                     time_max: head.time_max,
                     note: head.note,
@@ -266,21 +295,21 @@ impl Journal {
         self.cleaner.gathered.is_empty()
     }
 
-    fn end_cleaning(&mut self, victim: u32) {
+    fn end_cleaning(&mut self, victims: Victims) {
         self.cleaner.phase = Phase::Rest;
-        if self.book.segments.get(&victim).is_some_and(|s| s.parts > 0) {
-            self.cleaner.stuck.push(victim);
-        }
+        let left = self.book.segments.range(victims.first..=victims.last);
+        let left = left.filter(|(_, segment)| segment.parts > 0);
+        self.cleaner.stuck.extend(left.map(|(number, _)| *number));
     }
 
-    /// True if the stream's entry at `index` is kept, and lies in the segment.
-    fn is_in(&self, stream: StreamId, index: Index, segment: u32) -> bool {
+    /// True if the stream's entry at `index` is kept, and lies in one of the segments.
+    fn is_in(&self, stream: StreamId, index: Index, victims: Victims) -> bool {
         let Some(stream) = self.book.streams.get(stream) else {
             return false;
         };
         let after = stream.parts.partition_point(|part| part.end <= index);
         let part = stream.parts.get(after);
-        part.is_some_and(|part| part.segment == segment && part.first <= index)
+        part.is_some_and(|part| victims.hold(part.segment) && part.first <= index)
     }
 }
 

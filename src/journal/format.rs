@@ -59,7 +59,7 @@ pub(super) const VERSION: u16 = 1;
 pub(super) const HEAD_BYTES_MAX: usize = u16::MAX as usize;
 const MAGIC: u32 = u32::from_le_bytes(*b"TWG1");
 
-const _: () = assert!(UNIT % ROW_BYTES == 0 && HEADER_BYTES == ROW_BYTES);
+const _: () = assert!(UNIT.is_multiple_of(ROW_BYTES) && HEADER_BYTES == ROW_BYTES);
 
 /// What a group carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,7 +182,7 @@ impl Header {
             previous: get_u32(bytes, 56),
         };
         let table_end = u64::from(header.table_at) + u64::from(header.rows) * ROW_BYTES as u64;
-        let whole = header.length as usize % UNIT == 0
+        let whole = (header.length as usize).is_multiple_of(UNIT)
             && header.length > 0
             && header.table_at as usize >= HEADER_BYTES
             && table_end <= u64::from(header.length);

@@ -51,6 +51,15 @@ pub(super) struct SegmentIndex {
 }
 
 impl SegmentIndex {
+    /// An index with room for as many rows and runs as the segment before it had: growing by
+    /// copying would hold up a turn.
+    pub fn like(before: &Self) -> Self {
+        Self {
+            entries: Vec::with_capacity(before.entries.len()),
+            runs: Vec::with_capacity(before.runs.len()),
+        }
+    }
+
     /// Adds a row. `last` is the run that the stream's newest row of this kind in this segment
     /// went to; a row of data goes there too if it follows without a gap, else to a run of its
     /// own. Returns the run; `NONE` for rows that hold no data. What is decided here depends on

@@ -151,6 +151,7 @@ impl Journal {
             incarnation: settings.incarnation,
             session: found.superblock.session,
         };
+        let indexed_from = found.book.segments.keys().next().copied().unwrap_or(0);
         Ok(Self {
             settings,
             book: found.book,
@@ -165,6 +166,7 @@ impl Journal {
                 found.spare,
                 found.next_segment,
                 found.next_file,
+                indexed_from,
             ),
             checkpoints: Checkpoints::new(found.superblock.replay_from),
             footer: None,
@@ -401,6 +403,7 @@ impl Journal {
         self.checkpoints.begin();
         let mut segment = Segment::new(number, file);
         segment.first = self.staged();
+        segment.index = Some(SegmentIndex::like(self.book.index_mut(sealed)));
         self.book.segments.insert(number, segment);
         self.appender.next_segment(number, file);
     }

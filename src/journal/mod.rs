@@ -9,6 +9,10 @@
 
 pub mod entry;
 pub mod error;
+#[allow(
+    clippy::module_inception,
+    reason = "the room's face is what its name says"
+)]
 pub mod journal;
 
 mod appender;

@@ -212,10 +212,4 @@ impl PageCache {
             self.pages.remove(&id);
         }
     }
-
-    /// Forgets a segment's pages: its number will not come again, but its memory should go.
-    pub fn forget(&mut self, segment: u32) {
-        self.pages.retain(|id, _| id.segment != segment);
-        self.order.retain(|id| id.segment != segment);
-    }
 }

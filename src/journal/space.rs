@@ -52,7 +52,6 @@ impl Journal {
         assert_eq!(segment.parts, 0, "segment {number} is still needed");
         assert_eq!(segment.saved, 0, "segment {number} is needed by a restart");
         self.footers_due.retain(|due| *due != number);
-        self.reads.pages.forget(number);
         if let Some(segment) = self.book.segments.remove(&number) {
             let index = segment.index.map_or(0, |index| index.memory_bytes());
             self.turn.index_bytes = self.turn.index_bytes.saturating_sub(index);

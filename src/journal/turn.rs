@@ -89,6 +89,7 @@ impl Turn {
         spare: Vec<FileId>,
         next_segment: u32,
         next_file: u32,
+        indexed_from: u32,
     ) -> Self {
         Self {
             pool,
@@ -108,7 +109,7 @@ impl Turn {
             next_segment,
             next_file,
             emptied: Vec::new(),
-            indexed_from: 0,
+            indexed_from,
             index_bytes: 0,
             tickets: 0,
             under_way: HashMap::new(),

@@ -22,7 +22,7 @@ fn a_clean_stop_keeps_everything_and_rewrites_nothing() {
 
 #[test]
 fn every_flushed_entry_survives_any_crash() {
-    for seed in 0..150 {
+    for seed in 0..100 {
         let mut world = World::with(seed, small());
         let durable = seed % 2 == 0;
         for round in 0..6 {

@@ -217,7 +217,7 @@ impl Directory for Disk {
 
     fn read(&mut self, file: FileId, at: Position, length: ByteCount) -> Result<Block, DiskError> {
         assert!(
-            at.0 % 4096 == 0 && length.0 % 4096 == 0,
+            at.0.is_multiple_of(4096) && length.0.is_multiple_of(4096),
             "reads are aligned"
         );
         let Some(bytes) = self.files.get(&file) else {

@@ -3,6 +3,7 @@
 use super::world::{World, settings};
 use crate::base::ByteCount;
 use crate::journal::{JournalError, Settings, StreamId};
+use crate::runtime::FileId;
 
 fn tight() -> Settings {
     Settings {
@@ -118,7 +119,7 @@ fn a_trickle_takes_twice_its_data_and_four_segments() {
     let (kept, length) = (1_500, 100);
     world.stage_patiently(99, 1, 500);
 
-    for number in 0..20_000_u64 {
+    for number in 0..8_000_u64 {
         let stream = 16 + number % 3;
         world.stage_patiently(stream, 1, length);
         while world.step() {}
@@ -186,4 +187,25 @@ fn a_full_disk_refuses_entries_but_takes_trims_and_then_goes_on() {
         world.stage_patiently(16 + number % 4, 1, 2_000);
     }
     world.check_all();
+}
+
+#[test]
+fn a_journal_whose_superblock_is_lost_is_found_again() {
+    let mut world = World::with(9, tight());
+    for number in 0..2_000 {
+        world.stage_patiently(16 + number % 10, 1, 2_000);
+        world.step();
+        if number % 100 == 99 {
+            let end = world.end_of(16);
+            world.trim(16, (end - 10).max(0));
+        }
+    }
+    world.close();
+    world.disk.corrupt(FileId(0), 20);
+    world.disk.corrupt(FileId(0), 4_116);
+
+    world.reopen().expect("a journal opens");
+
+    world.check_all();
+    assert!(world.stage(16, 1, 100).is_ok());
 }
