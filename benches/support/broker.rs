@@ -14,14 +14,13 @@ use std::time::{Duration, Instant};
 
 use thalweg::base::Span;
 use thalweg::load::admin::Admin;
+use thalweg::load::process::ProcessSample;
 use thalweg::load::{Observer, Outcome, Plan, run};
 use thalweg::runtime::probe::{DeviceFinding, DeviceProbe, measure};
 
 const CORES: &str = "2";
 const TRY_EVERY: Duration = Duration::from_millis(20);
 const READY_WITHIN: Duration = Duration::from_secs(30);
-/// The kernel's unit of CPU time in /proc.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// A broker on a free port, over a folder of its own. Both are gone when this is dropped.
 pub struct Broker {
@@ -118,27 +117,18 @@ struct Watch {
     after: f64,
 }
 
-impl Observer for Watch {
-    fn measuring_begins(&mut self) {
-        self.before = cpu_seconds(self.pid);
-    }
-
-    fn measuring_ends(&mut self) {
-        self.after = cpu_seconds(self.pid);
+impl Watch {
+    fn cpu_seconds(&self) -> f64 {
+        ProcessSample::of(self.pid).map_or(0.0, |it| it.cpu_seconds)
     }
 }
 
-fn cpu_seconds(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name in parentheses may hold spaces; what follows does not.
-    let fields = stat
-        .rsplit_once(')')
-        .map_or("", |it| it.1)
-        .split_whitespace();
-    let ticks: f64 = fields
-        .skip(11)
-        .take(2)
-        .filter_map(|it| it.parse::<f64>().ok())
-        .sum();
-    ticks / TICKS_PER_SECOND
+impl Observer for Watch {
+    fn measuring_begins(&mut self) {
+        self.before = self.cpu_seconds();
+    }
+
+    fn measuring_ends(&mut self) {
+        self.after = self.cpu_seconds();
+    }
 }

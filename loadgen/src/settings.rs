@@ -243,4 +243,17 @@ mod tests {
 
         assert_eq!(plan.length, Length::Records(5));
     }
+
+    #[test]
+    fn the_workload_files_that_are_shipped_can_be_run() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("workloads");
+        let files = std::fs::read_dir(folder).unwrap();
+        for file in files {
+            let said = Settings::from_file(&file.unwrap().path()).unwrap();
+
+            let plan = said.plan(([127, 0, 0, 1], 9092).into(), "t");
+
+            assert!(plan.check().is_ok(), "{plan:?}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The load engine: drives any Kafka-protocol broker and keeps account of what it was promised.
 //!
 //! Knows: schedules, pre-encoded batches, stamped records, the ledger, latency histograms,
-//! blocking sockets and the threads that own them.
+//! blocking sockets and the threads that own them, what /proc says about a local broker.
 //! Must not know: our broker, its rooms, presets, reports, how a run is shown.
 //! May use: `base`, `wire`. Used by: `cli` (demo), and by the `loadgen` package.
 //!
