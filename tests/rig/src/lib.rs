@@ -7,7 +7,6 @@
 pub mod broker;
 pub mod campaign;
 pub mod flush_ledger;
-pub mod hostile;
 pub mod kafka;
 pub mod load;
 pub mod power;

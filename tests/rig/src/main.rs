@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use rig::broker::Recipe;
 use rig::campaign::{Campaign, Failure, Ground, fresh};
+use rig::flush_ledger;
 use rig::power::{self, Cut, PowerRig};
-use rig::{flush_ledger, hostile};
 
 /// Sparse: only what is written takes place.
 const IMAGE_BYTES: u64 = 4 << 30;
@@ -28,8 +28,6 @@ enum Command {
     PowerCuts(Trial),
     /// One batch in flight: as many flushes as acknowledgements (root)
     FlushLedger(Trial),
-    /// Hostile frames at a live broker, while an honest client must be served
-    Hostile(Trial),
     /// The power rig on trial, without a broker (root)
     SelfTest {
         /// Scratch
@@ -45,7 +43,7 @@ struct Trial {
     /// Scratch
     #[arg(long)]
     folder: PathBuf,
-    /// How often to strike; for the ledger, how many batches; for hostile, how many frames
+    /// How often to strike; for the ledger, how many batches
     #[arg(long, default_value_t = 20)]
     count: usize,
     /// Printed at the end; the same seed gives the same strikes, as far as a real process can
@@ -102,12 +100,6 @@ impl Command {
                 let mut rig = PowerRig::new(&fresh(&trial.folder)?, IMAGE_BYTES, daemon()?)?;
                 let batches = trial.count as u64;
                 let outcome = flush_ledger::run(&mut rig, &trial.recipe(), batches, trial.seed);
-                verdict(outcome, trial.expect_caught)
-            }
-            Self::Hostile(trial) => {
-                let dir = fresh(&trial.folder)?.join("data");
-                let frames = trial.count as u64;
-                let outcome = hostile::run(&trial.recipe(), &dir, frames, trial.seed);
                 verdict(outcome, trial.expect_caught)
             }
             Self::SelfTest { folder } => self_test(&fresh(&folder)?),

@@ -8,5 +8,4 @@ mod bytes;
 mod connection;
 
 pub use batch::{Batch, Producer, Record, decode_batches};
-pub use bytes::Writer;
 pub use connection::{Connection, Error, Fetched};
