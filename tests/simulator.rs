@@ -137,3 +137,8 @@ fn a_lost_wake_up_is_caught() {
 fn swapped_replies_are_caught() {
     is_caught(Plant::RepliesSwapped);
 }
+
+#[test]
+fn corruption_that_is_served_is_caught() {
+    is_caught(Plant::CorruptionServed);
+}

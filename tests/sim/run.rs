@@ -402,7 +402,7 @@ impl Run {
             bytes_max: 1 << 20,
         };
         let mut last = Reader::new(99, habits, self.random.next_u64());
-        last.forgiving = self.harmed;
+        last.forgiving = self.harmed || self.world.disks().any(|disk| disk.is_harmed());
         last.read_all(self.history.usable());
         self.last = Some(last);
         self.world.at(self.world.now(), LAST_READER);

@@ -58,6 +58,8 @@ pub enum Plant {
     NoFlush,
     /// A completed disk operation is not reported, now and then.
     LostWakeUp,
+    /// Bytes that went wrong are sent on, now and then, as if a check had let them pass.
+    CorruptionServed,
     /// Two replies of one connection leave in the wrong order, now and then.
     RepliesSwapped,
 }

@@ -269,7 +269,17 @@ impl<M: Machine> World<M> {
     }
 
     /// A machine sends. A planted bug keeps a send back until another overtakes it.
-    fn take_send(&mut self, socket: SocketId, pieces: Vec<Bytes>) {
+    fn take_send(&mut self, socket: SocketId, mut pieces: Vec<Bytes>) {
+        let corrupts = self.plant == Some(Plant::CorruptionServed) && self.mischief.one_in(20);
+        if let Some(piece) = pieces
+            .last_mut()
+            .filter(|piece| corrupts && piece.len() > 200)
+        {
+            let mut bytes = piece.to_vec();
+            let last = bytes.len() - 10;
+            bytes[last] ^= 1;
+            *piece = bytes.into();
+        }
         let swaps = self.plant == Some(Plant::RepliesSwapped) && self.mischief.one_in(20);
         let Some(link) = self.links.get_mut(&socket).filter(|link| link.machine_open) else {
             return;
