@@ -4,9 +4,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::base::NodeId;
 use crate::shard::manifest::Manifest;
 
 use super::Failure;
+
+const NODE: NodeId = NodeId(1);
 
 /// A data directory that this process holds. Dropping it lets go.
 #[derive(Debug)]
@@ -19,13 +22,23 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Takes hold of `path`, and makes it, with what `make` gives, if it holds no broker yet.
-    pub fn open(path: &Path, make: impl FnOnce() -> Manifest) -> Result<Self, Failure> {
+    /// Takes hold of `path`. A directory that holds no broker yet gets `shards` shards, or one per
+    /// core. One with fewer shards than cores gets more, unless it was said how many there are.
+    pub fn open(path: &Path, shards: Option<usize>, cores: usize) -> Result<Self, Failure> {
         fs::create_dir_all(path).map_err(|error| refused("make", path, &error))?;
         let lock = lock(path)?;
-        let (manifest, is_new) = match read_manifest(path)? {
-            Some(manifest) => (manifest, false),
-            None => (create_manifest(path, make())?, true),
+        let found = read_manifest(path)?;
+        let is_new = found.is_none();
+        let manifest = match found {
+            None => {
+                let incarnations = new_incarnations(shards.unwrap_or(cores));
+                write_manifest(path, Manifest::new(NODE, cluster_id(), &incarnations))?
+            }
+            Some(manifest) if shards.is_none() && manifest.shards.len() < cores => {
+                let more = new_incarnations(cores - manifest.shards.len());
+                write_manifest(path, manifest.with_more(&more))?
+            }
+            Some(manifest) => manifest,
         };
         for shard in &manifest.shards {
             let directory = path.join(&shard.directory);
@@ -48,6 +61,24 @@ impl DataDir {
             tracing::warn!("{} stays behind: {error}", self.path.display());
         }
     }
+}
+
+/// Random, because a restored or wiped directory must differ from what it was.
+fn new_incarnations(count: usize) -> Vec<u64> {
+    let draw = |_| uuid::Uuid::new_v4().as_u64_pair().0 | 1;
+    (0..count).map(draw).collect()
+}
+
+/// 22 characters, as Kafka writes the 16 bytes of its cluster ids: base 64 for URLs, no padding.
+fn cluster_id() -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut rest = uuid::Uuid::new_v4().as_u128();
+    let digits = (0..22).map(|_| {
+        let digit = DIGITS[(rest % 64) as usize];
+        rest /= 64;
+        char::from(digit)
+    });
+    digits.collect()
 }
 
 fn lock(path: &Path) -> Result<File, Failure> {
@@ -81,7 +112,7 @@ fn read_manifest(path: &Path) -> Result<Option<Manifest>, Failure> {
 }
 
 /// Written beside, flushed, then renamed: a crash leaves the old state or the new one.
-fn create_manifest(path: &Path, manifest: Manifest) -> Result<Manifest, Failure> {
+fn write_manifest(path: &Path, manifest: Manifest) -> Result<Manifest, Failure> {
     let (draft, name) = (path.join("manifest.toml.new"), path.join("manifest.toml"));
     let write = || -> std::io::Result<()> {
         let mut file = File::create(&draft)?;

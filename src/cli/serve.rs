@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::base::{ByteCount, NodeId, ShardId};
+use crate::base::{ByteCount, ShardId};
 use crate::journal::Settings;
+use crate::runtime::Boot;
 use crate::runtime::real::{
     BindError, Config, Listeners, RunError, ShardHome, Stats, Stopper, run as drive,
 };
 use crate::shard::Listener;
-use crate::shard::manifest::Manifest;
 use crate::shard::{Endpoint, Shard, ShardConfig};
 
 use super::Failure;
@@ -20,36 +20,22 @@ use super::data_dir::DataDir;
 use super::listen::HostPort;
 use super::requirements::{self, Machine, Storage};
 
-const NODE: NodeId = NodeId(1);
-
 /// Runs a broker until it is asked to stop; returns the exit code.
 pub fn run(options: &Serve) -> Result<u8, Failure> {
     let begun = Instant::now();
     start_logs(options.log_format);
     let at = HostPort::parse(&options.listen, "--listen")?;
-    let advertised = match &options.advertise {
-        Some(text) => Some(HostPort::parse(text, "--advertise")?),
-        None => None,
-    };
+    let advertised = options.advertise.as_deref();
+    let advertised = advertised.map(|text| HostPort::parse(text, "--advertise"));
+    let advertised = advertised.transpose()?;
     let machine = requirements::check_machine(options.cores)?;
-    let shards = usize::from(options.shards.unwrap_or(machine.cores.len() as u16));
-    let data_dir = DataDir::open(&options.data_dir, || new_manifest(shards))?;
+    let shards = options.shards.map(usize::from);
+    let data_dir = DataDir::open(&options.data_dir, shards, machine.cores.len())?;
     let storage = requirements::check_data_dir(&data_dir.path, options.allow_buffered)?;
     let listeners = Listeners::bind(&at.resolve("--listen")?, machine.cores.len())
         .map_err(|error| taken(&error))?;
     let listener = listener(&at, advertised, &listeners);
     warn_if_open(&listeners);
-    let stopper = Stopper::new().map_err(|error| Failure::unavailable(error.to_string()))?;
-    stopper.on_signals();
-    if options.until_input_ends {
-        stop_with_input(stopper.clone());
-    }
-    let ids: Vec<ShardId> = data_dir
-        .manifest
-        .shards
-        .iter()
-        .map(|shard| shard.id)
-        .collect();
     let plan = Plan {
         options,
         machine: &machine,
@@ -58,21 +44,7 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
         storage: &storage,
     };
     plan.introduce(&listeners, begun);
-    let config = Config {
-        cores: machine.cores.clone(),
-        pin: machine.pin,
-        shards: plan.homes(),
-        listeners,
-        buffered: storage.buffered,
-        stopper,
-        stats: Arc::new(Stats::new(ids)),
-    };
-    let configs = plan.shard_configs();
-    let code = drive(config, move |boot| {
-        let config = configs[usize::from(boot.shard.0)].clone();
-        Shard::open(boot, config)
-    })
-    .map_err(|error| refused(&error));
+    let code = plan.drive(listeners);
     if options.until_input_ends {
         data_dir.remove();
     }
@@ -119,6 +91,30 @@ impl Plan<'_> {
             directory: self.data_dir.path.join(&place.directory),
         });
         homes.collect()
+    }
+
+    fn drive(&self, listeners: Listeners) -> Result<u8, Failure> {
+        let stopper = Stopper::new().map_err(|error| Failure::unavailable(error.to_string()))?;
+        stopper.on_signals();
+        if self.options.until_input_ends {
+            stop_with_input(stopper.clone());
+        }
+        let homes = self.homes();
+        let config = Config {
+            cores: self.machine.cores.clone(),
+            pin: self.machine.pin,
+            stats: Arc::new(Stats::new(homes.iter().map(|home| home.shard))),
+            shards: homes,
+            listeners,
+            buffered: self.storage.buffered,
+            stopper,
+        };
+        let configs = self.shard_configs();
+        let open = move |boot: Boot<'_>| {
+            let config = configs[usize::from(boot.shard.0)].clone();
+            Shard::open(boot, config)
+        };
+        drive(config, open).map_err(|error| refused(&error))
     }
 
     fn cache_bytes(&self) -> ByteCount {
@@ -199,26 +195,6 @@ fn stop_with_input(stopper: Stopper) {
         let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
         stopper.stop();
     });
-}
-
-fn new_manifest(shards: usize) -> Manifest {
-    // Random, because a restored or wiped directory must differ from what it was.
-    let incarnations: Vec<u64> = (0..shards)
-        .map(|_| uuid::Uuid::new_v4().as_u64_pair().0 | 1)
-        .collect();
-    Manifest::new(NODE, cluster_id(), &incarnations)
-}
-
-/// 22 characters, as Kafka writes the 16 bytes of its cluster ids: base 64 for URLs, no padding.
-fn cluster_id() -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut rest = uuid::Uuid::new_v4().as_u128();
-    let digits = (0..22).map(|_| {
-        let digit = DIGITS[(rest % 64) as usize];
-        rest /= 64;
-        char::from(digit)
-    });
-    digits.collect()
 }
 
 fn taken(error: &BindError) -> Failure {

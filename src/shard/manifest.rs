@@ -43,19 +43,26 @@ pub enum ManifestError {
 impl Manifest {
     /// A new directory's manifest. `incarnations` gives one number per shard.
     pub fn new(node: NodeId, cluster_id: String, incarnations: &[u64]) -> Self {
-        let shards = (0..)
-            .zip(incarnations)
-            .map(|(id, &incarnation)| ShardPlace {
+        let none = Self {
+            format: FORMAT,
+            cluster_id,
+            node,
+            shards: Vec::new(),
+        };
+        none.with_more(incarnations)
+    }
+
+    /// This manifest with a further shard for each of `incarnations`.
+    pub fn with_more(mut self, incarnations: &[u64]) -> Self {
+        for &incarnation in incarnations {
+            let id = self.shards.len() as u16;
+            self.shards.push(ShardPlace {
                 id: ShardId(id),
                 directory: format!("shard-{id}"),
                 incarnation,
             });
-        Self {
-            format: FORMAT,
-            cluster_id,
-            node,
-            shards: shards.collect(),
         }
+        self
     }
 
     /// The text of the file `manifest.json`.
