@@ -119,13 +119,8 @@ pub(super) fn recover(
     recovery.remove_cut(kept, cut, &book)?;
     let mut tail = recovery.tail(kept, &verdict, &mut book)?;
     recovery.seal(&mut tail, &superblock, &mut book)?;
-    let sealed = book
-        .segments
-        .values()
-        .filter(|segment| segment.number < tail.segment);
-    let footers_due = sealed.filter(|segment| segment.footer.is_none());
     Ok(Recovered {
-        footers_due: footers_due.map(|segment| segment.number).collect(),
+        footers_due: footers_due(&book, &tail),
         next_segment: recovery.next_segment,
         next_file: recovery.next_file,
         spare: recovery.spare,
@@ -134,6 +129,14 @@ pub(super) fn recover(
         superblock,
         damage,
     })
+}
+
+/// The sealed segments that a crash kept from getting a footer.
+fn footers_due(book: &Book, tail: &Tail) -> Vec<u32> {
+    let segments = book.segments.values();
+    let sealed = segments.filter(|segment| segment.number < tail.segment);
+    let due = sealed.filter(|segment| segment.footer.is_none());
+    due.map(|segment| segment.number).collect()
 }
 
 fn session_after(superblock: &Superblock, items: &[Found]) -> u32 {

@@ -89,15 +89,22 @@ pub(super) fn judge(items: &[Found], before: Option<Sequence>, flushed: Sequence
         known = Some(sequence);
     }
     verdict.kept = cut_at.unwrap_or(items.len());
-    if flushed > verdict.last {
-        verdict.losses.push(Loss {
-            item: verdict.kept,
-            first: Sequence(verdict.last.0 + 1),
-            last: flushed,
-        });
-        verdict.last = flushed;
-    }
+    verdict.miss_claimed_end(flushed);
     verdict
+}
+
+impl Verdict {
+    /// What the superblock claims beyond the last group is lost.
+    fn miss_claimed_end(&mut self, flushed: Sequence) {
+        if flushed > self.last {
+            self.losses.push(Loss {
+                item: self.kept,
+                first: Sequence(self.last.0 + 1),
+                last: flushed,
+            });
+            self.last = flushed;
+        }
+    }
 }
 
 /// For each item, and for the end: the highest sequence that it, a later one or the superblock

@@ -93,6 +93,15 @@ impl Disk {
         Some(self.perform(operation))
     }
 
+    fn flush_now(&mut self, file: FileId) -> Result<DiskOutput, DiskError> {
+        self.flushes += 1;
+        if std::mem::take(&mut self.flush_error) {
+            return Err(error("flush", file, 5));
+        }
+        self.files.entry(file).or_default().flush();
+        Ok(DiskOutput::Flushed)
+    }
+
     fn perform(&mut self, operation: DiskOp) -> DiskDone {
         match operation {
             DiskOp::Write {
@@ -119,13 +128,7 @@ impl Disk {
                 DiskDone { ticket, result }
             }
             DiskOp::Flush { ticket, file } => {
-                self.flushes += 1;
-                let result = if std::mem::take(&mut self.flush_error) {
-                    Err(error("flush", file, 5))
-                } else {
-                    self.files.entry(file).or_default().flush();
-                    Ok(DiskOutput::Flushed)
-                };
+                let result = self.flush_now(file);
                 DiskDone { ticket, result }
             }
             DiskOp::Read {

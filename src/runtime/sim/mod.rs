@@ -2,9 +2,9 @@
 //!
 //! Nothing here touches the system. `SimDisk` is a shard's directory on a medium that loses what
 //! was not flushed, tears, lies and refuses as its faults say; `SimDirectory` is the same disk for
-//! code that may wait. `World` runs the machines
-//! of one process over such disks, with clients that the caller plays. Every purpose draws from a stream of its own, so that one more draw here
-//! does not shift another's.
+//! code that may wait. `World` runs the machines of one process over such disks, with clients that
+//! the caller plays. Every purpose draws from a stream of its own, so that one more draw here does
+//! not shift another's.
 //!
 //! Begin at `disk`, then `file` for what a crash leaves.
 
