@@ -30,8 +30,9 @@ pub const RESERVE_BYTES: ByteCount = ByteCount::mib(512);
 /// Staged, not yet written: beyond it producers wait.
 pub const STAGED_BYTES_MAX: ByteCount = ByteCount::mib(32);
 
-/// Groups of one journal handed to the device and not yet durable.
-pub const JOURNAL_GROUPS_IN_FLIGHT: usize = 1;
+/// Groups of one journal handed to the device and not yet durable: the second gains 30 to 60 % at
+/// 64 to 256 KiB (`runtime::disk`).
+pub const JOURNAL_GROUPS_IN_FLIGHT: usize = 2;
 
 /// A group's write is durable by itself (O_DSYNC); false: a flush follows each write.
 pub const JOURNAL_WRITES_DURABLE: bool = true;

@@ -305,7 +305,10 @@ mod tests {
     fn sizes_rise_and_waste_at_most_a_third() {
         for bytes in [1, 4096, 4097, 70_000, 1 << 20, (1 << 20) + 1, 4 << 20] {
             let size = Size::for_bytes(bytes).bytes();
-            assert!(size >= bytes && size.is_multiple_of(4096), "{bytes}: {size}");
+            assert!(
+                size >= bytes && size.is_multiple_of(4096),
+                "{bytes}: {size}"
+            );
             assert!(size * 2 <= bytes * 3 || size <= 8192, "{bytes}: {size}");
         }
         assert!(matches!(Size::for_bytes((4 << 20) + 1), Size::Odd(_)));
