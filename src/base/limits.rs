@@ -147,8 +147,8 @@ pub const STALLED_SEND_WAIT: Span = Span::seconds(60);
 /// A connection that has not sent one whole request after this long is closed.
 pub const HANDSHAKE_WAIT: Span = Span::seconds(10);
 
-const _: () = assert!(SEGMENT_BYTES.0 % ALIGN_BYTES.0 == 0);
-const _: () = assert!(CHUNK_BYTES.0 % ALIGN_BYTES.0 == 0);
+const _: () = assert!(SEGMENT_BYTES.0.is_multiple_of(ALIGN_BYTES.0));
+const _: () = assert!(CHUNK_BYTES.0.is_multiple_of(ALIGN_BYTES.0));
 const _: () = assert!(GROUP_BYTES_MAX.0 <= CHUNK_BYTES.0);
 const _: () = assert!(BATCH_BYTES_MAX.0 < SEGMENT_BYTES.0 / 2 + 1);
 const _: () = assert!(BATCH_BYTES_MAX.0 < FRAME_BYTES_MAX.0);

@@ -35,7 +35,7 @@ impl fmt::Display for ByteCount {
             .into_iter()
             .find(|(_, unit)| self.0 >= *unit)
             .unwrap_or(UNITS[3]);
-        if self.0 % unit == 0 {
+        if self.0.is_multiple_of(unit) {
             write!(f, "{} {name}", self.0 / unit)
         } else {
             write!(f, "{:.1} {name}", self.0 as f64 / unit as f64)

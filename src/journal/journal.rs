@@ -21,7 +21,7 @@ use super::index::SegmentIndex;
 use super::plan::{Asked, Horizon, Place, Stop, View};
 use super::reads::{Reads, Shelf, bunch_place};
 use super::recover::{Damage, recover};
-use super::turn::Turn;
+use super::turn::{Files, Turn};
 
 /// Sizes of one journal.
 #[derive(Clone, Copy, Debug)]
@@ -163,10 +163,12 @@ impl Journal {
                 Growth::new(now.ticks, settings.cache_bytes),
                 now,
                 found.superblock,
-                found.spare,
-                found.next_segment,
-                found.next_file,
-                indexed_from,
+                Files {
+                    spare: found.spare,
+                    next_segment: found.next_segment,
+                    next_file: found.next_file,
+                    indexed_from,
+                },
             ),
             checkpoints: Checkpoints::new(found.superblock.replay_from),
             footer: None,

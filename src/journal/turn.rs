@@ -48,6 +48,14 @@ pub(super) enum Next {
 /// Files of freed segments kept for the next one; more are given back to the file system.
 const SPARE_FILES_MAX: usize = 1;
 
+/// What a start finds of the files: those that hold nothing, and the numbers to go on with.
+pub(super) struct Files {
+    pub spare: Vec<FileId>,
+    pub next_segment: u32,
+    pub next_file: u32,
+    pub indexed_from: u32,
+}
+
 /// State that lives from turn to turn beside the data.
 pub(super) struct Turn {
     pub pool: BlockPool,
@@ -86,10 +94,7 @@ impl Turn {
         growth: Growth,
         now: Now,
         superblock: Superblock,
-        spare: Vec<FileId>,
-        next_segment: u32,
-        next_file: u32,
-        indexed_from: u32,
+        files: Files,
     ) -> Self {
         Self {
             pool,
@@ -104,12 +109,12 @@ impl Turn {
             superblock,
             superblock_under_way: false,
             footer_under_way: false,
-            spare,
+            spare: files.spare,
             next: Next::None,
-            next_segment,
-            next_file,
+            next_segment: files.next_segment,
+            next_file: files.next_file,
             emptied: Vec::new(),
-            indexed_from,
+            indexed_from: files.indexed_from,
             index_bytes: 0,
             tickets: 0,
             under_way: HashMap::new(),

@@ -151,11 +151,8 @@ impl Run {
         match self.world.next(until) {
             Some(Notice::Readable(socket)) => self.readable(socket),
             Some(Notice::Closed(socket)) => self.closed(socket),
-            Some(Notice::Timer(RESTART)) => {
-                if !self.world.is_up() {
-                    self.restart();
-                }
-            }
+            Some(Notice::Timer(RESTART)) if self.world.is_up() => {}
+            Some(Notice::Timer(RESTART)) => self.restart(),
             Some(Notice::Timer(HARM)) => self.harm_now(),
             Some(Notice::Timer(LAST_READER)) => self.act_last(),
             Some(Notice::Timer(number)) if number >= CHAOS => {

@@ -76,7 +76,7 @@ impl Source {
     /// The room of a file below a folder of `src`; `lib.rs` and `main.rs` have none.
     pub fn room(&self) -> Option<String> {
         let (room, rest) = self.path.strip_prefix("src/")?.split_once('/')?;
-        (rest != "").then(|| room.to_string())
+        (!rest.is_empty()).then(|| room.to_string())
     }
 
     /// What the paths from the crate's root begin with, each with its line.

@@ -71,12 +71,15 @@ pub(super) struct Seat<M: Machine> {
     pub last_mesh: BTreeMap<ShardId, Ticks>,
 }
 
+/// What will happen, by time and then by the order of asking; with the life that asked.
+type Queue<T> = BTreeMap<(Ticks, u64), (u64, Due<T>)>;
+
 pub struct World<M: Machine> {
     pub(super) now: Ticks,
     wall_base: i64,
     /// What this process's monotonic clock shows beyond the world's.
     pub(super) clock_base: u64,
-    pub(super) queue: BTreeMap<(Ticks, u64), (u64, Due<M::Message>)>,
+    pub(super) queue: Queue<M::Message>,
     pub(super) order: u64,
     /// Which life of the process this is.
     pub(super) life: u64,
@@ -286,10 +289,7 @@ impl<M: Machine> World<M> {
 
     /// Lets time pass until something concerns the caller, or until `until`.
     pub fn next(&mut self, until: Ticks) -> Option<Notice> {
-        loop {
-            let Some(entry) = self.queue.first_entry() else {
-                break;
-            };
+        while let Some(entry) = self.queue.first_entry() {
             if entry.key().0 > until {
                 break;
             }
