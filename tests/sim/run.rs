@@ -292,7 +292,7 @@ impl Run {
             }
             Chaos::Harm { .. } => {
                 self.silent = true;
-                let later = self.world.now() + Span::seconds(12);
+                let later = self.world.now() + Span::millis(1_500);
                 self.world.at(later, HARM);
             }
         }
@@ -305,7 +305,7 @@ impl Run {
             return;
         }
         let shard = ShardId(self.random.below(u64::from(self.swarm.shards)) as u16);
-        let spoil = self.random.one_in(3);
+        let spoil = self.random.one_in(2);
         let disk = self.world.disk(shard);
         let place = if spoil { disk.spoil() } else { disk.rot() };
         self.harmed |= place.is_some();

@@ -81,7 +81,7 @@ fn disk_faults(random: &mut Random, harms: bool) -> DiskFaults {
     DiskFaults {
         short_write: rate(random, 5, 200, 3_000),
         write_error: rate(random, 6, 200, 3_000),
-        flush_error: rate(random, 6, 200, 3_000),
+        flush_error: rate(random, 6, 2, 40),
         read_error: rate(random, 3, 5, 100),
         read_flip: rate(random, 4, 5, 100),
         misdirect: if harms {
@@ -152,8 +152,8 @@ fn chaos(random: &mut Random, duration: Span, harms: bool) -> Vec<(Span, Chaos)>
             8..10 => Chaos::Stall,
             10 => Chaos::Reset,
             11 => Chaos::HalfClose,
-            _ if harms => Chaos::Harm {
-                spoil: random.one_in(3),
+            12..14 if harms => Chaos::Harm {
+                spoil: random.one_in(2),
             },
             _ => Chaos::PowerCut,
         };
