@@ -21,6 +21,7 @@
 //! - [`cluster`]: the metadata state machine: topics, partitions and their shards.
 //! - [`shard`]: a core's state: connections, requests, replies; errors become Kafka's here.
 //! - [`load`]: the load engine: stamped records, schedules, the ledger; no room of the broker.
+//! - [`cli`]: the command line: `serve`, `demo`, and commands that speak to any Kafka broker.
 //!
 //! Read `runtime::machine` first, then `shard`.
 

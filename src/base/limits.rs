@@ -121,7 +121,7 @@ pub const FETCH_WAIT_MAX: Span = Span::seconds(30);
 pub const FETCH_BYTES_MAX: ByteCount = ByteCount::mib(64);
 
 /// The partitions of one topic.
-pub const PARTITIONS_PER_TOPIC_MAX: u32 = 100_000;
+pub const PARTITIONS_PER_TOPIC_MAX: u32 = 200_000;
 
 /// The partitions of one node.
 pub const PARTITIONS_PER_NODE_MAX: u32 = 1_000_000;

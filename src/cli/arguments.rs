@@ -61,7 +61,7 @@ pub struct Serve {
     pub allow_buffered: bool,
     /// Partitions of a topic that is created without saying how many.
     #[arg(long, value_name = "N", default_value_t = 1)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=200_000))]
     pub num_partitions: u32,
     /// Create topics that clients ask for and that do not exist.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
