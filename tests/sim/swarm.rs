@@ -48,7 +48,7 @@ pub struct Swarm {
 impl Swarm {
     pub fn draw(random: &mut Random) -> Self {
         let duration = Span::millis(4_000 + random.below(8_000));
-        let harms = random.one_in(8);
+        let harms = random.one_in(3);
         Self {
             shards: 1 + random.below(3) as u16,
             segment: ByteCount::mib(1 << random.below(3)),
