@@ -85,7 +85,7 @@ fn disk_faults(random: &mut Random, harms: bool) -> DiskFaults {
         read_error: rate(random, 3, 5, 100),
         read_flip: rate(random, 4, 5, 100),
         misdirect: if harms {
-            rate(random, 3, 200, 2_000)
+            rate(random, 2, 200, 2_000)
         } else {
             0
         },

@@ -17,6 +17,9 @@ use crate::base::{ByteCount, Position, Span, Ticks};
 use crate::runtime::block::{Block, BlockPool};
 use crate::runtime::disk::{DiskDone, DiskError, DiskOp, DiskOutput, FileId, Ticket};
 
+/// Journals write durably: there are so many more of these than of flushes.
+const DURABLE_PER_FLUSH: u64 = 50;
+
 pub(super) const EIO: i32 = 5;
 pub(super) const ENOENT: i32 = 2;
 pub(super) const ENOSPC: i32 = 28;
@@ -164,6 +167,16 @@ impl SimDisk {
             self.tally.hit("disk: write error");
             self.put_some(file, at, &data);
             return Err(refused("write", file, at, EIO));
+        }
+        // A durable write ends with a flush of its own, which is rarer than a flush asked for.
+        if durable
+            && self
+                .luck
+                .one_in(self.faults.flush_error * DURABLE_PER_FLUSH)
+        {
+            self.tally.hit("disk: flush error");
+            self.put_some(file, at, &data);
+            return Err(refused("flush", file, at, EIO));
         }
         if self.luck.one_in(self.faults.misdirect) {
             self.misdirect(file, at, &data, durable);
