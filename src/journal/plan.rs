@@ -2,7 +2,7 @@
 //! memory is named, fetched by `reads`, and the question asked again.
 
 use super::book::{Book, Segment};
-use super::entry::Index;
+use super::entry::{Index, StreamId};
 use super::error::JournalError;
 use super::format::Row;
 use super::index::NONE;
@@ -85,7 +85,7 @@ impl View<'_> {
             .partition_point(|part| part.end <= request.from);
         for part in &stream.parts[start..] {
             let from = request.from.max(part.first);
-            let walked = self.walk(part, from, |place| {
+            let walked = self.walk(request.stream, part, from, |place| {
                 if place.row.end() > request.until || self.horizon.hides(&place) {
                     return false;
                 }
@@ -121,19 +121,24 @@ impl View<'_> {
             if part.first >= request.until || !promising {
                 continue;
             }
-            self.walk(part, stream.first.max(part.first), |place| {
-                if place.row.end() > request.until || self.horizon.hides(&place) {
-                    return false;
-                }
-                let better = match request.time {
-                    Some(time) => place.row.time_max >= time,
-                    None => place.row.time_max > known(&best),
-                };
-                if better {
-                    best = Some(place);
-                }
-                !(better && request.time.is_some())
-            })?;
+            self.walk(
+                request.stream,
+                part,
+                stream.first.max(part.first),
+                |place| {
+                    if place.row.end() > request.until || self.horizon.hides(&place) {
+                        return false;
+                    }
+                    let better = match request.time {
+                        Some(time) => place.row.time_max >= time,
+                        None => place.row.time_max > known(&best),
+                    };
+                    if better {
+                        best = Some(place);
+                    }
+                    !(better && request.time.is_some())
+                },
+            )?;
             if request.time.is_some() && best.is_some() {
                 break;
             }
@@ -144,6 +149,7 @@ impl View<'_> {
     /// Visits the rows of a part from the one that covers `from`; true if it came to its end.
     fn walk(
         &self,
+        stream: StreamId,
         part: &Part,
         from: Index,
         mut visit: impl FnMut(Place) -> bool,
@@ -158,7 +164,12 @@ impl View<'_> {
         let Some(index) = &segment.index else {
             return self.walk_footer(segment, part, from, &mut visit_row);
         };
-        let mut number = index.find(part.run, from);
+        // Runs of a segment that lost a group are numbered anew; who points to one by its old
+        // number must neither fall over the end nor read another stream's.
+        let run = index
+            .run_of(stream, part.run, from)
+            .ok_or(self.unknown(segment))?;
+        let mut number = index.find(run, from);
         while number != NONE {
             let entry = &index.entries[number as usize];
             if entry.row.first >= part.end {
