@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -135,7 +135,14 @@ fn report(outcome: &Outcome, watch: &Watch, device: f64) -> Table {
             format!("{:.0}", (after.flushes - before.flushes) as f64 / seconds),
         );
     }
-    row("records lost, doubled, out of order", "0".to_owned());
+    let verdict = &outcome.verdict;
+    row(
+        "records lost, doubled, out of order",
+        format!(
+            "{}, {}, {}",
+            verdict.lost, verdict.duplicated, verdict.reordered
+        ),
+    );
     table
 }
 
@@ -266,10 +273,6 @@ impl Watch {
             last: (Duration::ZERO, 0),
         }
     }
-
-    fn disk(directory: &Path) -> Option<DiskSample> {
-        DiskSample::under(directory)
-    }
 }
 
 impl Observer for Watch {
@@ -279,7 +282,7 @@ impl Observer for Watch {
 
     fn measuring_begins(&mut self) {
         self.broker_before = ProcessSample::of(self.pid);
-        self.disk_before = Self::disk(&self.directory);
+        self.disk_before = DiskSample::under(&self.directory);
     }
 
     fn tick(&mut self, tick: &Tick) {
@@ -298,6 +301,6 @@ impl Observer for Watch {
 
     fn measuring_ends(&mut self) {
         self.broker_after = ProcessSample::of(self.pid);
-        self.disk_after = Self::disk(&self.directory);
+        self.disk_after = DiskSample::under(&self.directory);
     }
 }
