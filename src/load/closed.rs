@@ -84,6 +84,16 @@ impl<'a> Closed<'a> {
             || self.job.quota.is_some_and(|quota| self.measured >= quota)
     }
 
+    /// How many more requests a counted run has to send: never more than were asked for, however
+    /// many replies happened to come at once.
+    fn requests_left(&self) -> usize {
+        let Some(quota) = self.job.quota else {
+            return usize::MAX;
+        };
+        let records = quota.saturating_sub(self.measured);
+        usize::try_from(records.div_ceil(self.request_records())).unwrap_or(usize::MAX)
+    }
+
     fn request_records(&self) -> u64 {
         u64::from(self.job.shape.records) * u64::from(self.job.plan.request_batches)
     }
@@ -95,7 +105,8 @@ impl<'a> Closed<'a> {
     fn fill_window(&mut self, places: &mut Places, tally: &mut Tally<'_>) -> Result<(), LoadError> {
         let window = self.job.plan.in_flight as usize;
         while self.in_flight.len() < window && !self.is_done() {
-            let count = self.frames.capacity().min(window - self.in_flight.len());
+            let room = window - self.in_flight.len();
+            let count = self.frames.capacity().min(room).min(self.requests_left());
             let now = self.job.shared.now_ns();
             send(
                 &mut self.stream,
