@@ -19,12 +19,14 @@
 //! - [`journal`]: one append-only log per shard: groups, segments, recovery, cleaning.
 //! - [`log`]: a partition over the journal: offsets, producers, high watermark, retention.
 //! - [`cluster`]: the metadata state machine: topics, partitions and their shards.
+//! - [`admin`]: what may be configured, and which changes of it are valid.
 //! - [`shard`]: a core's state: connections, requests, replies; errors become Kafka's here.
 //! - [`load`]: the load engine: stamped records, schedules, the ledger; no room of the broker.
 //! - [`cli`]: the command line: `serve`, `demo`, and commands that speak to any Kafka broker.
 //!
 //! Read `runtime::machine` first, then `shard`.
 
+pub mod admin;
 pub mod base;
 pub mod cli;
 pub mod cluster;

@@ -24,7 +24,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("cluster", "base wire runtime journal log"),
     ("groups", "base wire runtime journal log cluster"),
     ("txn", "base wire runtime journal log cluster"),
-    ("admin", "base wire runtime cluster groups txn"),
+    ("admin", "base wire runtime log cluster groups txn"),
     (
         "shard",
         "base wire runtime journal log cluster groups txn admin",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::config_table::{Bounds, ConfigKey, ConfigKind};
+use super::config_table::{ConfigKey, is_true, items};
 use crate::wire::batch::TimestampType;
 
 /// What was set for a topic, by name; what is not in it has its default. Names and values are
@@ -90,7 +90,7 @@ impl TopicConfig {
             key: key.name,
             value: value.to_string(),
         };
-        let number = check_value(key, value).ok_or_else(invalid)?;
+        let number = key.expected().check(value).ok_or_else(invalid)?;
         match key.name {
             "cleanup.policy" => {
                 let has = |policy| items(value).any(|item| item == policy);
@@ -126,54 +126,14 @@ fn not_supported(key: &'static ConfigKey, value: &str) -> ConfigError {
     }
 }
 
-/// None: not a value of this key. The number, if it is one.
-fn check_value(key: &ConfigKey, value: &str) -> Option<i64> {
-    let number = match key.kind {
-        ConfigKind::Boolean if is_true(value) => 1,
-        ConfigKind::Boolean if value.eq_ignore_ascii_case("false") => 0,
-        ConfigKind::Boolean => return None,
-        ConfigKind::Int => i64::from(value.parse::<i32>().ok()?),
-        ConfigKind::Long => value.parse::<i64>().ok()?,
-        ConfigKind::Double | ConfigKind::String | ConfigKind::List => 0,
-    };
-    let allowed = match key.bounds {
-        Bounds::Any => true,
-        Bounds::Between(first, last) => (first..=last).contains(&number),
-        Bounds::Fraction => (0.0..=1.0).contains(&value.parse::<f64>().ok()?),
-        Bounds::OneOf(words) => words.contains(&value),
-        Bounds::OneOrMoreOf(words) => {
-            !value.is_empty() && items(value).all(|item| words.contains(&item))
-        }
-    };
-    allowed.then_some(number)
-}
-
-fn is_true(value: &str) -> bool {
-    value.eq_ignore_ascii_case("true")
-}
-
-fn items(list: &str) -> impl Iterator<Item = &str> {
-    list.split(',').map(str::trim)
-}
-
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownName { name } => write!(f, "Unknown topic config name: {name}"),
             Self::InvalidValue { key, value } => {
                 write!(f, "Invalid value {value} for configuration {key}")?;
-                match ConfigKey::find(key).map(|key| (key.kind, key.bounds)) {
-                    Some((kind, Bounds::Any)) => write!(f, ": it must be a {kind:?}"),
-                    Some((kind, Bounds::Between(first, last))) => {
-                        write!(f, ": it must be a {kind:?} from {first} to {last}")
-                    }
-                    Some((_, Bounds::Fraction)) => write!(f, ": it must be a number from 0 to 1"),
-                    Some((_, Bounds::OneOf(words))) => write!(f, ": it must be one of {words:?}"),
-                    Some((_, Bounds::OneOrMoreOf(words))) => {
-                        write!(f, ": it must be a list of some of {words:?}")
-                    }
-                    None => Ok(()),
-                }
+                let expected = ConfigKey::find(key).map(ConfigKey::expected);
+                expected.map_or(Ok(()), |expected| write!(f, ": {expected}"))
             }
             Self::NotSupported { key, value } => {
                 write!(f, "{key}={value} is not supported by this broker yet")

@@ -1,11 +1,14 @@
 //! Every topic configuration of Apache Kafka 4.1: names, types, defaults and bounds as in its
 //! `LogConfig` and `TopicConfig`, but for `flush.messages`, whose default is 1 here.
 
+use std::fmt;
+
 /// A configuration's type, as DescribeConfigs names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigKind {
     Boolean,
     String,
+    Short,
     Int,
     Long,
     Double,
@@ -45,6 +48,68 @@ impl ConfigKey {
         let place = TOPIC_CONFIGS.binary_search_by_key(&name, |key| key.name);
         Some(&TOPIC_CONFIGS[place.ok()?])
     }
+
+    pub fn expected(&self) -> Expected {
+        Expected {
+            kind: self.kind,
+            bounds: self.bounds,
+        }
+    }
+}
+
+/// What a value must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    pub kind: ConfigKind,
+    pub bounds: Bounds,
+}
+
+impl Expected {
+    /// None: not such a value. The number, if it is one; of a Boolean 0 or 1.
+    pub fn check(&self, value: &str) -> Option<i64> {
+        let number = match self.kind {
+            ConfigKind::Boolean if is_true(value) => 1,
+            ConfigKind::Boolean if value.eq_ignore_ascii_case("false") => 0,
+            ConfigKind::Boolean => return None,
+            ConfigKind::Short => i64::from(value.parse::<i16>().ok()?),
+            ConfigKind::Int => i64::from(value.parse::<i32>().ok()?),
+            ConfigKind::Long => value.parse::<i64>().ok()?,
+            ConfigKind::Double | ConfigKind::String | ConfigKind::List => 0,
+        };
+        let allowed = match self.bounds {
+            Bounds::Any => true,
+            Bounds::Between(first, last) => (first..=last).contains(&number),
+            Bounds::Fraction => (0.0..=1.0).contains(&value.parse::<f64>().ok()?),
+            Bounds::OneOf(words) => words.contains(&value),
+            Bounds::OneOrMoreOf(words) => {
+                !value.is_empty() && items(value).all(|item| words.contains(&item))
+            }
+        };
+        allowed.then_some(number)
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.kind;
+        match self.bounds {
+            Bounds::Any => write!(f, "it must be a {kind:?}"),
+            Bounds::Between(first, last) => {
+                write!(f, "it must be a {kind:?} from {first} to {last}")
+            }
+            Bounds::Fraction => write!(f, "it must be a number from 0 to 1"),
+            Bounds::OneOf(words) => write!(f, "it must be one of {words:?}"),
+            Bounds::OneOrMoreOf(words) => write!(f, "it must be a list of some of {words:?}"),
+        }
+    }
+}
+
+pub(super) fn is_true(value: &str) -> bool {
+    value.eq_ignore_ascii_case("true")
+}
+
+pub(super) fn items(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim)
 }
 
 use Bounds::{Any, Between, Fraction, OneOf, OneOrMoreOf};

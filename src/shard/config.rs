@@ -1,5 +1,8 @@
 //! What a shard is told before it starts.
 
+use std::sync::Arc;
+
+use crate::admin::BrokerConfig;
 use crate::base::limits::REQUEST_MEMORY_BYTES;
 use crate::base::{ByteCount, NodeId, ShardId};
 use crate::journal::Settings;
@@ -19,6 +22,9 @@ pub struct ShardConfig {
     pub journal: Settings,
     pub partitions: PartitionsSettings,
     pub defaults: Defaults,
+    /// What the operator set, by Kafka's names: DescribeConfigs shows it, and topics that set
+    /// nothing of their own follow it.
+    pub broker: Arc<BrokerConfig>,
     /// `request.memory.bytes`: memory of this shard for frames and requests under way.
     pub request_memory: ByteCount,
 }
@@ -58,6 +64,7 @@ impl ShardConfig {
             journal,
             partitions: PartitionsSettings::default(),
             defaults: Defaults::default(),
+            broker: Arc::default(),
             request_memory: REQUEST_MEMORY_BYTES,
         }
     }
