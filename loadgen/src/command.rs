@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::limits::LimitsArguments;
+use crate::plug::{PlugArguments, VolatileDisk};
 use crate::rivals;
 use crate::runs::{RunArguments, list_presets};
 use crate::scale::ScaleArguments;
@@ -36,6 +37,11 @@ enum Command {
     Versus(Box<VersusArguments>),
     /// The same load over more and more partitions, all brokers on one chart
     Scale(Box<ScaleArguments>),
+    /// Cuts the power of brokers under load and counts the acknowledged records lost (root)
+    PullThePlug(PlugArguments),
+    /// The disk that forgets, of pull-the-plug
+    #[command(hide = true)]
+    VolatileDisk(VolatileDisk),
     /// What this machine's disk, loopback and cores can do
     Limits(LimitsArguments),
     /// Fetches and starts Apache Kafka, to compare with
@@ -59,6 +65,8 @@ impl Arguments {
             Command::Smoke(smoke) => smoke.run(),
             Command::Versus(versus) => versus.run(),
             Command::Scale(scale) => scale.run(),
+            Command::PullThePlug(plug) => plug.run(),
+            Command::VolatileDisk(disk) => disk.serve(),
             Command::Limits(limits) => limits.run(),
             Command::Kafka { command } => command.run(),
         }

@@ -7,6 +7,7 @@ mod command;
 mod contenders;
 mod limits;
 mod plot;
+mod plug;
 mod presets;
 use thalweg::load::process;
 mod report;

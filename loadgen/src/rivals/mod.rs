@@ -13,4 +13,4 @@ mod thalweg;
 pub use child::Broker;
 pub use kafka::{Kafka, KafkaCommand};
 pub use ready::wait_until_ready;
-pub use thalweg::Thalweg;
+pub use thalweg::{Thalweg, beside_us};

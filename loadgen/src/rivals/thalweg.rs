@@ -56,7 +56,7 @@ impl Thalweg {
     }
 }
 
-fn beside_us() -> Result<PathBuf, String> {
+pub fn beside_us() -> Result<PathBuf, String> {
     let own = std::env::current_exe().map_err(|e| e.to_string())?;
     let beside = own.parent().unwrap_or(Path::new(".")).join("thalweg");
     if beside.is_file() {

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,8 @@ impl Recipe {
         let log = log.map_err(|e| format!("{}: {e}", self.log.display()))?;
         let errors = log.try_clone().map_err(|e| format!("the log: {e}"))?;
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).stdout(log).stderr(errors);
+        command.args(&words[1..]);
+        command.stdin(Stdio::null()).stdout(log).stderr(errors);
         if !self.faults.is_empty() {
             command.env("THALWEG_FAULTS", &self.faults);
         }

@@ -2,23 +2,16 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use thalweg::base::random::Random;
 
 use crate::broker::{Broker, Recipe};
-use crate::load::{Ledger, Observed, Reader, Writer};
 use crate::power::{Cut, PowerRig};
+use crate::traffic::{Crowd, PARTITIONS, TOPIC, Traffic};
 
-const TOPIC: &str = "strikes";
-const PARTITIONS: i32 = 6;
-/// Two a partition: one idempotent, one not.
-const WRITERS: u32 = 12;
-/// Without an acknowledgement in this time the broker is stuck.
-const FIRST_ACK: Duration = Duration::from_secs(30);
 const UNDER_LOAD_MS: u64 = 500;
 /// One start in so many is struck while it recovers.
 const RECOVERY_STRUCK: u64 = 5;
@@ -60,8 +53,7 @@ pub struct Campaign {
 
 struct State {
     random: Random,
-    writers: Vec<Writer>,
-    ledger: Ledger,
+    crowd: Crowd,
     starts: usize,
     struck: usize,
     in_recovery: usize,
@@ -71,14 +63,8 @@ impl Campaign {
     /// Runs all strikes; the summary in words.
     pub fn run(mut self) -> Result<String, Failure> {
         let mut random = Random::with_seed(self.seed);
-        let writers = (0..WRITERS).map(|id| {
-            let partition = id as i32 % PARTITIONS;
-            let idempotent = id >= PARTITIONS as u32;
-            Writer::new(id, partition, idempotent, random.fork(u64::from(id)))
-        });
         let mut state = State {
-            writers: writers.collect(),
-            ledger: Ledger::new(PARTITIONS as usize, WRITERS as usize),
+            crowd: Crowd::new(&mut random),
             random,
             starts: 0,
             struck: 0,
@@ -93,7 +79,7 @@ impl Campaign {
             "{} strikes ({} in recovery), {}, {:.0} s, seed {}",
             state.struck,
             state.in_recovery,
-            state.ledger.count(),
+            state.crowd.ledger.count(),
             began.elapsed().as_secs_f64(),
             self.seed
         ))
@@ -109,12 +95,12 @@ impl Campaign {
             return Ok(());
         }
         self.judge(state, &mut broker, false)?;
-        let load = Load::launch(state, &broker);
+        let load = Traffic::launch(&mut state.crowd, &broker);
         let wait = Duration::from_millis(state.random.below(UNDER_LOAD_MS));
-        let loaded = under_load(&load.acks, wait);
+        let loaded = load.go_on_for(wait);
         self.strike(state, &mut broker)?;
         load.stop.store(true, Ordering::Relaxed);
-        load.collect(state)?;
+        load.collect(&mut state.crowd).map_err(Failure::Verdict)?;
         loaded.map_err(Failure::Verdict)
     }
 
@@ -123,10 +109,10 @@ impl Campaign {
         for _ in 0..2 {
             let mut broker = self.start(state)?;
             self.judge(state, &mut broker, true)?;
-            let load = Load::launch(state, &broker);
-            let loaded = under_load(&load.acks, Duration::from_millis(50));
+            let load = Traffic::launch(&mut state.crowd, &broker);
+            let loaded = load.go_on_for(Duration::from_millis(50));
             load.stop.store(true, Ordering::Relaxed);
-            load.collect(state)?;
+            load.collect(&mut state.crowd).map_err(Failure::Verdict)?;
             loaded.map_err(Failure::Verdict)?;
             self.judge(state, &mut broker, false)?;
             broker.stop().map_err(Failure::Verdict)?;
@@ -154,9 +140,9 @@ impl Campaign {
             1 => Failure::Trial(error),
             _ => Failure::Verdict(format!("unavailable: {error}")),
         })?;
-        let judged = state.ledger.check(&mut connection, &state.writers, all);
+        let judged = state.crowd.check(&mut connection, all);
         judged.map_err(|offences| {
-            let (struck, count) = (state.struck, state.ledger.count());
+            let (struck, count) = (state.struck, state.crowd.ledger.count());
             Failure::Verdict(format!("after {struck} strikes, {count}: {offences}"))
         })
     }
@@ -177,74 +163,6 @@ impl Campaign {
         }
         Ok(())
     }
-}
-
-/// Everything that talks to the broker between two strikes.
-struct Load {
-    acks: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-    writers: Vec<JoinHandle<(Writer, Result<(), String>)>>,
-    reader: JoinHandle<Result<Vec<Observed>, String>>,
-}
-
-impl Load {
-    /// Every writer on a thread and a connection of its own, and a consumer that follows them.
-    fn launch(state: &mut State, broker: &Broker) -> Self {
-        let (acks, stop) = (
-            Arc::new(AtomicU64::new(0)),
-            Arc::new(AtomicBool::new(false)),
-        );
-        let address = broker.address;
-        let next = (0..PARTITIONS).map(|partition| state.ledger.known(partition as usize));
-        let reader = Reader::from(next.collect());
-        let stopped = stop.clone();
-        let reader = thread::spawn(move || reader.run(address, TOPIC, &stopped));
-        let writers = std::mem::take(&mut state.writers).into_iter();
-        let writers = writers.map(|mut writer| {
-            let (acks, stop) = (acks.clone(), stop.clone());
-            thread::spawn(move || {
-                let on_ack = || {
-                    acks.fetch_add(1, Ordering::Relaxed);
-                };
-                let outcome = writer.run(address, TOPIC, &stop, on_ack);
-                (writer, outcome)
-            })
-        });
-        Self {
-            writers: writers.collect(),
-            acks,
-            stop,
-            reader,
-        }
-    }
-
-    /// Waits for all of them to end, as they do when the broker is gone or they are told to.
-    fn collect(self, state: &mut State) -> Result<(), Failure> {
-        let mut outcome = Ok(());
-        for handle in self.writers {
-            let (writer, own) = handle.join().expect("a writer does not panic");
-            state.writers.push(writer);
-            outcome = outcome.and(own);
-        }
-        let observed = self.reader.join().expect("a reader does not panic");
-        for (partition, offset, id) in observed.map_err(Failure::Verdict)? {
-            state.ledger.observed(partition, offset, id);
-        }
-        outcome.map_err(Failure::Verdict)
-    }
-}
-
-/// From the first acknowledgement on, so long.
-fn under_load(acks: &AtomicU64, wait: Duration) -> Result<(), String> {
-    let until = Instant::now() + FIRST_ACK;
-    while acks.load(Ordering::Relaxed) == 0 {
-        if Instant::now() > until {
-            return Err(format!("not one acknowledgement in {FIRST_ACK:?}"));
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-    thread::sleep(wait);
-    Ok(())
 }
 
 /// An empty folder for a campaign's data.

@@ -9,4 +9,6 @@ pub mod campaign;
 pub mod flush_ledger;
 pub mod kafka;
 pub mod load;
+pub mod plug;
 pub mod power;
+pub mod traffic;

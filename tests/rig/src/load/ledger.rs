@@ -16,6 +16,8 @@ const SHOWN: usize = 5;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Count {
     pub acknowledged: u64,
+    /// Acknowledged, and not there when it was looked for.
+    pub lost: u64,
     pub in_doubt: u64,
     pub read: u64,
 }
@@ -26,6 +28,7 @@ impl fmt::Display for Count {
             acknowledged,
             in_doubt,
             read,
+            lost: _,
         } = self;
         write!(
             f,
@@ -200,7 +203,9 @@ impl Ledger {
                     self.count.acknowledged += u64::from(sent.count);
                     let wanted = offset..offset + i64::from(sent.count);
                     let right = wanted.clone().eq(places.iter().copied());
-                    if places.iter().any(|place| *place < 0) {
+                    let missing = places.iter().filter(|place| **place < 0).count();
+                    self.count.lost += missing as u64;
+                    if missing > 0 {
                         self.offend(format!(
                             "lost: {range}, acknowledged at {offset} of partition {partition}"
                         ));

@@ -21,4 +21,4 @@ pub use disk::Cut;
 pub use fuse::serve;
 pub use rig::PowerRig;
 pub use self_test::{Trial, trial};
-pub use system::{die_with_parent, own_mounts, run};
+pub use system::{die_with_parent, own_mounts, required, run};
