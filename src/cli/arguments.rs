@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::doctor::Doctor;
+
 /// A distributed commit log that speaks the Kafka protocol.
 #[derive(Debug, Parser)]
 #[command(name = "thalweg", version, about, propagate_version = true)]
@@ -32,6 +34,11 @@ pub enum Command {
     /// Start a broker on a scratch directory, try it, and measure it.
     #[command(after_help = "Example:\n  thalweg demo --stay")]
     Demo(Demo),
+    /// Compare this machine, a data directory and its addresses with what a broker needs.
+    #[command(
+        after_help = "Example:\n  thalweg doctor --data-dir ./thalweg-data --listen localhost:9092"
+    )]
+    Doctor(Doctor),
 }
 
 /// Flags of `serve`.

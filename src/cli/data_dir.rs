@@ -53,6 +53,12 @@ impl DataDir {
         })
     }
 
+    /// Writes a manifest anew, in place of the one that is there.
+    pub fn rewrite(&mut self, manifest: Manifest) -> Result<(), Failure> {
+        self.manifest = write_manifest(&self.path, manifest)?;
+        Ok(())
+    }
+
     /// Removes it with all that it holds, if this start made it.
     pub fn remove(self) {
         if self.is_new
@@ -61,6 +67,45 @@ impl DataDir {
             tracing::warn!("{} stays behind: {error}", self.path.display());
         }
     }
+}
+
+/// Takes hold of a directory that is there, as a broker would; its manifest, too.
+///
+/// # Errors
+/// A broker uses it, or it is not a data directory.
+pub fn hold(path: &Path) -> Result<DataDir, Failure> {
+    if !path.join("manifest.toml").is_file() {
+        return Err(Failure::data_dir(format!(
+            "{} is not a data directory: it has no manifest; name the one that 'thalweg serve' was \
+             given as --data-dir",
+            path.display()
+        )));
+    }
+    let lock = lock(path)?;
+    let manifest = read_manifest(path)?
+        .ok_or_else(|| Failure::data_dir(format!("{}: the manifest is gone", path.display())))?;
+    Ok(DataDir {
+        path: path.to_owned(),
+        manifest,
+        is_new: false,
+        _lock: lock,
+    })
+}
+
+/// Whether a broker uses the directory now.
+pub fn is_held(path: &Path) -> bool {
+    let Ok(file) = File::open(path.join("lock")) else {
+        return false;
+    };
+    matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock))
+}
+
+/// Where the shards of a data directory live; none if it has no manifest that can be read.
+pub fn shard_directories(path: &Path) -> Vec<PathBuf> {
+    let manifest = read_manifest(path).ok().flatten();
+    let shards = manifest.map_or_else(Vec::new, |manifest| manifest.shards);
+    let directories = shards.iter().map(|shard| path.join(&shard.directory));
+    directories.collect()
 }
 
 /// Random, because a restored or wiped directory must differ from what it was.
@@ -92,7 +137,7 @@ fn lock(path: &Path) -> Result<File, Failure> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(Failure::data_dir(format!(
-            "{} is in use by another broker; stop that one, or choose another --data-dir",
+            "{} is in use by a broker; stop that one, or choose another --data-dir",
             path.display()
         ))),
         Err(fs::TryLockError::Error(error)) => Err(refused("lock", &name, &error)),

@@ -15,6 +15,7 @@ pub mod cluster;
 pub mod consume;
 pub mod data_dir;
 pub mod demo;
+pub mod doctor;
 pub mod listen;
 pub mod produce;
 pub mod requirements;
@@ -70,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Topic(command) => topic::run(&command),
         Command::Produce(options) => produce::run(&options),
         Command::Consume(options) => consume::run(&options),
+        Command::Doctor(options) => doctor::run(&options),
     };
     match result {
         Ok(code) => ExitCode::from(code),

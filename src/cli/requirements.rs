@@ -10,9 +10,9 @@ use crate::runtime::probe::{self, DirectIo, Limit, Processors};
 use super::Failure;
 
 /// Below this many descriptors the operator is told how few clients fit.
-const OPEN_FILES_PLENTY: u64 = 4_096;
+pub(super) const OPEN_FILES_PLENTY: u64 = 4_096;
 /// File systems that live in memory.
-const IN_MEMORY: [&str; 2] = ["tmpfs", "ramfs"];
+pub(super) const IN_MEMORY: [&str; 2] = ["tmpfs", "ramfs"];
 
 /// The machine as `serve` will use it.
 #[derive(Clone, Debug)]

@@ -137,6 +137,7 @@ impl Plan<'_> {
                 self.listener.clone(),
                 journal,
             );
+            config.clock_accepted = manifest.clock_accepted;
             config.defaults.partitions = self.options.num_partitions;
             config.defaults.auto_create_topics = self.options.auto_create_topics;
             config

@@ -32,11 +32,13 @@ pub struct RetentionTime {
 
 impl RetentionClock {
     /// The clock after a start. `persisted` is the last reading that was made durable; None on the
-    /// first start.
-    pub fn started(persisted: Option<WallMs>, now: Now) -> Self {
+    /// first start. `accepted` is the wall clock at the moment when somebody said that it was
+    /// right (`thalweg doctor --accept-clock`): surely reached, as if it had been persisted.
+    pub fn started(persisted: Option<WallMs>, accepted: Option<WallMs>, now: Now) -> Self {
         let allowed = |at: WallMs| WallMs(at.0.saturating_add(RESTART_ALLOWANCE_MS));
+        let reached = persisted.map(|at| at.max(accepted.unwrap_or(at)));
         Self {
-            anchor: persisted.map_or(now.wall, allowed),
+            anchor: reached.map_or(now.wall, allowed),
             anchored: now.ticks,
         }
     }
@@ -50,12 +52,6 @@ impl RetentionClock {
             held_back_ms: now.wall.0.saturating_sub(latest).max(0),
             ticks: now.ticks,
         }
-    }
-
-    /// Believes the wall clock again (`thalweg doctor --accept-clock`).
-    pub fn accept(&mut self, now: Now) {
-        self.anchor = now.wall;
-        self.anchored = now.ticks;
     }
 }
 

@@ -36,7 +36,7 @@ fn filled(overrides: &[(&str, &str)], batches: i64) -> World {
 
 #[test]
 fn a_clock_that_jumps_forward_moves_retention_by_no_more_than_the_time_run() {
-    let clock = RetentionClock::started(None, at(0, 1_000_000));
+    let clock = RetentionClock::started(None, None, at(0, 1_000_000));
 
     assert_eq!(clock.read(at(5_000, 1_005_000)).at, WallMs(1_005_000));
     let jumped = clock.read(at(5_000, 1_000_000_000));
@@ -46,7 +46,7 @@ fn a_clock_that_jumps_forward_moves_retention_by_no_more_than_the_time_run() {
 
 #[test]
 fn a_clock_that_goes_back_takes_retention_with_it() {
-    let clock = RetentionClock::started(None, at(0, 1_000_000));
+    let clock = RetentionClock::started(None, None, at(0, 1_000_000));
 
     let back = clock.read(at(5_000, 400_000));
 
@@ -57,20 +57,36 @@ fn a_clock_that_goes_back_takes_retention_with_it() {
 fn a_restart_adds_ten_minutes_and_no_more_until_the_jump_is_accepted() {
     let week = 168 * HOUR_MS;
     let now = at(7, week);
-    let mut clock = RetentionClock::started(Some(WallMs(HOUR_MS)), now);
+    let hour = Some(WallMs(HOUR_MS));
 
-    assert_eq!(clock.read(now).at, WallMs(HOUR_MS + 600_000));
+    let held = RetentionClock::started(hour, None, now);
+    assert_eq!(held.read(now).at, WallMs(HOUR_MS + 600_000));
+    assert!(held.read(now).is_jump());
+
+    let accepted = RetentionClock::started(hour, Some(WallMs(week - 30_000)), now);
+    assert_eq!(accepted.read(now).at, WallMs(week));
+    assert!(!accepted.read(now).is_jump());
+}
+
+#[test]
+fn an_acceptance_holds_for_the_jump_before_it_and_for_no_later_one() {
+    let (week, year) = (168 * HOUR_MS, 8_760 * HOUR_MS);
+    let now = at(7, year);
+    let accepted = Some(WallMs(week));
+
+    let clock = RetentionClock::started(Some(WallMs(HOUR_MS)), accepted, now);
+    assert_eq!(clock.read(now).at, WallMs(week + 600_000));
     assert!(clock.read(now).is_jump());
-    clock.accept(now);
 
-    assert_eq!(clock.read(now).at, WallMs(week));
-    assert!(!clock.read(now).is_jump());
+    let later = Some(WallMs(2 * week));
+    let clock = RetentionClock::started(later, accepted, at(7, 2 * week));
+    assert_eq!(clock.read(at(7, 2 * week)).at, WallMs(2 * week));
 }
 
 #[test]
 fn a_clock_that_was_set_right_after_a_restart_is_believed() {
     let before = WallMs(1_000 * HOUR_MS);
-    let clock = RetentionClock::started(Some(before), at(0, 0));
+    let clock = RetentionClock::started(Some(before), None, at(0, 0));
 
     assert_eq!(clock.read(at(10, 0)).at, WallMs(0));
     assert_eq!(

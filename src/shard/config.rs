@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::admin::BrokerConfig;
 use crate::base::limits::REQUEST_MEMORY_BYTES;
-use crate::base::{ByteCount, NodeId, ShardId};
+use crate::base::{ByteCount, NodeId, ShardId, WallMs};
 use crate::journal::Settings;
 use crate::log::PartitionsSettings;
 
@@ -25,6 +25,8 @@ pub struct ShardConfig {
     /// What the operator set, by Kafka's names: DescribeConfigs shows it, and topics that set
     /// nothing of their own follow it.
     pub broker: Arc<BrokerConfig>,
+    /// When somebody last said that the wall clock is right, if ever.
+    pub clock_accepted: Option<WallMs>,
     /// `request.memory.bytes`: memory of this shard for frames and requests under way.
     pub request_memory: ByteCount,
 }
@@ -65,6 +67,7 @@ impl ShardConfig {
             partitions: PartitionsSettings::default(),
             defaults: Defaults::default(),
             broker: Arc::default(),
+            clock_accepted: None,
             request_memory: REQUEST_MEMORY_BYTES,
         }
     }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{NodeId, ShardId};
+use crate::base::{NodeId, ShardId, WallMs};
 
 /// The newest layout of a data directory that this version reads and writes.
 pub const FORMAT: u32 = 1;
@@ -16,7 +16,31 @@ pub struct Manifest {
     /// Made once, shown to clients, the same on every node of a cluster.
     pub cluster_id: String,
     pub node: NodeId,
+    /// When somebody last said that the wall clock is right, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "wall_ms")]
+    pub clock_accepted: Option<WallMs>,
     pub shards: Vec<ShardPlace>,
+}
+
+/// A time as a plain number.
+mod wall_ms {
+    use super::{Deserialize, WallMs};
+
+    pub fn serialize<S: serde::Serializer>(
+        at: &Option<WallMs>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match at {
+            Some(at) => serializer.serialize_i64(at.0),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<WallMs>, D::Error> {
+        Ok(Option::<i64>::deserialize(deserializer)?.map(WallMs))
+    }
 }
 
 /// One shard's place.
@@ -47,6 +71,7 @@ impl Manifest {
             format: FORMAT,
             cluster_id,
             node,
+            clock_accepted: None,
             shards: Vec::new(),
         };
         none.with_more(incarnations)
@@ -113,8 +138,12 @@ mod tests {
 
     #[test]
     fn a_manifest_survives_its_text() {
-        let manifest = Manifest::new(NodeId(1), "abc".into(), &[7, 8, u64::MAX >> 1]);
+        let mut manifest = Manifest::new(NodeId(1), "abc".into(), &[7, 8, u64::MAX >> 1]);
+        let text = manifest.to_text();
+        assert!(!text.contains("clock_accepted"), "{text}");
+        assert_eq!(Manifest::from_text(&text).as_ref(), Ok(&manifest));
 
+        manifest.clock_accepted = Some(WallMs(1_790_000_000_000));
         assert_eq!(Manifest::from_text(&manifest.to_text()), Ok(manifest));
     }
 

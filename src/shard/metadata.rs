@@ -120,7 +120,11 @@ impl Shard {
 
     fn have_metadata(&mut self) {
         let persisted = self.metadata.as_ref().and_then(Metadata::retention_clock);
-        self.retention = Some(RetentionClock::started(persisted, self.now));
+        self.retention = Some(RetentionClock::started(
+            persisted,
+            self.config.clock_accepted,
+            self.now,
+        ));
         if self.decider.is_some() && persisted.is_none() {
             // Noted before anything can be produced: if the clock jumps before the first regular
             // note, the next start must not take the jump for the truth.

@@ -87,7 +87,12 @@ impl Broker {
         Self::start_command(data_dir, serve(data_dir, flags))
     }
 
-    pub fn start_command(data_dir: &Path, mut command: Command) -> Self {
+    pub fn start_command(data_dir: &Path, command: Command) -> Self {
+        Self::start_at(data_dir, command, None)
+    }
+
+    /// At a known address, for a broker that tells clients another one.
+    pub fn start_at(data_dir: &Path, mut command: Command, known: Option<SocketAddr>) -> Self {
         let (log, out) = (
             data_dir.with_extension("log"),
             data_dir.with_extension("out"),
@@ -100,7 +105,7 @@ impl Broker {
             let status = child.0.try_wait().expect("ours");
             let said = fs::read_to_string(&log).unwrap_or_default();
             assert!(status.is_none(), "it ended: {status:?}\n{}", tail(&said));
-            address_in(&fs::read_to_string(&out).unwrap_or_default())
+            known.or_else(|| address_in(&fs::read_to_string(&out).unwrap_or_default()))
         });
         let mut broker = Self {
             child,

@@ -39,6 +39,16 @@ pub fn limit(command: &mut Command, resource: u32, value: u64) {
     }
 }
 
+/// Our own hard limit of a resource.
+pub fn hard_limit(resource: u32) -> u64 {
+    // SAFETY: all zero is a valid `rlimit`, valid for writes.
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        libc::getrlimit(resource as _, &mut limit);
+        limit.rlim_max
+    }
+}
+
 /// Raises our own soft limit of open files to the hard one; what is then allowed.
 pub fn raise_open_files() -> u64 {
     // SAFETY: all zero is a valid `rlimit`, valid for writes, then for reads.

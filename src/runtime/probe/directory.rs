@@ -20,6 +20,9 @@ pub struct DirectoryFinding {
     pub direct_io: DirectIo,
     /// The whole disk's name in /sys/block, where there is one.
     pub device: Option<String>,
+    /// Where it is mounted, and the options of the mount and of the file system.
+    pub mounted_at: String,
+    pub options: Vec<String>,
 }
 
 /// Whether files can be written past the page cache.
@@ -44,14 +47,16 @@ pub fn directory(path: &Path) -> std::io::Result<DirectoryFinding> {
     let device = fs::metadata(&path)?.dev();
     let (major, minor) = (libc::major(device), libc::minor(device));
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let (file_system, source) = mount_of(&mounts, &path).unwrap_or_default();
+    let mount = mount_of(&mounts, &path).unwrap_or_default();
     let opened = fs::File::open(&path)?;
     let free = system::space_of(&opened).map_err(std::io::Error::from_raw_os_error)?;
     Ok(DirectoryFinding {
-        file_system,
         free: ByteCount(free),
         direct_io: try_direct_io(&path)?,
-        device: disk_of(&format!("{major}:{minor}"), &source),
+        device: disk_of(&format!("{major}:{minor}"), &mount.source),
+        file_system: mount.file_system,
+        mounted_at: mount.point,
+        options: mount.options,
     })
 }
 
@@ -61,28 +66,38 @@ pub fn device_flushes(device: &str) -> Option<u64> {
     stat.split_whitespace().nth(15)?.parse().ok()
 }
 
-/// Type and source of the file system that holds `path`: of the mounts above it the longest, and
-/// of these the last, which hides the others.
-fn mount_of(mounts: &str, path: &Path) -> Option<(String, String)> {
-    let mut best: Option<(usize, String, String)> = None;
-    for line in mounts.lines() {
-        let Some((left, right)) = line.split_once(" - ") else {
-            continue;
-        };
-        let Some(point) = left.split(' ').nth(4) else {
-            continue;
-        };
-        let point = point.replace("\\040", " ");
-        let mut fields = right.split(' ');
-        let (Some(kind), Some(source)) = (fields.next(), fields.next()) else {
-            continue;
-        };
-        let longest = best.as_ref().map_or(0, |best| best.0);
-        if path.starts_with(&point) && point.len() >= longest {
-            best = Some((point.len(), kind.to_owned(), source.to_owned()));
-        }
-    }
-    best.map(|(_, kind, source)| (kind, source))
+/// A line of the mount table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Mount {
+    point: String,
+    file_system: String,
+    source: String,
+    options: Vec<String>,
+}
+
+/// The file system that holds `path`: of the mounts above it the longest, and of these the last,
+/// which hides the others.
+fn mount_of(mounts: &str, path: &Path) -> Option<Mount> {
+    let above = mounts.lines().filter_map(mount_in);
+    let above = above.filter(|mount| path.starts_with(&mount.point));
+    // Of equals `max_by_key` takes the last.
+    above.max_by_key(|mount| mount.point.len())
+}
+
+fn mount_in(line: &str) -> Option<Mount> {
+    let (left, right) = line.split_once(" - ")?;
+    let mut left = left.split(' ').skip(4);
+    let (point, own) = (left.next()?, left.next()?);
+    let mut right = right.split(' ');
+    let (file_system, source) = (right.next()?, right.next()?);
+    let shared = right.next().unwrap_or_default();
+    let options = own.split(',').chain(shared.split(','));
+    Some(Mount {
+        point: point.replace("\\040", " "),
+        file_system: file_system.to_owned(),
+        source: source.to_owned(),
+        options: options.map(str::to_owned).collect(),
+    })
 }
 
 /// The whole disk of a device number; by the mount's source where that names none (btrfs).
@@ -175,16 +190,18 @@ mod tests {
     #[test]
     fn the_innermost_mount_counts_and_of_two_at_one_place_the_last() {
         let mounts = "\
-            1 0 8:1 / / rw - ext4 /dev/sda1 rw\n\
+            1 0 8:1 / / rw - ext4 /dev/sda1 rw,nobarrier\n\
             2 1 0:30 / /data rw shared:1 - tmpfs tmpfs rw\n\
             3 1 8:17 / /data rw - xfs /dev/sdb1 rw\n\
             4 1 8:33 / /data\\040two rw - btrfs /dev/sdc1 rw\n";
-        let kind = |path| mount_of(mounts, Path::new(path)).map(|found| found.0);
+        let kind = |path| mount_of(mounts, Path::new(path)).map(|found| found.file_system);
 
         assert_eq!(kind("/var/lib"), Some("ext4".to_owned()));
         assert_eq!(kind("/data/x"), Some("xfs".to_owned()));
         assert_eq!(kind("/data two/x"), Some("btrfs".to_owned()));
         assert_eq!(kind("/database"), Some("ext4".to_owned()));
+        let options = mount_of(mounts, Path::new("/")).expect("the root").options;
+        assert_eq!(options, ["rw", "rw", "nobarrier"]);
     }
 
     #[test]

@@ -4,10 +4,14 @@
 
 mod device;
 mod directory;
+mod host;
 mod process;
+mod queue;
 
 pub use device::{DeviceFinding, DeviceProbe, FlushRate, measure};
 pub use directory::{DirectIo, DirectoryFinding, device_flushes, directory};
+pub use host::{HostFinding, host};
 pub use process::{
     Limit, Limits, Memory, Processors, Refused, limits, memory, processors, raise_limits, ring,
 };
+pub use queue::{PreparedFinding, QueueFinding, prepared, queue};

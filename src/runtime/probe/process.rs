@@ -16,30 +16,51 @@ pub struct Refused {
     pub sysctl: Option<u32>,
 }
 
+impl Refused {
+    /// The system's own words.
+    pub fn error(&self) -> std::io::Error {
+        std::io::Error::from_raw_os_error(self.errno)
+    }
+
+    /// Who refuses.
+    pub fn why(&self) -> String {
+        match (self.errno, self.sysctl) {
+            (libc::EPERM, Some(value @ 1..)) => {
+                format!("the sysctl kernel.io_uring_disabled is {value}")
+            }
+            (libc::EPERM | libc::EACCES, _) => "a container's seccomp profile forbids it".into(),
+            (libc::ENOSYS, _) => "the kernel was built without it or a container's profile hides \
+                                  it; Linux 5.15 or newer is needed"
+                .into(),
+            (libc::EOPNOTSUPP, _) => "Linux 5.15 or newer is needed".into(),
+            (libc::ENOMEM, _) => "the limit of locked memory is too low".into(),
+            _ => "the system gives no other reason".into(),
+        }
+    }
+
+    /// Commands, each of which mends it.
+    pub fn fixes(&self) -> Vec<&'static str> {
+        match (self.errno, self.sysctl) {
+            (libc::EPERM, Some(1..)) => vec!["sudo sysctl -w kernel.io_uring_disabled=0"],
+            (libc::ENOMEM, _) => vec!["sudo prlimit --pid $$ --memlock=8388608:8388608"],
+            (libc::EPERM | libc::EACCES | libc::ENOSYS, _) => vec![
+                "docker run --security-opt seccomp=tuning/seccomp.json ...",
+                "docker run --security-opt seccomp=unconfined ...",
+            ],
+            _ => vec!["uname -r    # Linux 5.15 or newer"],
+        }
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let error = std::io::Error::from_raw_os_error(self.errno);
-        write!(f, "io_uring is refused ({error}): ")?;
-        match (self.errno, self.sysctl) {
-            (libc::EPERM, Some(value @ 1..)) => write!(
-                f,
-                "the sysctl kernel.io_uring_disabled is {value}; set it to 0 \
-                 (sysctl -w kernel.io_uring_disabled=0)"
-            ),
-            (libc::EPERM | libc::EACCES, _) => f.write_str(
-                "a container's profile forbids it; with Docker add \
-                 --security-opt seccomp=unconfined, or a profile that allows the io_uring calls",
-            ),
-            (libc::ENOSYS, _) => f.write_str(
-                "the kernel was built without it or a container's profile hides it; \
-                 Linux 5.15 or newer is needed",
-            ),
-            (libc::EOPNOTSUPP, _) => f.write_str("Linux 5.15 or newer is needed"),
-            (libc::ENOMEM, _) => {
-                f.write_str("raise the limit of locked memory (ulimit -l) to 8 MiB")
-            }
-            _ => f.write_str("the system gives no other reason"),
-        }
+        let fixes = self.fixes().join(", or: ");
+        write!(
+            f,
+            "io_uring is refused ({}): {}; {fixes}",
+            self.error(),
+            self.why()
+        )
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::base::WallMs;
 use crate::wire::ErrorCode;
 use crate::wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 
@@ -242,4 +243,36 @@ fn records_past_their_retention_are_given_up_and_said_to_be() {
     let part = &gone.responses[0].partitions[0];
     assert_eq!(part.error_code, ErrorCode::OffsetOutOfRange.code());
     assert_eq!(broker.values(socket, "long", 0).len(), 60);
+}
+
+#[test]
+fn a_clock_that_jumped_deletes_nothing_until_somebody_says_that_it_is_right() {
+    const DAY_MS: i64 = 86_400_000;
+    let mut broker = Broker::start(1);
+    let configs = [("retention.ms", "86400000"), ("segment.ms", "1000")];
+    broker.create_topic_with("t", 1, &configs);
+    let socket = broker.connect();
+    let now = broker.world.clocks().wall.0;
+    for _ in 0..40 {
+        let batch = BatchBuilder::new().value(now, &[7; 400_000]).build();
+        let response = broker.ask(socket, &produce_of("t", 0, -1, batch), 9);
+        assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+    }
+
+    broker.world.jump_wall_clock(30 * DAY_MS);
+    broker.pass(Span::seconds(400));
+    broker.world.crash(true);
+    broker.boot(1);
+    broker.pass(Span::seconds(400));
+    let socket = broker.connect();
+    assert_eq!(broker.values(socket, "t", 0).len(), 40);
+
+    broker.change = |config| config.clock_accepted = Some(WallMs(i64::MAX / 2));
+    broker.world.crash(true);
+    broker.boot(1);
+    broker.pass(Span::seconds(400));
+    let socket = broker.connect();
+    let gone = broker.ask(socket, &fetch_of(&[("t", 0, 0)], 0, 1), 11);
+    let part = &gone.responses[0].partitions[0];
+    assert_eq!(part.error_code, ErrorCode::OffsetOutOfRange.code());
 }
