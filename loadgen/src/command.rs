@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::limits::LimitsArguments;
 use crate::plug::{PlugArguments, VolatileDisk};
+use crate::results::ResultsArguments;
 use crate::rivals;
 use crate::runs::{RunArguments, list_presets};
 use crate::scale::ScaleArguments;
@@ -37,6 +38,8 @@ enum Command {
     Versus(Box<VersusArguments>),
     /// The same load over more and more partitions, all brokers on one chart
     Scale(Box<ScaleArguments>),
+    /// Writes the tables and charts of loadgen/results anew, everything in one session
+    Results(Box<ResultsArguments>),
     /// Cuts the power of brokers under load and counts the acknowledged records lost (root)
     PullThePlug(PlugArguments),
     /// The disk that forgets, of pull-the-plug
@@ -65,6 +68,7 @@ impl Arguments {
             Command::Smoke(smoke) => smoke.run(),
             Command::Versus(versus) => versus.run(),
             Command::Scale(scale) => scale.run(),
+            Command::Results(results) => results.run(),
             Command::PullThePlug(plug) => plug.run(),
             Command::VolatileDisk(disk) => disk.serve(),
             Command::Limits(limits) => limits.run(),

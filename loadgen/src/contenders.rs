@@ -1,13 +1,13 @@
 //! The brokers of a comparison: started together, driven in turn, stopped together.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
 use clap::{Args, ValueEnum};
 use thalweg::load::Outcome;
 
-use crate::limits::{DeviceRate, device_rate};
+use crate::comparison::Lane;
+use crate::limits::Marks;
 use crate::report::Report;
 use crate::rivals::{Broker, Kafka, Thalweg};
 use crate::runs::{fresh_topic, measure};
@@ -32,7 +32,7 @@ pub struct Field {
         value_delimiter = ',',
         default_value = "kafka,kafka-flushed"
     )]
-    against: Vec<Rival>,
+    pub against: Vec<Rival>,
     /// A folder for all brokers' data, on the device that is to be measured
     #[arg(long)]
     data_dir: PathBuf,
@@ -48,6 +48,9 @@ pub struct Field {
     /// Kafka's heap
     #[arg(long, default_value = "2g")]
     heap: String,
+    /// Thalweg's cache, such as 1GiB; its own default if not given
+    #[arg(long)]
+    cache_bytes: Option<String>,
     /// Seconds of load before Kafka's first round, so that its code is compiled
     #[arg(long, default_value_t = 20.0)]
     kafka_warm_up: f64,
@@ -88,15 +91,13 @@ impl Field {
         Ok(contenders)
     }
 
-    /// What the device does now; nothing if that is not wanted.
-    pub fn device(&self) -> Result<DeviceRate, String> {
+    /// What the machine does now; nothing if that is not wanted.
+    pub fn marks(&self, seconds_each: f64) -> Result<Marks, String> {
         if self.no_limits {
-            return Ok(DeviceRate::default());
+            return Ok(Marks::default());
         }
-        eprintln!("measuring the device");
-        let explain = |e: std::io::Error| format!("{}: {e}", self.data_dir.display());
-        fs::create_dir_all(&self.data_dir).map_err(explain)?;
-        device_rate(&self.data_dir, 0.3).map_err(explain)
+        eprintln!("measuring the machine");
+        Marks::measure(&self.data_dir, seconds_each)
     }
 
     fn thalweg(&self) -> Result<Contender, String> {
@@ -106,6 +107,7 @@ impl Field {
             data_dir: data.clone(),
             port: None,
             cores: self.cores,
+            cache_bytes: self.cache_bytes.clone(),
         };
         Ok(Contender {
             name: "thalweg",
@@ -138,18 +140,27 @@ impl Field {
 }
 
 impl Contender {
-    /// Runs `settings` and keeps what came of it.
-    pub fn run(&mut self, name: &str, settings: &Settings) -> Result<&Report, String> {
-        let run = self.measure(name, settings)?;
-        self.runs.push(run);
+    /// Runs `settings`, holds it against `marks`, and keeps what came of it.
+    pub fn run(
+        &mut self,
+        name: &str,
+        settings: &Settings,
+        marks: Marks,
+    ) -> Result<&Report, String> {
+        let (report, outcome) = self.measure(name, settings)?;
+        self.runs.push((report.against(marks), outcome));
         self.runs
             .last()
             .map(|it| &it.0)
             .ok_or("a run that is not there".into())
     }
 
-    pub fn reports(&self) -> impl Iterator<Item = &Report> {
-        self.runs.iter().map(|it| &it.0)
+    /// What came of its runs so far, for a comparison.
+    pub fn lane(&self) -> Lane {
+        Lane {
+            name: self.name,
+            reports: self.runs.iter().map(|it| it.0.clone()).collect(),
+        }
     }
 
     /// Measured on a settled disk: what the one before left in the page cache would be written

@@ -4,6 +4,7 @@
 //! plots. Begin at `command`.
 
 mod command;
+mod comparison;
 mod contenders;
 mod limits;
 mod plot;
@@ -11,6 +12,7 @@ mod plug;
 mod presets;
 use thalweg::load::process;
 mod report;
+mod results;
 mod rivals;
 mod runs;
 mod scale;

@@ -7,7 +7,15 @@ pub struct Preset {
     /// The scenario's number in BENCHMARKS.
     pub scenario: u32,
     pub about: &'static str,
-    full: fn() -> Settings,
+    full: Full,
+}
+
+/// What a preset is at full size.
+#[derive(Clone, Copy)]
+pub enum Full {
+    Run(fn() -> Settings),
+    /// Not one run of one client: what to do instead, or what is missing.
+    Elsewhere(&'static str),
 }
 
 impl Preset {
@@ -18,9 +26,13 @@ impl Preset {
         })
     }
 
-    pub fn settings(&self, smoke: bool) -> Settings {
-        let full = (self.full)();
-        if smoke { shrink(full) } else { full }
+    /// An error says why this scenario is not a run.
+    pub fn settings(&self, smoke: bool) -> Result<Settings, String> {
+        match self.full {
+            Full::Run(full) if smoke => Ok(shrink(full())),
+            Full::Run(full) => Ok(full()),
+            Full::Elsewhere(why) => Err(format!("{}: {why}", self.name)),
+        }
     }
 }
 
@@ -91,105 +103,105 @@ pub const PRESETS: &[Preset] = &[
         name: "two-million",
         scenario: 1,
         about: "one producer, 6 partitions, 100-byte records, 64 KiB batches",
-        full: two_million,
+        full: Full::Run(two_million),
     },
     Preset {
         name: "two-million-3",
         scenario: 1,
         about: "the same with three producers",
-        full: || Settings {
+        full: Full::Run(|| Settings {
             producers: Some(3),
             ..two_million()
-        },
+        }),
     },
     Preset {
         name: "batch-16k",
         scenario: 1,
         about: "one producer, one 16 KiB batch to a request",
-        full: || Settings {
+        full: Full::Run(|| Settings {
             batch_bytes: Some(16 << 10),
             request_batches: Some(1),
             in_flight: Some(64),
             ..two_million()
-        },
+        }),
     },
     Preset {
         name: "batch-1k",
         scenario: 1,
         about: "one producer, one 1 KiB batch to a request",
-        full: || Settings {
+        full: Full::Run(|| Settings {
             batch_bytes: Some(1 << 10),
             request_batches: Some(1),
             in_flight: Some(64),
             ..two_million()
-        },
+        }),
     },
     Preset {
         name: "one-in-flight",
         scenario: 3,
         about: "one batch of one record in flight, acknowledged",
-        full: || Settings {
+        full: Full::Run(|| Settings {
             batch_bytes: Some(200),
             request_batches: Some(1),
             in_flight: Some(1),
             ..two_million()
-        },
+        }),
     },
     Preset {
         name: "fetch-1",
         scenario: 2,
         about: "one consumer reads 4 GiB from memory",
-        full: || fetch(1),
+        full: Full::Run(|| fetch(1)),
     },
     Preset {
         name: "fetch-3",
         scenario: 2,
         about: "three consumers read 4 GiB from memory",
-        full: || fetch(3),
+        full: Full::Run(|| fetch(3)),
     },
     Preset {
         name: "end-to-end",
         scenario: 3,
         about: "one record at a time: sent, acknowledged, received",
-        full: || Settings {
+        full: Full::Run(|| Settings {
             workload: Some(Kind::EndToEnd),
             partitions: Some(1),
             batch_bytes: Some(200),
             request_batches: Some(1),
             in_flight: Some(1),
             ..two_million()
-        },
+        }),
     },
     Preset {
         name: "open-50k",
         scenario: 4,
         about: "50,000 records/s whatever happens, batches of 8 records (160 us to fill)",
-        full: || open_loop(960),
+        full: Full::Run(|| open_loop(960)),
     },
     Preset {
         name: "open-50k-batched",
         scenario: 4,
         about: "50,000 records/s whatever happens, batches of 100 records (2 ms to fill)",
-        full: || open_loop(11_000),
+        full: Full::Run(|| open_loop(11_000)),
     },
     Preset {
         name: "bulk",
         scenario: 5,
         about: "most bytes: 16 partitions, 1 KB records, 1 MiB batches",
-        full: || Settings {
+        full: Full::Run(|| Settings {
             partitions: Some(16),
             record_bytes: Some(1_000),
             batch_bytes: Some(1 << 20),
             request_batches: Some(1),
             producers: Some(4),
             ..two_million()
-        },
+        }),
     },
     Preset {
         name: "both",
         scenario: 6,
         about: "16 producers and 16 consumers at the tail, 16 partitions, 1 KB records",
-        full: || Settings {
+        full: Full::Run(|| Settings {
             workload: Some(Kind::Both),
             partitions: Some(16),
             record_bytes: Some(1_000),
@@ -199,61 +211,61 @@ pub const PRESETS: &[Preset] = &[
             consumers: Some(16),
             in_flight: Some(2),
             ..two_million()
-        },
+        }),
     },
     Preset {
         name: "partitions-1",
         scenario: 7,
         about: "16 KiB batches over 1 partition",
-        full: || over_partitions(1),
+        full: Full::Run(|| over_partitions(1)),
     },
     Preset {
         name: "partitions-10",
         scenario: 7,
         about: "the same over 10",
-        full: || over_partitions(10),
+        full: Full::Run(|| over_partitions(10)),
     },
     Preset {
         name: "partitions-100",
         scenario: 7,
         about: "the same over 100",
-        full: || over_partitions(100),
+        full: Full::Run(|| over_partitions(100)),
     },
     Preset {
         name: "partitions-1k",
         scenario: 7,
         about: "the same over 1,000",
-        full: || over_partitions(1_000),
+        full: Full::Run(|| over_partitions(1_000)),
     },
     Preset {
         name: "partitions-10k",
         scenario: 7,
         about: "the same over 10,000",
-        full: || over_partitions(10_000),
+        full: Full::Run(|| over_partitions(10_000)),
     },
     Preset {
         name: "partitions-70k",
         scenario: 7,
         about: "the same over 70,000",
-        full: || over_partitions(70_000),
+        full: Full::Run(|| over_partitions(70_000)),
     },
     Preset {
         name: "partitions-140k",
         scenario: 7,
         about: "the same over 140,000",
-        full: || over_partitions(140_000),
+        full: Full::Run(|| over_partitions(140_000)),
     },
     Preset {
         name: "small-batches",
         scenario: 14,
         about: "100 producers, 100 partitions, 1 KiB batches",
-        full: || Settings {
+        full: Full::Run(|| Settings {
             partitions: Some(100),
             batch_bytes: Some(1 << 10),
             request_batches: Some(1),
             producers: Some(100),
             ..two_million()
-        },
+        }),
     },
 ];
 
@@ -265,12 +277,24 @@ mod tests {
     fn every_preset_makes_a_plan_that_can_be_run_in_both_sizes() {
         for preset in PRESETS {
             for smoke in [false, true] {
-                let plan = preset
-                    .settings(smoke)
-                    .plan(([127, 0, 0, 1], 9092).into(), "t");
+                let Ok(settings) = preset.settings(smoke) else {
+                    continue;
+                };
+
+                let plan = settings.plan(([127, 0, 0, 1], 9092).into(), "t");
 
                 assert!(plan.check().is_ok(), "{} smoke {smoke}", preset.name);
             }
+        }
+    }
+
+    #[test]
+    fn every_scenario_of_the_benchmarks_has_a_preset() {
+        for scenario in 1..=15 {
+            assert!(
+                PRESETS.iter().any(|it| it.scenario == scenario),
+                "scenario {scenario}"
+            );
         }
     }
 }

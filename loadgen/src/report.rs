@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 use thalweg::load::{Outcome, Side, Verdict};
 
+use crate::limits::{Marks, Shares};
 use crate::watch::Samples;
 
 /// Percentiles in microseconds.
@@ -72,6 +73,8 @@ pub struct Report {
     pub consumed: Option<SideReport>,
     pub own_cpu_seconds_per_gb: Option<f64>,
     pub broker: BrokerReport,
+    /// What part of the machine's own limits this was, if they were measured.
+    pub shares: Option<Shares>,
     pub ledger: LedgerReport,
     /// Kafka error codes, and how many batches each answered.
     pub errors: BTreeMap<i16, u64>,
@@ -108,6 +111,7 @@ impl Report {
             consumed: side(&outcome.consumed),
             own_cpu_seconds_per_gb: own.map(|it| it / gigabytes).filter(|_| holds),
             broker: BrokerReport::new(outcome, samples, seconds, gigabytes),
+            shares: None,
             ledger: LedgerReport::new(&outcome.verdict),
             errors: outcome.errors(),
             failure: outcome.failure.as_ref().map(ToString::to_string),
@@ -121,6 +125,25 @@ impl Report {
     /// Whether it may be called a result.
     pub fn holds(&self) -> bool {
         self.ledger.holds && self.failure.is_none() && self.errors.is_empty()
+    }
+
+    /// Held against the machine's own limits.
+    pub fn against(mut self, marks: Marks) -> Self {
+        let speed = |side: &Option<SideReport>| side.as_ref()?.megabytes_per_second;
+        let produced = speed(&self.produced);
+        let latencies = self
+            .produced
+            .as_ref()
+            .filter(|_| produced.is_some())
+            .and(self.main_side())
+            .map(|it| (it.latency_us.p50, it.latency_us.p99));
+        self.shares = Some(Shares::of(
+            marks,
+            produced,
+            speed(&self.consumed),
+            latencies,
+        ));
+        self
     }
 
     /// The side that the workload is about.
@@ -141,6 +164,9 @@ impl Report {
             }
         }
         self.broker.write(&mut out);
+        if let Some(shares) = &self.shares {
+            shares.write(&mut out);
+        }
         if let Some(cpu) = self.own_cpu_seconds_per_gb {
             let _ = writeln!(out, "  load generator {cpu:.2} CPU s/GB");
         }
@@ -187,7 +213,11 @@ impl SideReport {
         if let Some(slip) = &self.slip_us {
             let _ = writeln!(out, "    sent late by {}", slip.line());
         }
-        let _ = writeln!(out, "    longest silence {:.1} ms", self.silence_ms_max);
+        let _ = writeln!(
+            out,
+            "    longest stall {:.1} ms without a reply on a connection",
+            self.silence_ms_max
+        );
     }
 }
 

@@ -12,11 +12,16 @@ use serde::Serialize;
 use thalweg::base::ByteCount;
 use thalweg::load::{Latencies, Outcome, run};
 
+use crate::limits::Marks;
+use crate::plot::{Formats, draw};
 use crate::presets::{PRESETS, Preset};
 use crate::process::Machine;
 use crate::report::Report;
 use crate::settings::{Kind, Settings, parse_address};
 use crate::watch::{Local, Watch};
+
+/// For each of the cells of a measurement of the device before a run.
+const SECONDS_EACH: f64 = 0.12;
 
 /// What every command that drives a broker takes.
 #[derive(Args, Clone, Debug)]
@@ -47,6 +52,13 @@ pub struct RunArguments {
     /// The broker's data directory, if it is local: its disk's flushes are reported
     #[arg(long)]
     pub broker_data: Option<PathBuf>,
+    /// What `loadgen limits --json` wrote: figures are printed as a share of it. Without it, and
+    /// with --broker-data, the device is measured for two seconds before the run
+    #[arg(long)]
+    pub limits: Option<PathBuf>,
+    /// Do not measure the device
+    #[arg(long)]
+    pub no_limits: bool,
     #[command(flatten)]
     pub output: Output,
 }
@@ -63,6 +75,19 @@ pub struct Output {
     /// Write latency and throughput charts, SVG and PNG, with this name
     #[arg(long)]
     pub plot: Option<PathBuf>,
+    /// No PNG beside each SVG
+    #[arg(long)]
+    pub svg_only: bool,
+}
+
+impl Output {
+    pub fn formats(&self) -> Formats {
+        if self.svg_only {
+            Formats::Svg
+        } else {
+            Formats::SvgAndPng
+        }
+    }
 }
 
 /// Everything a report needs to be read years later.
@@ -88,7 +113,12 @@ impl RunArguments {
             pid: self.broker_pid,
             data: self.broker_data.clone(),
         };
+        let marks = self.marks()?;
         let (report, outcome) = measure(&name, &self.broker.to_string(), &plan, local)?;
+        let report = match marks {
+            Some(marks) => report.against(marks),
+            None => report,
+        };
         print!("{}", report.table());
         write(
             &self.output,
@@ -100,6 +130,16 @@ impl RunArguments {
             Ok(())
         } else {
             Err("the run does not hold".into())
+        }
+    }
+
+    fn marks(&self) -> Result<Option<Marks>, String> {
+        match (&self.limits, &self.broker_data) {
+            (Some(file), _) => Marks::from_file(file).map(Some),
+            (None, Some(folder)) if !self.no_limits => {
+                Marks::measure(folder, SECONDS_EACH).map(Some)
+            }
+            (None, _) => Ok(None),
         }
     }
 
@@ -119,7 +159,7 @@ impl RunArguments {
         }
         if let Some(preset) = &self.preset {
             let preset = Preset::named(preset)?;
-            settings = settings.or(preset.settings(self.smoke));
+            settings = settings.or(preset.settings(self.smoke)?);
             name = preset.name.to_string();
         }
         Ok((name, settings))
@@ -185,7 +225,7 @@ pub fn write(
         write_percentiles(file, side).map_err(|e| format!("{}: {e}", file.display()))?;
     }
     if let Some(file) = &output.plot {
-        crate::plot::draw(file, reports, outcomes)?;
+        draw(file, output.formats(), reports, outcomes)?;
     }
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! How a broker's rate changes with its partitions: scenario 7, all brokers on one chart.
 
-use std::path::Path;
+use std::fmt::Write;
 
 use clap::Args;
 
 use crate::contenders::{Contender, Field};
-use crate::plot::draw_scaling;
+use crate::limits::Marks;
+use crate::plot::{Curve, draw_scaling};
 use crate::presets::Preset;
 use crate::report::grouped;
 use crate::runs::Output;
@@ -13,7 +14,7 @@ use crate::settings::Settings;
 use crate::versus::finish;
 
 /// The preset whose shape every step has.
-const SHAPE: &str = "partitions-1";
+pub const SHAPE: &str = "partitions-1";
 
 #[derive(Args)]
 pub struct ScaleArguments {
@@ -40,32 +41,22 @@ pub struct ScaleArguments {
 
 impl ScaleArguments {
     pub fn run(self) -> Result<(), String> {
-        let shape = Preset::named(SHAPE)?.settings(self.smoke);
+        let shape = Preset::named(SHAPE)?.settings(self.smoke)?;
         let base = self.settings.clone().or(shape);
         let mut contenders = self.field.start(&Settings {
             partitions: Some(10),
             ..base.clone()
         })?;
-        let mut curves = vec![Vec::new(); contenders.len()];
-        for partitions in &self.steps {
-            for (contender, curve) in contenders.iter_mut().zip(&mut curves) {
-                if contender.name != "thalweg" && *partitions > self.rivals_up_to {
-                    continue;
-                }
-                let settings = Settings {
-                    partitions: Some(*partitions),
-                    ..base.clone()
-                };
-                let report = contender.run(&format!("partitions-{partitions}"), &settings)?;
-                print!("{}", report.table());
-                if let Some(rate) = report.main_side().and_then(|it| it.records_per_second) {
-                    curve.push((*partitions, rate));
-                }
-            }
-        }
-        print_curves(&contenders, &curves);
+        let race = Race {
+            steps: &self.steps,
+            rivals_up_to: self.rivals_up_to,
+            base: &base,
+            marks: self.field.marks(0.3)?,
+        };
+        let curves = race.run(&mut contenders)?;
+        print!("{}", describe(&curves));
         if let Some(file) = &self.output.plot {
-            self.plot(file, &contenders, curves)?;
+            draw_scaling(file, self.output.formats(), curves)?;
         }
         let output = Output {
             plot: None,
@@ -73,29 +64,74 @@ impl ScaleArguments {
         };
         finish(&contenders, &base, &output)
     }
+}
 
-    fn plot(
-        &self,
-        file: &Path,
-        contenders: &[Contender],
-        curves: Vec<Vec<(u32, f64)>>,
-    ) -> Result<(), String> {
+/// Every contender over more and more partitions, in turn.
+pub struct Race<'a> {
+    pub steps: &'a [u32],
+    pub rivals_up_to: u32,
+    pub base: &'a Settings,
+    pub marks: Marks,
+}
+
+impl Race<'_> {
+    pub fn run(&self, contenders: &mut [Contender]) -> Result<Vec<Curve>, String> {
+        let mut curves = vec![Vec::new(); contenders.len()];
+        for partitions in self.steps {
+            for (contender, curve) in contenders.iter_mut().zip(&mut curves) {
+                if contender.name != "thalweg" && *partitions > self.rivals_up_to {
+                    continue;
+                }
+                let settings = Settings {
+                    partitions: Some(*partitions),
+                    ..self.base.clone()
+                };
+                let name = format!("partitions-{partitions}");
+                let report = contender.run(&name, &settings, self.marks)?;
+                print!("{}", report.table());
+                if let Some(rate) = report.main_side().and_then(|it| it.records_per_second) {
+                    curve.push((*partitions, rate));
+                }
+            }
+        }
         let names = contenders.iter().map(|it| it.name.to_string());
-        draw_scaling(file, names.zip(curves).collect())
+        Ok(names.zip(curves).collect())
     }
 }
 
 /// Rates, and each as a share of the broker's best.
-fn print_curves(contenders: &[Contender], curves: &[Vec<(u32, f64)>]) {
-    for (contender, curve) in contenders.iter().zip(curves) {
+pub fn describe(curves: &[Curve]) -> String {
+    let mut out = String::new();
+    for (name, curve) in curves {
         let best = curve.iter().map(|it| it.1).fold(0.0, f64::max);
-        println!("{}", contender.name);
+        let _ = writeln!(out, "{name}");
         for (partitions, rate) in curve {
             let (count, share) = (grouped(f64::from(*partitions)), 100.0 * rate / best);
-            println!(
-                "  {count:>9} partitions {:>12} records/s {share:>6.1} %",
-                grouped(*rate)
+            let rate = grouped(*rate);
+            let _ = writeln!(
+                out,
+                "  {count:>9} partitions {rate:>12} records/s {share:>6.1} %"
             );
         }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_is_told_in_shares_of_its_best_point() {
+        let said = describe(&[("a".to_string(), vec![(1, 50.0), (1_000, 200.0)])]);
+
+        assert!(
+            said.contains("1 partitions           50 records/s   25.0 %"),
+            "{said}"
+        );
+        assert!(
+            said.contains("1,000 partitions          200 records/s  100.0 %"),
+            "{said}"
+        );
     }
 }

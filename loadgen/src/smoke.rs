@@ -37,6 +37,7 @@ impl SmokeArguments {
                         data_dir,
                         port: None,
                         cores: None,
+                        cache_bytes: None,
                     }
                     .start()?,
                 )
@@ -47,9 +48,14 @@ impl SmokeArguments {
         let address = running.ok_or("name a broker or a data directory")?;
         let mut failed = 0;
         for preset in PRESETS {
-            let plan = preset
-                .settings(true)
-                .plan(address, &fresh_topic(preset.name));
+            let settings = match preset.settings(true) {
+                Ok(settings) => settings,
+                Err(why) => {
+                    println!("{why}");
+                    continue;
+                }
+            };
+            let plan = settings.plan(address, &fresh_topic(preset.name));
             match measure(preset.name, &address.to_string(), &plan, Local::default()) {
                 Ok((report, _)) if report.holds() => {
                     let rate = report.main_side().and_then(|it| it.records_per_second);

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thalweg::base::Span;
 use thalweg::runtime::probe::{DeviceProbe, FlushRate, measure};
 
@@ -38,13 +38,16 @@ pub struct Cell {
 
 /// The device's flushed rate: the best of groups of 64, 256 and 1,024 KiB, one or two in flight,
 /// one journal or more.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct DeviceRate {
     pub best_mb_s: f64,
+    /// One durable write of 4 KiB with nothing else under way.
+    pub single_p50_us: f64,
+    pub single_p99_us: f64,
     pub cells: Vec<RateCell>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct RateCell {
     pub block_bytes: u64,
     /// Groups in flight in each journal.
@@ -80,6 +83,8 @@ pub fn device_rate(dir: &Path, seconds: f64) -> io::Result<DeviceRate> {
     };
     Ok(DeviceRate {
         best_mb_s: found.best() / 1e6,
+        single_p50_us: found.single_p50.0 as f64 / 1e3,
+        single_p99_us: found.single_p99.0 as f64 / 1e3,
         cells: found.rates.iter().map(cell).collect(),
     })
 }

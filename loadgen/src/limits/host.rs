@@ -54,7 +54,7 @@ fn speed(seconds: f64, bytes: usize, mut work: impl FnMut()) -> f64 {
     rounds as f64 * bytes as f64 / begun.elapsed().as_secs_f64() / 1e9
 }
 
-fn loopback(seconds: f64) -> io::Result<f64> {
+pub fn loopback(seconds: f64) -> io::Result<f64> {
     let (mut sending, mut receiving) = pair()?;
     let receiver = thread::spawn(move || -> io::Result<u64> {
         let mut buffer = vec![0; PIECE_BYTES];

@@ -6,15 +6,17 @@
 
 mod device;
 mod host;
+mod marks;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use device::{DeviceRate, device_rate};
 use serde::Serialize;
 use thalweg::base::ByteCount;
 
-pub use device::{DeviceRate, device_rate};
+pub use marks::{Marks, Shares};
 
 use crate::process::Machine;
 

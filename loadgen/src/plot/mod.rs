@@ -17,21 +17,36 @@ use chart::{Axis, Chart, Series};
 /// Percentiles drawn: up to one in a million.
 const NINES_MAX: f64 = 6.0;
 
-/// Writes NAME-latency and NAME-throughput, each as .svg and .png. `outcomes` belong to `reports`.
-pub fn draw(name: &Path, reports: &[Report], outcomes: &[&Outcome]) -> Result<(), String> {
+/// Which files a chart becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Formats {
+    SvgAndPng,
+    /// For a repository.
+    Svg,
+}
+
+/// Writes NAME-latency and NAME-throughput. `outcomes` belong to `reports`.
+pub fn draw(
+    name: &Path,
+    formats: Formats,
+    reports: &[Report],
+    outcomes: &[&Outcome],
+) -> Result<(), String> {
     let title = reports.first().map_or("", |it| it.name.as_str());
     for (kind, chart) in [
         ("latency", latency_chart(title, reports, outcomes)),
         ("throughput", throughput_chart(title, reports)),
     ] {
-        chart.write_svg(&with_suffix(name, &format!("-{kind}.svg")))?;
-        chart.write_png(&with_suffix(name, &format!("-{kind}.png")))?;
+        write(&chart, name, kind, formats)?;
     }
     Ok(())
 }
 
+/// A broker, and its records per second by its partitions.
+pub type Curve = (String, Vec<(u32, f64)>);
+
 /// Writes NAME-scaling: each broker's records per second by its partitions.
-pub fn draw_scaling(name: &Path, curves: Vec<(String, Vec<(u32, f64)>)>) -> Result<(), String> {
+pub fn draw_scaling(name: &Path, formats: Formats, curves: Vec<Curve>) -> Result<(), String> {
     let values = || curves.iter().flat_map(|curve| &curve.1);
     let decades = values()
         .map(|it| f64::from(it.0).log10())
@@ -61,8 +76,15 @@ pub fn draw_scaling(name: &Path, curves: Vec<(String, Vec<(u32, f64)>)>) -> Resu
             (decade / decades, rate / top)
         }),
     };
-    chart.write_svg(&with_suffix(name, "-scaling.svg"))?;
-    chart.write_png(&with_suffix(name, "-scaling.png"))
+    write(&chart, name, "scaling", formats)
+}
+
+fn write(chart: &Chart, name: &Path, kind: &str, formats: Formats) -> Result<(), String> {
+    chart.write_svg(&with_suffix(name, &format!("-{kind}.svg")))?;
+    match formats {
+        Formats::SvgAndPng => chart.write_png(&with_suffix(name, &format!("-{kind}.png"))),
+        Formats::Svg => Ok(()),
+    }
 }
 
 fn with_suffix(name: &Path, suffix: &str) -> PathBuf {
@@ -229,7 +251,8 @@ mod tests {
             ..Report::default()
         };
 
-        draw(&folder.join("run"), &[report], &[&outcome]).unwrap();
+        let name = folder.join("run");
+        draw(&name, Formats::SvgAndPng, &[report], &[&outcome]).unwrap();
 
         let svg = std::fs::read_to_string(folder.join("run-latency.svg")).unwrap();
         let png = std::fs::read(folder.join("run-throughput.png")).unwrap();

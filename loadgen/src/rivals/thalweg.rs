@@ -18,6 +18,7 @@ pub struct Thalweg {
     pub data_dir: PathBuf,
     pub port: Option<u16>,
     pub cores: Option<usize>,
+    pub cache_bytes: Option<String>,
 }
 
 impl Thalweg {
@@ -42,6 +43,9 @@ impl Thalweg {
             .arg(folder.join("data"));
         if let Some(cores) = self.cores {
             command.args(["--cores", &cores.to_string()]);
+        }
+        if let Some(bytes) = &self.cache_bytes {
+            command.args(["--cache-bytes", bytes]);
         }
         let child = command
             .stdin(Stdio::null())

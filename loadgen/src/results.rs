@@ -1,0 +1,306 @@
+//! Everything under `loadgen/results`, made anew in one session of about ten minutes.
+//!
+//! All brokers run side by side from beginning to end and take turns, so that each figure of one
+//! has its rival's from the same minute.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use thalweg::load::Outcome;
+
+use crate::comparison::{
+    BROKER_CPU, Comparison, Figure, MEGABYTES, OF_FLUSHED, P50, P99, P99_9, RECORDS, short,
+};
+use crate::contenders::{Contender, Field};
+use crate::limits::Marks;
+use crate::plot::draw_scaling;
+use crate::presets::Preset;
+use crate::report::Report;
+use crate::runs::{Output, origin, write};
+use crate::scale::{Race, SHAPE, describe};
+use crate::settings::{Kind, Settings};
+
+/// For each of the cells of a measurement of the device, before every preset.
+const SECONDS_EACH: f64 = 0.12;
+
+/// Who takes part in a preset.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Party {
+    Everybody,
+    /// Where flushing is not in question, or would take too long.
+    Unflushed,
+    /// Where nobody else can follow.
+    Alone,
+}
+
+/// The presets that matter most, and who runs them.
+const PROGRAMME: [(&str, Party); 9] = [
+    ("two-million", Party::Everybody),
+    ("two-million-3", Party::Everybody),
+    ("fetch-1", Party::Unflushed),
+    ("fetch-3", Party::Unflushed),
+    ("end-to-end", Party::Everybody),
+    ("open-50k", Party::Everybody),
+    ("bulk", Party::Unflushed),
+    ("small-batches", Party::Everybody),
+    ("partitions-140k", Party::Alone),
+];
+
+#[derive(Args)]
+pub struct ResultsArguments {
+    /// Where the tables and charts go
+    #[arg(long, default_value = "loadgen/results")]
+    out: PathBuf,
+    /// Only these presets, and no scaling chart
+    #[arg(long, value_delimiter = ',')]
+    presets: Vec<String>,
+    /// How often each broker runs each preset
+    #[arg(long, default_value_t = 3)]
+    repeats: usize,
+    /// Seconds of measuring in each run
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Seconds before measuring in each run
+    #[arg(long, default_value_t = 1.0)]
+    warm_up: f64,
+    /// Partitions of the scaling chart, one run each
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "1,10,100,1000,4000,10000,140000"
+    )]
+    steps: Vec<u32>,
+    /// The presets' small sizes, to try the command itself
+    #[arg(long)]
+    smoke: bool,
+    #[command(flatten)]
+    field: Field,
+}
+
+/// What came of one preset.
+struct Chapter {
+    preset: &'static Preset,
+    comparison: Comparison,
+    is_about_latency: bool,
+    /// Runs that could not be made, or did not hold.
+    troubles: Vec<String>,
+}
+
+impl ResultsArguments {
+    pub fn run(self) -> Result<(), String> {
+        let begun = Instant::now();
+        fs::create_dir_all(&self.out).map_err(|e| format!("{}: {e}", self.out.display()))?;
+        let mut contenders = self.field.start(&self.settings("two-million")?)?;
+        // Those that take part in everything come first.
+        contenders.sort_by_key(|it| !Party::Unflushed.has(it.name));
+        let mut chapters = Vec::new();
+        for (name, party) in PROGRAMME {
+            if self.presets.is_empty() || self.presets.iter().any(|it| it == name) {
+                chapters.push(self.chapter(name, party, &mut contenders)?);
+            }
+        }
+        let curves = match self.presets.is_empty() {
+            true => Some(self.scaling(&mut contenders)?),
+            false => None,
+        };
+        let page = self.page(&chapters, curves.as_deref());
+        write_text(&self.out.join("README.md"), &page)?;
+        print!("{page}");
+        eprintln!("{:.0} s in all", begun.elapsed().as_secs_f64());
+        let troubles = chapters.iter().map(|it| it.troubles.len()).sum::<usize>();
+        match troubles {
+            0 => Ok(()),
+            count => Err(format!("{count} runs came to nothing; the page says which")),
+        }
+    }
+
+    fn settings(&self, preset: &str) -> Result<Settings, String> {
+        let preset = Preset::named(preset)?.settings(self.smoke)?;
+        let short = Settings {
+            seconds: Some(self.seconds),
+            warm_up: Some(self.warm_up),
+            ..Settings::default()
+        };
+        Ok(match self.smoke {
+            true => preset,
+            false => short.or(preset),
+        })
+    }
+
+    fn chapter(
+        &self,
+        name: &str,
+        party: Party,
+        contenders: &mut [Contender],
+    ) -> Result<Chapter, String> {
+        let preset = Preset::named(name)?;
+        let settings = self.settings(name)?;
+        let marks = self.field.marks(SECONDS_EACH)?;
+        let mut troubles = Vec::new();
+        for round in 1..=self.repeats {
+            for contender in contenders.iter_mut().filter(|it| party.has(it.name)) {
+                eprintln!(
+                    "{name}, round {round} of {}: {}",
+                    self.repeats, contender.name
+                );
+                match contender.run(name, &settings, marks) {
+                    Ok(report) if report.holds() => print!("{}", report.table()),
+                    Ok(report) => troubles.push(format!("```\n{}```", report.table())),
+                    Err(error) => troubles.push(error),
+                }
+            }
+        }
+        let taking_part = contenders.iter_mut().filter(|it| party.has(it.name));
+        let lanes = taking_part.map(|it| it.lane()).collect();
+        let comparison = Comparison::new(lanes, marks);
+        let runs: Vec<_> = contenders
+            .iter_mut()
+            .flat_map(|it| std::mem::take(&mut it.runs))
+            .collect();
+        self.write_chapter(preset, &settings, &comparison, &runs)?;
+        Ok(Chapter {
+            preset,
+            comparison,
+            is_about_latency: settings.rate.is_some() || settings.workload == Some(Kind::EndToEnd),
+            troubles,
+        })
+    }
+
+    fn write_chapter(
+        &self,
+        preset: &Preset,
+        settings: &Settings,
+        comparison: &Comparison,
+        runs: &[(Report, Outcome)],
+    ) -> Result<(), String> {
+        let outcomes: Vec<&Outcome> = runs.iter().map(|it| &it.1).collect();
+        let reports: Vec<Report> = runs.iter().map(|it| it.0.clone()).collect();
+        let charts = Output {
+            plot: Some(self.out.join(preset.name)),
+            svg_only: true,
+            ..Output::default()
+        };
+        write(&charts, settings, &reports, &outcomes)?;
+        // What happened ten times a second is in the chart.
+        let reports: Vec<Report> = reports
+            .into_iter()
+            .map(|it| Report {
+                samples: Vec::new(),
+                ..it
+            })
+            .collect();
+        let figures = Output {
+            json: Some(self.out.join(format!("{}.json", preset.name))),
+            ..Output::default()
+        };
+        write(&figures, settings, &reports, &outcomes)?;
+        let head = format!("{} ({})\n{}", preset.name, preset.about, origin());
+        write_text(
+            &self.out.join(format!("{}.txt", preset.name)),
+            &(head + &comparison.summary()),
+        )
+    }
+
+    fn scaling(&self, contenders: &mut [Contender]) -> Result<String, String> {
+        let base = self.settings(SHAPE)?;
+        let race = Race {
+            steps: &self.steps,
+            rivals_up_to: 4_000,
+            base: &base,
+            marks: Marks::default(),
+        };
+        // One run each: the flushed rival has no place in a chart of partitions.
+        let unflushed = contenders.iter().filter(|it| Party::Unflushed.has(it.name));
+        let count = unflushed.count();
+        let curves = race.run(&mut contenders[..count])?;
+        let output = Output {
+            svg_only: true,
+            ..Output::default()
+        };
+        let said = describe(&curves);
+        draw_scaling(&self.out.join("partitions"), output.formats(), curves)?;
+        Ok(said)
+    }
+
+    fn page(&self, chapters: &[Chapter], curves: Option<&str>) -> String {
+        let mut out = String::from(
+            "# Results\n\n\
+             Written by `loadgen results`: every broker runs in the same minutes on the same\n\
+             machine, and what counts is the ratio, taken within each round: median, and in\n\
+             brackets least and most. Kafka is warm. A run whose ledger does not hold has no\n\
+             figures. Each preset's `.txt` has all its figures, its `.json` every run.\n\n",
+        );
+        let _ = writeln!(out, "```\n{}```\n", origin());
+        out.push_str(
+            "| preset | | Thalweg | Kafka | Thalweg / Kafka | Kafka, flushed | Thalweg / it |\n\
+             |---|---|---|---|---|---|---|\n",
+        );
+        for chapter in chapters {
+            chapter.write_rows(&mut out);
+        }
+        out.push('\n');
+        for chapter in chapters {
+            let name = chapter.preset.name;
+            let _ = writeln!(out, "## {name}\n\n{}\n", chapter.preset.about);
+            let _ = writeln!(out, "![latency]({name}-latency.svg)");
+            let _ = writeln!(out, "![throughput]({name}-throughput.svg)\n");
+            for trouble in &chapter.troubles {
+                let _ = writeln!(out, "A run came to nothing: {trouble}\n");
+            }
+        }
+        if let Some(curves) = curves {
+            let _ = writeln!(
+                out,
+                "## Partitions\n\n![scaling](partitions-scaling.svg)\n\n```\n{curves}```"
+            );
+        }
+        out
+    }
+}
+
+impl Party {
+    fn has(self, name: &str) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Unflushed => name != "kafka-flushed",
+            Self::Alone => name == "thalweg",
+        }
+    }
+}
+
+impl Chapter {
+    fn write_rows(&self, out: &mut String) {
+        let figures: &[Figure] = match self.is_about_latency {
+            true => &[P50, P99, P99_9, BROKER_CPU],
+            false => &[RECORDS, MEGABYTES, BROKER_CPU, OF_FLUSHED],
+        };
+        for (at, figure) in figures.iter().enumerate() {
+            let name = if at == 0 { self.preset.name } else { "" };
+            let value = |lane| match self.comparison.values(lane, *figure) {
+                Some(spread) => short(spread.median),
+                None => "-".to_string(),
+            };
+            let ratio = |lane| match self.comparison.ratio(lane, *figure) {
+                Some(it) => format!("{:.2} [{:.2} .. {:.2}]", it.median, it.least, it.most),
+                None => "-".to_string(),
+            };
+            let _ = writeln!(
+                out,
+                "| {name} | {} | {} | {} | {} | {} | {} |",
+                figure.name,
+                value("thalweg"),
+                value("kafka"),
+                ratio("kafka"),
+                value("kafka-flushed"),
+                ratio("kafka-flushed")
+            );
+        }
+    }
+}
+
+fn write_text(file: &Path, text: &str) -> Result<(), String> {
+    fs::write(file, text).map_err(|e| format!("{}: {e}", file.display()))
+}
