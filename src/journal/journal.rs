@@ -64,6 +64,8 @@ pub trait Replay {
     fn trimmed(&mut self, stream: StreamId, first: Index);
     /// The stream was given up.
     fn dropped(&mut self, stream: StreamId);
+    /// So many of `all` steps of equal weight are behind us: for people who wait.
+    fn progress(&mut self, _done: u32, _all: u32) {}
 }
 
 /// Asked by a journal that takes a checkpoint.

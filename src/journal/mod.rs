@@ -31,6 +31,7 @@ mod reads;
 mod rebuild;
 mod recover;
 mod scan;
+mod sources;
 mod space;
 mod streams;
 mod superblock;

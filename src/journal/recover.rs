@@ -20,8 +20,9 @@ use super::entry::{Index, Sequence, StreamId};
 use super::error::JournalError;
 use super::format::{Content, HEADER_BYTES, Header, Kind, UNIT, rows};
 use super::journal::{Replay, Settings};
-use super::rebuild::{Rebuild, Source};
+use super::rebuild::Rebuild;
 use super::scan::{Item, Reader, Wanted, group_at, number_of, scan};
+use super::sources::Source;
 use super::superblock::{SUPERBLOCK_BYTES, SUPERBLOCK_FILE, Superblock};
 use super::torn::{Found, Verdict, judge};
 

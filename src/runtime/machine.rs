@@ -35,4 +35,6 @@ pub struct Boot<'a> {
     pub now: Now,
     /// Fresh for every start; the simulator derives it from its own seed.
     pub seed: u64,
+    /// Told how many of how many steps the boot has come, for people who wait.
+    pub progress: &'a dyn Fn(u32, u32),
 }

@@ -6,7 +6,7 @@ use crate::base::ShardId;
 use crate::base::random::Random;
 use crate::cluster::MetadataLog;
 use crate::cluster::metadata_log::MetadataError;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{EntryHead, Index, Journal, JournalError, Replay, StreamId};
 use crate::log::Partitions;
 use crate::runtime::Boot;
 use crate::wire::ApiSet;
@@ -41,12 +41,16 @@ impl Shard {
             return Err(ShardError::NotListed { shard: boot.shard });
         }
         let mut partitions = Partitions::new(config.partitions, boot.now);
+        let mut watched = Watched {
+            partitions: &mut partitions,
+            progress: boot.progress,
+        };
         let mut journal = Journal::open(
             config.journal,
             boot.directory,
             boot.pool.clone(),
             boot.now,
-            &mut partitions,
+            &mut watched,
         )
         .map_err(ShardError::Journal)?;
         let mut decider = None;
@@ -91,6 +95,34 @@ impl Shard {
             shard.open_partitions();
         }
         Ok(shard)
+    }
+}
+
+/// Partitions that recover while somebody waits.
+struct Watched<'a> {
+    partitions: &'a mut Partitions,
+    progress: &'a dyn Fn(u32, u32),
+}
+
+impl Replay for Watched<'_> {
+    fn restored(&mut self, stream: StreamId, first: Index, end: Index, snapshot: &[u8]) {
+        self.partitions.restored(stream, first, end, snapshot);
+    }
+
+    fn entry(&mut self, head: &EntryHead) {
+        self.partitions.entry(head);
+    }
+
+    fn trimmed(&mut self, stream: StreamId, first: Index) {
+        self.partitions.trimmed(stream, first);
+    }
+
+    fn dropped(&mut self, stream: StreamId) {
+        self.partitions.dropped(stream);
+    }
+
+    fn progress(&mut self, done: u32, all: u32) {
+        (self.progress)(done, all);
     }
 }
 

@@ -39,6 +39,36 @@ fn a_restart_reads_the_tail_and_takes_the_rest_from_checkpoints() {
 }
 
 #[test]
+fn a_restart_takes_up_thousands_of_streams_in_few_reads_and_says_how_far_it_is() {
+    let streams = 2_000;
+    let mut world = World::with(8, tight());
+    for number in 0..4 * streams {
+        world.stage_patiently(16 + number % streams, 1, 200);
+        if number % 10 == 0 {
+            world.step();
+        }
+    }
+    world.settle();
+    world.disk.crash(&mut world.random);
+    world.disk.reads = 0;
+
+    world.reopen().expect("a journal opens after a crash");
+
+    let (reads, segments) = (world.disk.reads, world.journal.book.segments.len() as u64);
+    assert!(
+        world.replayed.restored > 1_000,
+        "{}",
+        world.replayed.restored
+    );
+    assert!(
+        reads < 40 * segments,
+        "{reads} reads of {segments} segments"
+    );
+    let (done, all) = world.replayed.progress;
+    assert!(done == all && all >= 4, "{done} of {all}");
+}
+
+#[test]
 fn sealed_segments_are_read_through_their_footers() {
     let mut world = World::with(2, tight());
     for number in 0..2_000 {

@@ -42,6 +42,8 @@ pub struct Caller {
     pub streams: BTreeMap<StreamId, State>,
     pub restored: usize,
     pub entries: usize,
+    /// The last word of how far the opening was.
+    pub progress: (u32, u32),
 }
 
 impl Replay for Caller {
@@ -82,6 +84,11 @@ impl Replay for Caller {
 
     fn dropped(&mut self, stream: StreamId) {
         self.streams.remove(&stream);
+    }
+
+    fn progress(&mut self, done: u32, all: u32) {
+        assert!(done > self.progress.0 && done <= all, "{done} of {all}");
+        self.progress = (done, all);
     }
 }
 

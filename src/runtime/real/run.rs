@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 use socket2::Socket;
@@ -33,6 +34,9 @@ use crate::runtime::system;
 /// with three rings) and shallow rings stay far below a locked-memory limit of 8 MiB.
 const EXECUTOR_MEMORY_BYTES: usize = 64 << 10;
 const EXECUTOR_RING_DEPTH: usize = 16;
+
+/// How often a boot that takes longer says how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// What to run, and where.
 pub struct Config {
@@ -70,7 +74,7 @@ where
 {
     #[cfg(feature = "faults")]
     crate::runtime::faults::current().map_err(RunError::Faults)?;
-    let stopper = config.stopper.clone();
+    let (stopper, stats) = (config.stopper.clone(), config.stats.clone());
     let (plans, doors) = plan::<M>(config)?;
     let factory = Arc::new(factory);
     let (ready, reports) = channel();
@@ -83,7 +87,7 @@ where
         threads.push(start_core(plan, factory, ready, opened)?);
     }
     drop(ready);
-    await_boot(&reports, threads.len())?;
+    await_boot(&reports, threads.len(), &stats)?;
     for gate in gates {
         // A core that is gone shows when it is joined.
         let _ = gate.send(());
@@ -275,6 +279,7 @@ where
             pool: pool.clone(),
             now: system::now(),
             seed: system::fresh_seed(),
+            progress: &|done, all| plan.stats.boots(id, done, all),
         };
         let machine = factory(boot).map_err(|error| RunError::Boot {
             shard: id,
@@ -308,12 +313,30 @@ where
     })
 }
 
-fn await_boot(reports: &Receiver<Report>, cores: usize) -> Result<(), RunError> {
-    for _ in 0..cores {
-        match reports.recv() {
-            Ok(report) => report?,
-            Err(_) => return Err(RunError::Config("a core ended while it booted")),
+/// Waits until every core has come up, and says how far they are while that takes long.
+fn await_boot(reports: &Receiver<Report>, cores: usize, stats: &Stats) -> Result<(), RunError> {
+    let began = Instant::now();
+    let mut left = cores;
+    while left > 0 {
+        match reports.recv_timeout(TELL_EVERY) {
+            Ok(report) => {
+                report?;
+                left -= 1;
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                let shares = stats
+                    .all()
+                    .map(|(shard, stats)| format!("shard {shard} {} %", stats.booted_percent()));
+                let shares: Vec<String> = shares.collect();
+                tracing::info!("recovering: {}", shares.join(", "));
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(RunError::Config("a core ended while it booted"));
+            }
         }
+    }
+    if began.elapsed() > TELL_EVERY {
+        tracing::info!("recovered in {:.1} s", began.elapsed().as_secs_f64());
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ pub struct TurnStats {
     events: AtomicU64,
     busy_ns: AtomicU64,
     longest_ns: AtomicU64,
+    booted_percent: AtomicU64,
 }
 
 /// A reading of `TurnStats`.
@@ -38,6 +39,11 @@ impl TurnStats {
         }
     }
 
+    /// How much of the boot is done.
+    pub fn booted_percent(&self) -> u64 {
+        self.booted_percent.load(Ordering::Relaxed)
+    }
+
     /// The counters; the longest turn begins anew.
     pub fn take(&self) -> TurnReading {
         TurnReading {
@@ -60,6 +66,18 @@ impl Stats {
         let shards = shards.into_iter();
         Self {
             shards: shards.map(|shard| (shard, TurnStats::default())).collect(),
+        }
+    }
+
+    /// Every shard with its counters.
+    pub fn all(&self) -> impl Iterator<Item = (ShardId, &TurnStats)> {
+        self.shards.iter().map(|(id, stats)| (*id, stats))
+    }
+
+    pub(super) fn boots(&self, shard: ShardId, done: u32, all: u32) {
+        let percent = u64::from(done) * 100 / u64::from(all.max(1));
+        if let Some(stats) = self.of(shard) {
+            stats.booted_percent.store(percent, Ordering::Relaxed);
         }
     }
 

@@ -207,6 +207,7 @@ impl<M: Machine> World<M> {
                 pool: self.pool.clone(),
                 now,
                 seed: self.boots.next_u64(),
+                progress: &|_, _| {},
             });
             let died = directory.has_crashed();
             match made {

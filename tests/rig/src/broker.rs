@@ -75,14 +75,23 @@ impl Broker {
                 Ok(connection) => return Ok(connection),
                 Err(problem) => problem,
             };
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(format!("the broker ended: {status}\n{}", self.log_tail()));
-            }
+            self.is_alive()?;
             if Instant::now() > until {
                 let tail = self.log_tail();
                 return Err(format!("not ready after {READY:?}: {problem}\n{tail}"));
             }
             thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// An error with its last words if it has ended.
+    pub fn is_alive(&mut self) -> Result<(), String> {
+        match self.child.try_wait() {
+            Ok(Some(status)) => {
+                let tail = self.log_tail();
+                Err(format!("the broker ended: {status}\n{tail}"))
+            }
+            Ok(None) | Err(_) => Ok(()),
         }
     }
 

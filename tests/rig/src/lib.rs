@@ -11,4 +11,5 @@ pub mod kafka;
 pub mod load;
 pub mod plug;
 pub mod power;
+pub mod restart;
 pub mod traffic;

@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use rig::broker::Recipe;
 use rig::campaign::{Campaign, Failure, Ground, fresh};
 use rig::flush_ledger;
 use rig::power::{self, Cut, PowerRig};
+use rig::restart::{Shape, run_restart};
 
 /// Sparse: only what is written takes place.
 const IMAGE_BYTES: u64 = 4 << 30;
@@ -28,6 +30,8 @@ enum Command {
     PowerCuts(Trial),
     /// One batch in flight: as many flushes as acknowledgements (root)
     FlushLedger(Trial),
+    /// kill -9 with very many partitions: how long the restart takes, and what it finds
+    Restart(Restart),
     /// The power rig on trial, without a broker (root)
     SelfTest {
         /// Scratch
@@ -61,6 +65,29 @@ struct Trial {
     /// Cores of the first start, of the second, and so on in a circle
     #[arg(long, value_delimiter = ',', default_value = "2")]
     cores: Vec<usize>,
+    /// The broker, with {dir}, {address}, {port} and {cores} to be filled in
+    #[arg(last = true, required = true)]
+    broker: Vec<String>,
+}
+
+#[derive(Args)]
+struct Restart {
+    /// Scratch
+    #[arg(long)]
+    folder: PathBuf,
+    #[arg(long, default_value_t = 140_000)]
+    partitions: u32,
+    /// That share the partitions
+    #[arg(long, default_value_t = 14)]
+    topics: u32,
+    /// Batches of 1 KiB to each partition before the kill
+    #[arg(long, default_value_t = 30)]
+    batches: u32,
+    #[arg(long, default_value_t = 2)]
+    cores: usize,
+    /// Seconds within which the restart must answer
+    #[arg(long, default_value_t = 10.0)]
+    limit: f64,
     /// The broker, with {dir}, {address}, {port} and {cores} to be filled in
     #[arg(last = true, required = true)]
     broker: Vec<String>,
@@ -102,6 +129,7 @@ impl Command {
                 let outcome = flush_ledger::run(&mut rig, &trial.recipe(), batches, trial.seed);
                 verdict(outcome, trial.expect_caught)
             }
+            Self::Restart(restart) => restart.run(),
             Self::SelfTest { folder } => self_test(&fresh(&folder)?),
             Self::VolatileDisk { image, mount } => {
                 let served = power::serve(&image, &mount).map_err(|e| e.to_string());
@@ -129,6 +157,27 @@ impl Trial {
             cores: self.cores,
             seed: self.seed,
         }
+    }
+}
+
+impl Restart {
+    fn run(self) -> Result<String, String> {
+        let folder = fresh(&self.folder)?;
+        let recipe = Recipe {
+            command: self.broker,
+            faults: String::new(),
+            stop_code: 0,
+            log: folder.join("broker.log"),
+        };
+        let shape = Shape {
+            topics: self.topics,
+            partitions: self.partitions,
+            batches: self.batches,
+            cores: self.cores,
+            limit: Duration::from_secs_f64(self.limit),
+        };
+        let outcome = run_restart(&recipe, &folder.join("data"), shape);
+        outcome.map_err(|failure| failure.to_string())
     }
 }
 

@@ -110,7 +110,8 @@ fn decode_record(base: i64, reader: &mut Reader<'_>) -> Option<Record> {
     let mut record = Reader(reader.raw(length)?);
     let (_attributes, _stamp) = (record.i8()?, record.varint()?);
     let offset = base + record.varint()?;
-    let key_length = usize::try_from(record.varint()?).ok()?;
+    // No key is taken for an empty one.
+    let key_length = usize::try_from(record.varint()?.max(0)).ok()?;
     let key = record.raw(key_length)?.to_vec();
     let value_length = usize::try_from(record.varint()?).ok()?;
     let value = record.raw(value_length)?.to_vec();
