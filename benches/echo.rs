@@ -206,6 +206,8 @@ impl Machine for Echo {
             Event::Stop => actions.stopped = Some(0),
             Event::Sent { .. }
             | Event::Closed { .. }
+            | Event::Detached { .. }
+            | Event::Attached { .. }
             | Event::Disk(_)
             | Event::Mesh { .. }
             | Event::Wake => {}

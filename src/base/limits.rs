@@ -144,6 +144,14 @@ pub const TICK_WAIT: Span = Span::seconds(5);
 /// A peer that takes nothing of its replies for this long is closed.
 pub const STALLED_SEND_WAIT: Span = Span::seconds(60);
 
+/// `listener.ids.max`: the broker ids that one node shows; more shards share them.
+pub const LISTENER_IDS_MAX: u16 = 8;
+
+/// A connection moves again only if over 90 % of so many requests belong to one other shard, and
+/// at most once in so long.
+pub const STEERING_REQUESTS: usize = 64;
+pub const STEERING_WAIT: Span = Span::seconds(10);
+
 /// A connection that has not sent one whole request after this long is closed.
 pub const HANDSHAKE_WAIT: Span = Span::seconds(10);
 

@@ -7,6 +7,7 @@
 mod disk;
 mod mesh;
 mod net;
+mod transit;
 
 use crate::base::{ByteCount, Now, ShardId, Ticks};
 use crate::runtime::event::{Actions, Event};
@@ -56,6 +57,7 @@ pub fn run_all(rig: &mut impl Rig) {
     disk::run(rig);
     net::run(rig);
     mesh::run(rig);
+    transit::run(rig);
     starts_once_and_wakes_in_time(rig);
     stops_with_the_largest_code(rig);
 }

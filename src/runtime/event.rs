@@ -1,6 +1,7 @@
 //! Events and actions: all that a machine and its driver say to each other.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -32,6 +33,17 @@ pub enum Event<M> {
     },
     /// The oldest unfinished `Send` of the connection has left, whole, for the kernel.
     Sent { connection: ConnectionId },
+    /// What `Actions::detach` asked for: the connection is no longer this machine's, and no
+    /// further event names it. `Closed` comes instead if it ended first.
+    Detached {
+        connection: ConnectionId,
+        transit: Transit,
+        /// The block of the receive that was under way, as it was lent.
+        block: Option<Block>,
+    },
+    /// What `Actions::attach` asked for, in the order of asking. Nothing is received until the
+    /// machine asks for it.
+    Attached { connection: ConnectionId },
     /// The connection is gone; no further event names it. Follows every `close` too.
     Closed {
         connection: ConnectionId,
@@ -54,6 +66,22 @@ pub enum CloseReason {
     Asked,
     /// The peer reset it, or the network did.
     Reset,
+}
+
+/// A connection between two machines: it belongs to neither, and nothing of it is read or sent.
+/// Dropped, it closes.
+#[derive(Debug)]
+pub struct Transit(pub(super) Passenger);
+
+/// What travels, as its driver knows it.
+#[derive(Debug)]
+pub(super) enum Passenger {
+    Socket(socket2::Socket),
+    /// The simulator's name of it; it notices when the token is gone.
+    Simulated {
+        socket: u64,
+        _token: Arc<()>,
+    },
 }
 
 /// Bytes to a peer. Pieces leave in order; sends of one connection leave in order.
@@ -82,6 +110,11 @@ pub struct Actions<M> {
     pub send: Vec<Send>,
     /// Closed once what is queued on it has left (or at once, if true).
     pub close: Vec<(ConnectionId, bool)>,
+    /// Connections to be taken out, to be attached to another machine. Each owes nothing: every
+    /// `Send` has left, and no close was asked for.
+    pub detach: Vec<ConnectionId>,
+    /// Connections that came from other machines.
+    pub attach: Vec<Transit>,
     pub disk: Vec<DiskOp>,
     pub mesh: Vec<(ShardId, M)>,
     /// One timer per machine: the newest value replaces the older. None leaves it as it was.
@@ -100,6 +133,8 @@ impl<M> Default for Actions<M> {
             receive: Vec::new(),
             send: Vec::new(),
             close: Vec::new(),
+            detach: Vec::new(),
+            attach: Vec::new(),
             disk: Vec::new(),
             mesh: Vec::new(),
             wake_at: None,

@@ -29,5 +29,5 @@ mod conformance;
 
 pub use block::{Block, BlockPool};
 pub use disk::{Directory, DiskDone, DiskError, DiskOp, DiskOutput, FileId, Ticket};
-pub use event::{Actions, CloseReason, ConnectionId, Event, Send};
+pub use event::{Actions, CloseReason, ConnectionId, Event, Send, Transit};
 pub use machine::{Boot, Machine};

@@ -70,6 +70,7 @@ impl Shard {
             turn_bytes: 0,
             connections: Connections::new(Admission::new(config.request_memory)),
             calls: Calls::default(),
+            steering: Default::default(),
             owner: Owner::new(journal, partitions),
             decider,
             metadata,

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crate::admin::BrokerConfig;
-use crate::base::limits::REQUEST_MEMORY_BYTES;
+use crate::base::limits::{LISTENER_IDS_MAX, REQUEST_MEMORY_BYTES};
 use crate::base::{ByteCount, NodeId, ShardId, WallMs};
 use crate::journal::Settings;
 use crate::log::PartitionsSettings;
 
 use super::address::Listener;
+use super::layout::Layout;
 
 /// The configuration of one shard. The same for all shards of a process, but for `journal`.
 #[derive(Clone, Debug)]
@@ -19,6 +20,10 @@ pub struct ShardConfig {
     /// Every shard of the manifest, in order.
     pub shards: Vec<ShardId>,
     pub listener: Listener,
+    /// `listener.layout`: what clients take this node for.
+    pub layout: Layout,
+    /// `listener.ids.max`: more shards than this share broker ids.
+    pub ids_max: u16,
     pub journal: Settings,
     pub partitions: PartitionsSettings,
     pub defaults: Defaults,
@@ -63,6 +68,8 @@ impl ShardConfig {
             cluster_id,
             shards,
             listener,
+            layout: Layout::Auto,
+            ids_max: LISTENER_IDS_MAX,
             journal,
             partitions: PartitionsSettings::default(),
             defaults: Defaults::default(),

@@ -10,13 +10,14 @@ use crate::base::limits::{
     STALLED_SEND_WAIT,
 };
 use crate::base::{Ticks, limits};
-use crate::runtime::{Actions, ConnectionId};
+use crate::runtime::{Actions, ConnectionId, Transit};
 
 use super::address::Listener;
 use super::admission::Admission;
 use super::connection::slots::Slot;
 use super::connection::{Connection, Silence};
 use super::message::Message;
+use super::steer::Guest;
 use super::timers::{Timer, Timers};
 
 use bytes::Bytes;
@@ -32,6 +33,9 @@ pub struct Connections {
     runnable: VecDeque<ConnectionId>,
     /// What to say to the driver: whom to close, and whether at once.
     closes: Vec<(ConnectionId, bool)>,
+    /// Connections from other shards that the driver is to take in, and those that it was told of.
+    arriving: Vec<Transit>,
+    arrived: VecDeque<Connection>,
     pub memory: Admission,
 }
 
@@ -42,6 +46,8 @@ impl Connections {
             touched: Vec::new(),
             runnable: VecDeque::new(),
             closes: Vec::new(),
+            arriving: Vec::new(),
+            arrived: VecDeque::new(),
             memory,
         }
     }
@@ -91,14 +97,42 @@ impl Connections {
 
     /// It is gone, and what it held is free.
     pub fn closed(&mut self, id: ConnectionId) {
-        let Some(mut connection) = self.map.remove(&id) else {
-            return;
-        };
-        self.memory.give_back(connection.charged);
+        if let Some(connection) = self.take_out(id) {
+            tracing::debug!(peer = %connection.peer, "connection closed");
+        }
+    }
+
+    /// It is none of ours any more.
+    pub fn take_out(&mut self, id: ConnectionId) -> Option<Connection> {
+        let mut connection = self.map.remove(&id)?;
+        self.memory
+            .give_back(std::mem::take(&mut connection.charged));
         if let Some((begun, _)) = connection.begun.take() {
             self.memory.end(begun);
         }
-        tracing::debug!(peer = %connection.peer, "connection closed");
+        Some(connection)
+    }
+
+    /// A connection from another shard: the driver takes it in when the turn ends.
+    pub fn expect_guest(&mut self, guest: Guest) {
+        self.arriving.push(guest.transit);
+        self.arrived.push_back(guest.connection);
+    }
+
+    /// The driver has taken the oldest of those in.
+    pub fn attached(&mut self, id: ConnectionId, now: Ticks, timers: &mut Timers) {
+        let Some(connection) = self.arrived.pop_front() else {
+            return;
+        };
+        let held = connection.inbound.held();
+        self.memory.take(held);
+        let whole = connection.inbound.has_whole_frame();
+        self.map.insert(id, connection.settled(now, held));
+        timers.set(now + STALLED_SEND_WAIT, Timer::Connection(id));
+        if whole {
+            self.make_runnable(id);
+        }
+        self.touch(id);
     }
 
     /// Reads it no further. What is owed is still sent, unless `at_once`.
@@ -238,6 +272,7 @@ impl Connections {
             self.send_ready(id, now, actions);
         }
         actions.close.append(&mut self.closes);
+        actions.attach.append(&mut self.arriving);
         touched
     }
 

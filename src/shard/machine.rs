@@ -18,6 +18,7 @@ use super::connections::Connections;
 use super::decider::Decider;
 use super::message::{Message, Outbox};
 use super::owner::Owner;
+use super::steer::SteeringCounts;
 use super::stop::Stopping;
 use super::timers::{Timer, Timers};
 
@@ -34,6 +35,7 @@ pub struct Shard {
     pub(super) turn_bytes: usize,
     pub(super) connections: Connections,
     pub(super) calls: Calls,
+    pub(super) steering: SteeringCounts,
     /// This shard's partitions and journal.
     pub(super) owner: Owner,
     /// Shard 0 only.
@@ -97,6 +99,9 @@ impl Machine for Shard {
                     now.ticks,
                     &mut self.timers,
                 );
+                if let Some(connection) = self.connections.get_mut(connection) {
+                    connection.sees_shards = self.config.layout.sees_shards(None);
+                }
             }
             Event::Received {
                 connection,
@@ -105,6 +110,12 @@ impl Machine for Shard {
             } => self.received(connection, block, count),
             Event::Sent { connection } => self.connections.sent(connection, now.ticks),
             Event::Closed { connection, reason } => self.closed(connection, reason),
+            Event::Detached {
+                connection,
+                transit,
+                block,
+            } => self.detached(connection, transit, block),
+            Event::Attached { connection } => self.attached(connection),
             Event::Disk(done) => self.owner.completed(now, done),
             Event::Mesh { from, message } => self.deliver(from, message),
             Event::Wake => {
@@ -123,6 +134,7 @@ impl Machine for Shard {
         self.continue_stop(actions);
         self.deliver_own();
         for id in self.connections.end_turn(now.ticks, actions) {
+            self.let_go(id, actions);
             self.ask_receive(id, actions);
         }
         self.owner.end_turn(now, &mut actions.disk);

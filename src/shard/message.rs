@@ -13,6 +13,7 @@ use crate::log::{
 use crate::wire::batch::CheckedBatch;
 
 use super::calls::Token;
+use super::steer::Guest;
 
 /// Where a part of a request stands among all parts of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +52,9 @@ pub enum Message {
     Failed,
     /// To all others, at a stop: my clients are owed nothing any more.
     Drained,
+
+    /// A connection moves in.
+    Guest(Box<Guest>),
 
     /// To an owner: append these batches, and answer when they are durable as far as their topics
     /// ask (or at once, if nobody waits for that: acks=0).

@@ -16,6 +16,7 @@
 pub mod machine;
 
 pub mod config;
+pub mod layout;
 pub mod manifest;
 
 mod boot;
@@ -25,6 +26,7 @@ mod admission;
 mod connection;
 mod connections;
 mod receive;
+mod steer;
 mod timers;
 
 mod api;

@@ -142,7 +142,7 @@ impl Shard {
 }
 
 fn may_decode(connection: &mut Connection, turn: u64, busy: bool) -> May {
-    if connection.doomed || connection.closing {
+    if connection.doomed || connection.closing || connection.leaving_for.is_some() {
         return May::Later;
     }
     if connection.turn != turn {

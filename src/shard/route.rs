@@ -41,6 +41,8 @@ impl Shard {
             Message::Failed => self.other_journal_failed(from),
             Message::Drained => self.shard_drained(from),
 
+            Message::Guest(guest) => self.guest_came(*guest),
+
             Message::Produce {
                 token,
                 parts,

@@ -128,7 +128,7 @@ impl<M: Machine> Core<M> {
 
     fn complete(&mut self, completion: Completion) {
         match completion.tag {
-            Tag::Readable(number) => self.net.on_readable(number),
+            Tag::Readable(number) => self.net.on_readable(&mut self.inboxes, number),
             Tag::Writable(number) => self.net.on_writable(number),
             Tag::Acceptable(number) => self.acceptor.on_acceptable(number),
             Tag::Timer(number) => self.timer.fired(number),
@@ -221,6 +221,13 @@ impl<M: Machine> Core<M> {
         }
         for receive in actions.receive {
             self.net.receive(&mut self.ring, local, receive);
+        }
+        for id in actions.detach {
+            let ring = &mut self.ring;
+            self.net.detach(ring, &mut self.inboxes, local, id);
+        }
+        for transit in actions.attach {
+            self.net.attach(&mut self.inboxes, local, transit);
         }
         if !actions.close.is_empty() {
             self.net.send_ready(&mut self.ring, &mut self.inboxes);

@@ -11,7 +11,7 @@ use super::ring::{Ring, Tag};
 use super::socket::{Outgoing, Progress, receive_into, send_some};
 use crate::base::ByteCount;
 use crate::runtime::block::{Block, BlockPool};
-use crate::runtime::event::{CloseReason, ConnectionId, Event, Receive, Send};
+use crate::runtime::event::{CloseReason, ConnectionId, Event, Passenger, Receive, Send, Transit};
 
 /// A receive takes at most this much, so that one connection's bytes do not hold up a turn.
 const RECEIVE_BYTES_MAX: usize = 1 << 20;
@@ -32,6 +32,8 @@ struct Connection {
     listed: bool,
     /// To be closed once `outgoing` has left.
     closing: bool,
+    /// To be handed over once the ring has let go of it.
+    leaving: bool,
     /// The machine has been told; what is left waits for the ring to let go of the socket.
     closed: bool,
 }
@@ -90,6 +92,7 @@ impl Net {
             outgoing: Outgoing::default(),
             listed: false,
             closing: false,
+            leaving: false,
             closed: false,
         });
         self.id_of(number)
@@ -154,14 +157,68 @@ impl Net {
         }
     }
 
+    /// Takes a connection out that owes nothing, to be adopted elsewhere.
+    pub(super) fn detach<M>(
+        &mut self,
+        ring: &mut Ring,
+        inboxes: &mut Inboxes<M>,
+        local: usize,
+        id: ConnectionId,
+    ) {
+        let Some(connection) = self.named(local, id) else {
+            return;
+        };
+        assert!(connection.outgoing.is_empty(), "{id:?} still owes bytes");
+        assert!(!connection.waits_to_write, "{id:?} waits to send nothing");
+        connection.leaving = true;
+        let number = connection.number;
+        if connection.waits_to_read {
+            // The ring's poll holds the socket; its end is awaited.
+            ring.cancel_poll(Tag::Readable(number));
+        } else {
+            self.hand_over(inboxes, number);
+        }
+    }
+
+    fn hand_over<M>(&mut self, inboxes: &mut Inboxes<M>, number: u64) {
+        let id = self.id_of(number);
+        let slot = (number & ((1 << SLOT_BITS) - 1)) as usize;
+        let Some(connection) = self.slots[slot].take() else {
+            return;
+        };
+        self.free.push(slot);
+        let event = Event::Detached {
+            connection: id,
+            transit: Transit(Passenger::Socket(connection.socket)),
+            block: connection.wish.and_then(|wish| wish.into),
+        };
+        inboxes.put(connection.local, event);
+    }
+
+    /// Takes a connection in that another core, or another shard of this one, has detached.
+    pub(super) fn attach<M>(
+        &mut self,
+        inboxes: &mut Inboxes<M>,
+        local: usize,
+        Transit(passenger): Transit,
+    ) {
+        let Passenger::Socket(socket) = passenger else {
+            unreachable!("a simulated connection in a real process");
+        };
+        let connection = self.adopt(socket, local);
+        inboxes.put(local, Event::Attached { connection });
+    }
+
     /// The ring says that there may be something to receive.
-    pub(super) fn on_readable(&mut self, number: u64) {
+    pub(super) fn on_readable<M>(&mut self, inboxes: &mut Inboxes<M>, number: u64) {
         let Some(connection) = self.find(number) else {
             return;
         };
         connection.waits_to_read = false;
         if connection.closed {
             self.let_go(number);
+        } else if connection.leaving {
+            self.hand_over(inboxes, number);
         } else {
             connection.more_expected = true;
             if connection.wish.is_some() {

@@ -119,6 +119,8 @@ fn name_shard(shard: ShardId, event: Event<()>, actions: &mut Actions<()>) {
         Event::Stop => actions.stopped = Some(0),
         Event::Sent { .. }
         | Event::Closed { .. }
+        | Event::Detached { .. }
+        | Event::Attached { .. }
         | Event::Disk(_)
         | Event::Mesh { .. }
         | Event::Wake => {}

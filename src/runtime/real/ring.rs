@@ -113,6 +113,14 @@ impl Ring {
         unsafe { self.push(entry) }
     }
 
+    /// Ends a poll early: its completion comes at once, if it was not there already.
+    pub(super) fn cancel_poll(&mut self, tag: Tag) {
+        // Its own completion carries no tag, and is dropped.
+        let entry = opcode::PollRemove::new(tag.to_bits()).build().user_data(0);
+        // SAFETY: it refers to no memory of ours.
+        unsafe { self.push(entry) }
+    }
+
     /// Asks for one completion at this time of the monotonic clock.
     ///
     /// # Safety

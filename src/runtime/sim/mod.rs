@@ -16,6 +16,7 @@ mod directory;
 mod file;
 mod network;
 mod step;
+mod transit;
 
 pub use directory::SimDirectory;
 pub use disk::SimDisk;

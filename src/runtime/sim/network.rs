@@ -2,12 +2,13 @@
 //! their order, and everything else is chance.
 
 use std::collections::VecDeque;
+use std::sync::Weak;
 
 use bytes::Bytes;
 
 use crate::base::random::Random;
 use crate::base::{ByteCount, ShardId, Span, Ticks};
-use crate::runtime::block::BlockPool;
+use crate::runtime::block::{Block, BlockPool};
 use crate::runtime::event::{ConnectionId, Event, Receive};
 
 /// How a network behaves.
@@ -64,6 +65,12 @@ pub(super) struct Link {
     pub close_when_sent: bool,
     /// The machine's side exists.
     pub machine_open: bool,
+    /// On its way between two machines, for as long as the token lives.
+    pub transit: Option<Weak<()>>,
+    /// How often it has moved; each machine knows it by another id.
+    pub moves: u64,
+    /// It was reset on its way; the machine that takes it in is told.
+    pub broken: bool,
     /// The client's side exists.
     pub client_open: bool,
     /// The client reads nothing for now.
@@ -91,6 +98,9 @@ impl Link {
             held: None,
             close_when_sent: false,
             machine_open: true,
+            transit: None,
+            moves: 0,
+            broken: false,
             client_open: true,
             stalled: false,
             inbox: Vec::new(),
@@ -145,6 +155,11 @@ impl Link {
             block,
             count,
         })
+    }
+
+    /// Takes the receive under way back, and the block that it lent.
+    pub fn take_wish(&mut self) -> Option<Block> {
+        self.receive.take().and_then(|receive| receive.into)
     }
 
     pub fn send(&mut self, pieces: Vec<Bytes>) {

@@ -94,18 +94,30 @@ impl<M: Machine> World<M> {
             self.send_mesh(seat, to, message);
         }
         for receive in actions.receive {
-            let socket = SocketId(receive.connection.0);
-            if let Some(link) = self.links.get_mut(&socket).filter(|link| link.machine_open) {
+            let socket = self.socket_of(receive.connection);
+            let link = socket.and_then(|socket| self.links.get_mut(&socket));
+            if let (Some(socket), Some(link)) = (socket, link) {
                 link.wish(receive);
                 self.deliver(socket);
             }
         }
         for send in actions.send {
-            self.take_send(SocketId(send.connection.0), send.pieces);
+            if let Some(socket) = self.socket_of(send.connection) {
+                self.take_send(socket, send.pieces);
+            }
         }
         for (connection, at_once) in actions.close {
-            self.close(SocketId(connection.0), at_once);
+            if let Some(socket) = self.socket_of(connection) {
+                self.close(socket, at_once);
+            }
         }
+        for connection in actions.detach {
+            self.detach(connection);
+        }
+        for transit in actions.attach {
+            self.attach(seat, transit);
+        }
+        self.close_dropped_transits();
         if let Some(time) = actions.wake_at {
             self.seats[seat].wake_version += 1;
             let version = self.seats[seat].wake_version;
@@ -232,6 +244,10 @@ impl<M: Machine> World<M> {
         };
         link.arrive(&packet);
         if let Packet::Reset = packet {
+            if link.transit.is_some() {
+                link.broken = true;
+                return;
+            }
             self.machine_side_ends(socket, CloseReason::Reset);
         } else {
             self.deliver(socket);
@@ -338,7 +354,7 @@ impl<M: Machine> World<M> {
         }
     }
 
-    fn machine_side_ends(&mut self, socket: SocketId, reason: CloseReason) {
+    pub(super) fn machine_side_ends(&mut self, socket: SocketId, reason: CloseReason) {
         let Some(link) = self.links.get_mut(&socket) else {
             return;
         };

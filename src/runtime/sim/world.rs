@@ -87,6 +87,8 @@ pub struct World<M: Machine> {
     /// When each core has finished its turn.
     pub(super) core_free_at: Vec<Ticks>,
     pub(super) links: BTreeMap<SocketId, Link>,
+    /// Those between two machines.
+    pub(super) in_transit: Vec<SocketId>,
     next_socket: u64,
     pub network: NetworkFaults,
     pub(super) plant: Option<Plant>,
@@ -128,6 +130,7 @@ impl<M: Machine> World<M> {
             seats: seats.collect(),
             core_free_at: Vec::new(),
             links: BTreeMap::new(),
+            in_transit: Vec::new(),
             next_socket: 0,
             network: NetworkFaults::NONE,
             plant: None,
@@ -261,6 +264,7 @@ impl<M: Machine> World<M> {
             seat.stopped = None;
             seat.last_mesh.clear();
         }
+        self.in_transit.clear();
         let open = self.links.iter().filter(|(_, link)| link.machine_open);
         let open: Vec<SocketId> = open.map(|(socket, _)| *socket).collect();
         for socket in open {

@@ -18,6 +18,12 @@ impl Shard {
             response.error_code = ErrorCode::InvalidRequest.code();
             response.api_keys.clear();
         } else if let Some(connection) = self.connections.get_mut(asked.connection) {
+            // An answer has told it whom it speaks to already; it does not change its mind.
+            if connection.software.is_none() {
+                let said = asked.to.version >= 3;
+                let software = said.then_some((&name, &version));
+                connection.sees_shards = self.config.layout.sees_shards(software);
+            }
             connection.software = Some((name, version));
         }
         let frame = reply::encode(asked.to, &response);

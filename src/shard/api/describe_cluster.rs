@@ -1,4 +1,5 @@
-//! DescribeCluster 0-2: the nodes. Tools size replication factors by it, so shards are not listed.
+//! DescribeCluster 0-2: the nodes. Tools size replication factors by it, so shards are
+//! not listed, whatever a client sees in Metadata.
 
 use crate::wire::messages::describe_cluster_response::DescribeClusterBroker;
 use crate::wire::messages::{DescribeClusterRequest, DescribeClusterResponse};

@@ -89,6 +89,7 @@ impl Shard {
         }
         let token = self.calls.next_token();
         let owners: Vec<ShardId> = call.owners.keys().copied().collect();
+        self.note_routed(asked.connection, owners.iter().copied());
         if may_wait {
             self.timers.set(call.deadline, Timer::FetchDeadline(token));
         }

@@ -69,6 +69,7 @@ impl Shard {
             }
             call.topics.push(topic.name);
         }
+        self.note_routed(asked.connection, shares.keys().copied());
         call.missing = shares.len();
         if shares.is_empty() {
             return self.answer_list_offsets(call);

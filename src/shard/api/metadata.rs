@@ -16,7 +16,7 @@ use super::super::calls::{Asked, Call};
 use super::super::codes::Failure;
 use super::super::machine::Shard;
 use super::super::message::Outcome;
-use super::metadata_cache::Basis;
+use super::metadata_cache::{Basis, Key};
 use crate::runtime::ConnectionId;
 
 /// Version 0 has no controller, and its empty list means all topics.
@@ -68,15 +68,16 @@ impl Shard {
             failed: self.failed.len(),
         };
         let endpoint = self.endpoint(asked.connection);
-        if let Some(kept) = self.metadata_cache.find(basis, asked.to, &endpoint) {
+        let sees_shards = self.sees_shards(asked.connection);
+        let key = Key::new(asked.to, &endpoint, sees_shards);
+        if let Some(kept) = self.metadata_cache.find(basis, asked.to, &key) {
             return self.send_reply(asked, Ok(kept));
         }
         let known = self.known().into_iter().flat_map(|known| known.topics());
-        let topics = known.map(|topic| self.topic_response(topic)).collect();
-        let frame = reply::encode(asked.to, &self.metadata_response(asked, topics));
+        let topics = known.map(|topic| self.topic_response(topic, sees_shards));
+        let frame = reply::encode(asked.to, &self.metadata_response(asked, topics.collect()));
         if let Ok(frame) = &frame {
-            let kept = frame.clone();
-            self.metadata_cache.keep(basis, asked.to, &endpoint, kept);
+            self.metadata_cache.keep(basis, key, frame.clone());
         }
         self.send_reply(asked, frame.map(|frame| vec![frame]));
     }
@@ -102,13 +103,14 @@ impl Shard {
 
     fn answer_topics(&mut self, asked: Asked, topics: &[MetadataRequestTopic], refused: &Refused) {
         let version = asked.to.version;
+        let sees_shards = self.sees_shards(asked.connection);
         let topics = topics.iter().map(|topic| {
             let name = topic.name.as_ref().map(|name| &name.0);
             let by_id = !topic.topic_id.is_nil();
             let none = StrBytes::default();
             let found = self.find_topic(name.unwrap_or(&none), topic.topic_id);
             match found {
-                Ok(found) => self.topic_response(found),
+                Ok(found) => self.topic_response(found, sees_shards),
                 Err(failure) => {
                     let name = name.filter(|_| !by_id);
                     let code = name.map_or(failure.code, |name| why_unknown(name, refused));
@@ -134,25 +136,29 @@ impl Shard {
         asked: Asked,
         topics: Vec<MetadataResponseTopic>,
     ) -> MetadataResponse {
-        let id = self.broker_id();
         let endpoint = self.endpoint(asked.connection);
-        let broker = MetadataResponseBroker::default()
-            .with_node_id(id.into())
-            .with_host(endpoint.host)
-            .with_port(i32::from(endpoint.port));
+        let shards = self.config.shards.len();
+        let ids = self.ids().shown(shards, self.sees_shards(asked.connection));
+        let brokers = ids.map(|id| {
+            MetadataResponseBroker::default()
+                .with_node_id(id.into())
+                .with_host(endpoint.host.clone())
+                .with_port(i32::from(endpoint.port))
+        });
         let mut response = MetadataResponse::default()
-            .with_brokers(vec![broker])
+            .with_brokers(brokers.collect())
             .with_cluster_id(Some(self.cluster_id()))
             .with_topics(topics);
         if asked.to.version >= CONTROLLER_SINCE {
-            response.controller_id = id.into();
+            response.controller_id = self.broker_id().into();
         }
         response
     }
 
-    fn topic_response(&self, topic: &Topic) -> MetadataResponseTopic {
-        let id = self.broker_id();
+    fn topic_response(&self, topic: &Topic, sees_shards: bool) -> MetadataResponseTopic {
+        let ids = self.ids();
         let partitions = topic.partitions().map(|place| {
+            let id = ids.of(place.shard, sees_shards);
             let response = MetadataResponsePartition::default()
                 .with_partition_index(place.partition as i32)
                 .with_leader_epoch(place.leader_epoch.0)

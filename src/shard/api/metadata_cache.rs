@@ -22,20 +22,40 @@ pub struct Basis {
     pub failed: usize,
 }
 
+/// For whom a reply was encoded.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    version: i16,
+    host: String,
+    port: u16,
+    sees_shards: bool,
+}
+
+impl Key {
+    pub fn new(to: ReplyTo, endpoint: &Endpoint, sees_shards: bool) -> Self {
+        Self {
+            version: to.version,
+            host: endpoint.host.to_string(),
+            port: endpoint.port,
+            sees_shards,
+        }
+    }
+}
+
 /// The replies that hold for one basis.
 #[derive(Debug, Default)]
 pub struct MetadataCache {
     basis: Basis,
-    frames: BTreeMap<(i16, String, u16), Bytes>,
+    frames: BTreeMap<Key, Bytes>,
 }
 
 impl MetadataCache {
     /// The reply for this client, if one like it was encoded before.
-    pub fn find(&self, basis: Basis, to: ReplyTo, endpoint: &Endpoint) -> Option<Vec<Bytes>> {
+    pub fn find(&self, basis: Basis, to: ReplyTo, key: &Key) -> Option<Vec<Bytes>> {
         if self.basis != basis {
             return None;
         }
-        let frame = self.frames.get(&key(to, endpoint))?;
+        let frame = self.frames.get(key)?;
         let mut own = BytesMut::with_capacity(OWN_BYTES);
         own.put_slice(frame.get(..4)?);
         own.put_i32(to.correlation_id);
@@ -43,15 +63,11 @@ impl MetadataCache {
     }
 
     /// Keeps a whole frame.
-    pub fn keep(&mut self, basis: Basis, to: ReplyTo, endpoint: &Endpoint, frame: Bytes) {
+    pub fn keep(&mut self, basis: Basis, key: Key, frame: Bytes) {
         if self.basis != basis || self.frames.len() >= KEPT_MAX {
             self.basis = basis;
             self.frames.clear();
         }
-        self.frames.insert(key(to, endpoint), frame);
+        self.frames.insert(key, frame);
     }
-}
-
-fn key(to: ReplyTo, endpoint: &Endpoint) -> (i16, String, u16) {
-    (to.version, endpoint.host.to_string(), endpoint.port)
 }

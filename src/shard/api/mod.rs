@@ -30,6 +30,7 @@ use crate::wire::{
 
 use super::calls::Asked;
 use super::codes::Failure;
+use super::layout::Ids;
 use super::machine::Shard;
 
 impl Shard {
@@ -135,9 +136,21 @@ impl Shard {
         }
     }
 
-    /// What clients call this node: one id, whatever the shard.
+    /// What clients that see nodes call this one.
     pub(super) fn broker_id(&self) -> i32 {
         self.config.node.broker_id()
+    }
+
+    pub(super) fn ids(&self) -> Ids {
+        Ids {
+            node: self.config.node,
+            shown_max: self.config.ids_max.max(1),
+        }
+    }
+
+    /// True if this client is told of every shard as a broker of its own.
+    pub(super) fn sees_shards(&self, id: ConnectionId) -> bool {
+        self.connections.get(id).is_some_and(|own| own.sees_shards)
     }
 
     /// A topic by name, or by id if the name is not what the version carries.

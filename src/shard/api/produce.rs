@@ -85,6 +85,7 @@ impl Shard {
     }
 
     fn ask_owners(&mut self, mut call: ProduceCall, shares: Shares, acks: i16) {
+        self.note_routed(call.asked.connection, shares.keys().copied());
         self.connections.memory.take(call.asked.bytes);
         call.missing = shares.len();
         if shares.is_empty() {

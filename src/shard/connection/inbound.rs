@@ -72,6 +72,12 @@ impl Inbound {
         self.block = Some(block);
     }
 
+    /// A block comes back from the driver, with nothing new in it.
+    pub fn put_back(&mut self, block: Block) {
+        assert!(self.block.is_none(), "two blocks for one connection");
+        self.block = Some(block);
+    }
+
     /// Takes the frame at the front, if it is whole.
     pub fn next(&mut self) -> Front {
         let Some(block) = &self.block else {
@@ -130,7 +136,6 @@ impl Inbound {
     }
 
     /// The memory that a partial frame holds here.
-    #[cfg(test)]
     pub fn held(&self) -> usize {
         self.block.as_ref().map_or(0, Block::capacity)
     }

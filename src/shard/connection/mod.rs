@@ -3,11 +3,12 @@
 pub mod inbound;
 pub mod outbound;
 pub mod slots;
+pub mod steering;
 
 use std::net::SocketAddr;
 
 use crate::base::limits::{HANDSHAKE_WAIT, IDLE_WAIT, STALLED_SEND_WAIT};
-use crate::base::{Span, Ticks};
+use crate::base::{ShardId, Span, Ticks};
 
 use crate::wire::StrBytes;
 
@@ -16,6 +17,7 @@ use super::admission::Begun;
 use inbound::Inbound;
 use outbound::Outbound;
 use slots::Slots;
+use steering::Steering;
 
 /// What a shard keeps of one connection.
 #[derive(Debug)]
@@ -46,6 +48,13 @@ pub struct Connection {
     pub receiving_since: Ticks,
     /// What the client calls itself, from ApiVersions 3 on.
     pub software: Option<(StrBytes, StrBytes)>,
+    /// This client is told of every shard as a broker of its own.
+    pub sees_shards: bool,
+    pub steering: Steering,
+    /// Where it moves once it is at rest; it is read no further until then.
+    pub leaving_for: Option<ShardId>,
+    /// The driver was asked for its socket.
+    pub detaching: bool,
     /// Produce requests under way that get no reply (acks=0); they count as outstanding.
     pub silent: usize,
     /// What this connection has had decoded in the turn `turn`.
@@ -86,6 +95,10 @@ impl Connection {
             begun: None,
             receiving_since: now,
             software: None,
+            sees_shards: false,
+            steering: Steering::default(),
+            leaving_for: None,
+            detaching: false,
             silent: 0,
             turn: 0,
             turn_requests: 0,
@@ -93,6 +106,22 @@ impl Connection {
             opened: now,
             last_request: None,
         }
+    }
+
+    /// What it is on the shard that it has just come to, which counts `held` bytes for it.
+    pub fn settled(mut self, now: Ticks, held: usize) -> Self {
+        assert!(self.is_at_rest(), "it moved while something was owed");
+        self.steering.moved(now);
+        self.leaving_for = None;
+        self.detaching = false;
+        self.receiving = false;
+        self.receiving_since = now;
+        self.touched = false;
+        self.runnable = false;
+        self.charged = held;
+        // Turns are counted by each shard for itself.
+        (self.turn, self.turn_requests, self.turn_bytes) = (0, 0, 0);
+        self
     }
 
     /// A whole request came.

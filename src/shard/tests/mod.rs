@@ -6,6 +6,7 @@ mod hostile;
 mod limits;
 mod metadata;
 mod produce;
+mod steering;
 
 use bytes::Bytes;
 use kafka_protocol::protocol::Request as Message;

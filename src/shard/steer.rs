@@ -1,0 +1,119 @@
+//! Connections on their way to the shard that they were opened for.
+//!
+//! A connection moves at rest: it is read no further, what it is owed leaves, the driver takes its
+//! socket out, and everything that we know of it travels in one message. What it has sent
+//! meanwhile waits in the socket, or travels too.
+
+use crate::base::ShardId;
+use crate::runtime::{Actions, Block, ConnectionId, Transit};
+
+use super::connection::Connection;
+use super::machine::Shard;
+use super::message::Message;
+
+/// How many requests were asked of the shard that owns their partitions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SteeringCounts {
+    /// All parts belonged to the shard that was asked.
+    pub own: u64,
+    /// Some part had to go over the mesh.
+    pub over_mesh: u64,
+    /// Connections that came from other shards.
+    pub arrived: u64,
+}
+
+impl Shard {
+    /// A request that is routed by leader or coordinator: notes whose it is, and decides whether
+    /// its connection should move there.
+    pub(super) fn note_routed(
+        &mut self,
+        id: ConnectionId,
+        mut owners: impl Iterator<Item = ShardId>,
+    ) {
+        let Some(first) = owners.next() else {
+            return;
+        };
+        let owner = owners.all(|owner| owner == first).then_some(first);
+        if owner == Some(self.id) {
+            self.steering.own += 1;
+        } else {
+            self.steering.over_mesh += 1;
+        }
+        let (own, now) = (self.id, self.now.ticks);
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        if !connection.sees_shards || connection.leaving_for.is_some() {
+            return;
+        }
+        connection.leaving_for = connection.steering.note(owner, own, now);
+    }
+
+    /// True if the connection is about to move: what a shard would keep for it (a fetch session)
+    /// is not begun.
+    pub(super) fn is_leaving(&self, id: ConnectionId) -> bool {
+        let connection = self.connections.get(id);
+        connection.is_some_and(|own| own.leaving_for.is_some())
+    }
+
+    /// At the end of a turn: lets a connection go that has come to rest.
+    pub(super) fn let_go(&mut self, id: ConnectionId, actions: &mut Actions<Message>) {
+        let stopping = self.stopping.is_some();
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let over = connection.doomed || connection.closing || connection.ended;
+        if connection.leaving_for.is_none() || over || stopping || connection.detaching {
+            return;
+        }
+        if connection.is_at_rest() {
+            connection.detaching = true;
+            actions.detach.push(id);
+        }
+    }
+
+    /// The driver has taken it out.
+    pub(super) fn detached(&mut self, id: ConnectionId, transit: Transit, block: Option<Block>) {
+        let Some(mut connection) = self.connections.take_out(id) else {
+            return;
+        };
+        if let Some(block) = block {
+            connection.inbound.put_back(block);
+        }
+        // Whoever is to be closed is dropped here, and its socket with it.
+        let target = connection.leaving_for.take();
+        let Some(target) = target.filter(|_| !connection.doomed && self.stopping.is_none()) else {
+            return;
+        };
+        tracing::debug!(peer = %connection.peer, to = %target, "the connection moves");
+        let guest = Box::new(Guest {
+            connection,
+            transit,
+        });
+        self.tell(target, Message::Guest(guest));
+    }
+
+    /// A connection comes from another shard.
+    pub(super) fn guest_came(&mut self, guest: Guest) {
+        if self.stopping.is_none() {
+            self.connections.expect_guest(guest);
+        }
+    }
+
+    /// The driver has taken it in.
+    pub(super) fn attached(&mut self, id: ConnectionId) {
+        self.steering.arrived += 1;
+        let now = self.now.ticks;
+        self.connections.attached(id, now, &mut self.timers);
+        if self.stopping.is_some() {
+            self.connections.close(id);
+        }
+    }
+}
+
+/// All of one connection, between two shards.
+#[derive(Debug)]
+pub struct Guest {
+    pub connection: Connection,
+    pub transit: Transit,
+}
