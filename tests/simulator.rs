@@ -14,6 +14,7 @@ use thalweg::runtime::sim::{Plant, Tally};
 /// Every kind of fault and of event; over a full run each must have happened so often.
 const KINDS: &[&str] = &[
     "clock: jump",
+    "connection: moved",
     "disk: bit flipped in a read",
     "disk: bit rot",
     "disk: flush error",

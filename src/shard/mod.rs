@@ -16,7 +16,7 @@
 pub mod machine;
 
 pub mod config;
-pub mod layout;
+mod layout;
 pub mod manifest;
 
 mod boot;
@@ -48,6 +48,7 @@ mod tests;
 pub use address::{Endpoint, Listener};
 pub use boot::ShardError;
 pub use config::ShardConfig;
+pub use layout::Layout;
 pub use machine::Shard;
 pub use manifest::Manifest;
 pub use message::Message;

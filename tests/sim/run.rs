@@ -7,7 +7,7 @@ use thalweg::base::{ShardId, Span, Ticks};
 use thalweg::runtime::sim::{
     BootFailure, DiskFaults, NetworkFaults, Notice, Plant, SocketId, Tally,
 };
-use thalweg::shard::ShardConfig;
+use thalweg::shard::{Layout, ShardConfig};
 
 use super::admin::Admin;
 use super::broker::{self, World};
@@ -80,7 +80,10 @@ pub fn run_seed(seed: u64, plant: Option<Plant>) -> Report {
 impl Run {
     fn new(swarm: Swarm, seeds: &mut Random) -> Self {
         let journal = broker::journal(swarm.segment, swarm.cache);
-        let config = broker::config(swarm.shards, journal);
+        let mut config = broker::config(swarm.shards, journal);
+        if swarm.sees_shards {
+            config.layout = Layout::Core;
+        }
         let world = World::new(seeds.next_u64(), swarm.shards, swarm.disk);
         let producers = (1..).zip(&swarm.producers);
         let producers =

@@ -43,6 +43,8 @@ pub struct Swarm {
     pub rest_max: Span,
     /// One boot in so many dies in the middle.
     pub boot_dies: u64,
+    /// Clients are told of every shard, so that their connections move.
+    pub sees_shards: bool,
 }
 
 impl Swarm {
@@ -67,6 +69,7 @@ impl Swarm {
             duration,
             rest_max: Span::millis(20 + random.below(150)),
             boot_dies: [0, 2, 4][random.below(3) as usize],
+            sees_shards: random.one_in(2),
         }
     }
 }
