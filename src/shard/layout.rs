@@ -48,11 +48,6 @@ impl Ids {
         let first = self.node.broker_id();
         (first..).take(count)
     }
-
-    /// True for every id that means this node. A request about any of them is answered for it.
-    pub fn contains(self, id: i32) -> bool {
-        id.div_euclid(1000) == i32::from(self.node.0)
-    }
 }
 
 impl Layout {
@@ -152,6 +147,5 @@ mod tests {
         }
         assert_eq!(ids.shown(2, true).count(), 2);
         assert_eq!(ids.shown(5, false).collect::<Vec<_>>(), [2000]);
-        assert!(ids.contains(2002) && !ids.contains(3000) && !ids.contains(-1));
     }
 }

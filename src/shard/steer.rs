@@ -49,13 +49,6 @@ impl Shard {
         connection.leaving_for = connection.steering.note(owner, own, now);
     }
 
-    /// True if the connection is about to move: what a shard would keep for it (a fetch session)
-    /// is not begun.
-    pub(super) fn is_leaving(&self, id: ConnectionId) -> bool {
-        let connection = self.connections.get(id);
-        connection.is_some_and(|own| own.leaving_for.is_some())
-    }
-
     /// At the end of a turn: lets a connection go that has come to rest.
     pub(super) fn let_go(&mut self, id: ConnectionId, actions: &mut Actions<Message>) {
         let stopping = self.stopping.is_some();

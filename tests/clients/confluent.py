@@ -218,8 +218,13 @@ def a_deleted_topic_is_gone():
     admin = AdminClient({"bootstrap.servers": bootstrap})
     admin.delete_topics([topic])[topic].result(DEADLINE_S)
     wait_for(lambda: topic not in admin.list_topics(timeout=DEADLINE_S).topics, "topic gone")
-    description = admin.describe_cluster().result(DEADLINE_S)
-    assert len(description.nodes) == 1, description.nodes
+
+
+def every_shard_is_a_broker_behind_one_port():
+    # librdkafka describes a cluster by its Metadata, which lists shards.
+    nodes = AdminClient({"bootstrap.servers": bootstrap}).describe_cluster().result(DEADLINE_S).nodes
+    assert len({node.id for node in nodes}) == len(nodes), nodes
+    assert len({(node.host, node.port) for node in nodes}) == 1, nodes
 
 
 CHECKS = [
@@ -231,6 +236,7 @@ CHECKS = [
     large_records_pass_and_too_large_ones_are_refused,
     every_acks_is_kept,
     a_waiting_consumer_is_woken,
+    every_shard_is_a_broker_behind_one_port,
     a_deleted_topic_is_gone,
 ]
 
