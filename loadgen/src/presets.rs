@@ -256,6 +256,61 @@ pub const PRESETS: &[Preset] = &[
         full: Full::Run(|| over_partitions(140_000)),
     },
     Preset {
+        name: "topics-8k",
+        scenario: 8,
+        about: "8,000 topics, made and loaded",
+        full: Full::Elsewhere("the engine drives one topic yet"),
+    },
+    Preset {
+        name: "unbatched",
+        scenario: 9,
+        about: "one 100-byte record to a request, 1,000 connections",
+        full: Full::Run(|| Settings {
+            batch_bytes: Some(200),
+            request_batches: Some(1),
+            producers: Some(1_000),
+            in_flight: Some(1),
+            ..two_million()
+        }),
+    },
+    Preset {
+        name: "connections-10k",
+        scenario: 10,
+        about: "10,000 connections, most of them idle",
+        full: Full::Elsewhere("the engine holds no idle connections yet"),
+    },
+    Preset {
+        name: "backlog",
+        scenario: 11,
+        about: "20 GB drained while 200 MB/s arrive",
+        full: Full::Elsewhere("the engine can not fill a topic and then go on producing yet"),
+    },
+    Preset {
+        name: "cores",
+        scenario: 12,
+        about: "broker CPU s/GB at one core and at two",
+        full: Full::Elsewhere(
+            "a broker's cores are not its client's to choose: run `loadgen versus --preset \
+             two-million-3 --cores 1`, then `--cores 2`",
+        ),
+    },
+    Preset {
+        name: "linkedin-peak",
+        scenario: 13,
+        about: "4.4 M records/s of 170 bytes over 140,000 partitions, read three times and a half",
+        full: Full::Elsewhere(
+            "following 140,000 partitions needs fetch sessions, which the engine has not yet",
+        ),
+    },
+    Preset {
+        name: "soak",
+        scenario: 15,
+        about: "half load for hours, with retention deleting",
+        full: Full::Elsewhere(
+            "the ledger can not yet tell what retention deleted from what was lost",
+        ),
+    },
+    Preset {
         name: "small-batches",
         scenario: 14,
         about: "100 producers, 100 partitions, 1 KiB batches",
