@@ -67,7 +67,17 @@ impl Client {
 
     /// Sends `request` at the newest version that both sides know, and returns that version too.
     pub fn call<R: Request>(&mut self, request: &R) -> Result<(i16, R::Response), Failure> {
-        let ours = R::VERSIONS;
+        self.call_at_most(request, R::VERSIONS.max)
+    }
+
+    /// As `call`, at no newer version than `newest`: newer ones may say the same in other fields.
+    pub fn call_at_most<R: Request>(
+        &mut self,
+        request: &R,
+        newest: i16,
+    ) -> Result<(i16, R::Response), Failure> {
+        let mut ours = R::VERSIONS;
+        ours.max = ours.max.min(newest);
         let theirs = self
             .versions
             .api_keys
@@ -111,6 +121,19 @@ impl Client {
             .map_err(|error| Failure::failed(format!("{}: {error}", self.address)))?;
         Ok(answer)
     }
+}
+
+/// `HOST:PORT`, with brackets around what has colons of its own.
+pub fn address_of(host: &str, port: i32) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    }
+}
+
+/// As the messages carry text.
+pub fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
 }
 
 fn lost(address: &str, error: &std::io::Error) -> Failure {

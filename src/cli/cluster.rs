@@ -7,7 +7,7 @@ use crate::wire::messages::metadata_request::MetadataRequestTopic;
 use crate::wire::messages::{MetadataRequest, TopicName};
 
 use super::Failure;
-use super::client::{Client, check};
+use super::client::{Client, address_of, check};
 
 /// One topic's leaders, and connections to them, made when first used.
 #[derive(Debug)]
@@ -46,11 +46,7 @@ impl Cluster {
             .with_allow_auto_topic_creation(create);
         let (_, reply) = Client::connect(&self.bootstrap_server)?.call(&request)?;
         for broker in &reply.brokers {
-            let host = broker.host.as_str();
-            let address = match host.contains(':') {
-                true => format!("[{host}]:{}", broker.port),
-                false => format!("{host}:{}", broker.port),
-            };
+            let address = address_of(broker.host.as_str(), broker.port);
             self.addresses.insert(broker.node_id.0, address);
         }
         for topic in &reply.topics {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::wire::StrBytes;
 use crate::wire::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use crate::wire::messages::delete_topics_request::DeleteTopicState;
 use crate::wire::messages::metadata_request::MetadataRequestTopic;
@@ -15,7 +14,7 @@ use crate::wire::messages::{
 
 use super::Failure;
 use super::arguments::{Broker, Output, Topic};
-use super::client::{Client, check};
+use super::client::{Client, check, text};
 use super::table::Table;
 
 const WAIT: Duration = Duration::from_secs(30);
@@ -189,8 +188,4 @@ fn ids(nodes: &[crate::wire::messages::BrokerId]) -> String {
 
 fn name_of(topic: &MetadataResponseTopic) -> Option<&str> {
     topic.name.as_ref().map(|name| name.0.as_str())
-}
-
-fn text(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_owned())
 }
