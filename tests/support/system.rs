@@ -62,19 +62,26 @@ pub fn raise_open_files() -> u64 {
     }
 }
 
+const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+const JUMP: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+
 /// A seccomp filter for a child: the system call `number` fails with `errno`, all others pass.
 pub fn refuse_call(command: &mut Command, number: i64, errno: i32) {
-    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-    const JUMP: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let refuse = libc::SECCOMP_RET_ERRNO | errno as u32;
+    filter_calls(command, &[(number, refuse)], libc::SECCOMP_RET_ALLOW);
+}
+
+/// A seccomp filter for a child: what becomes of some system calls, by number, and of all others.
+pub fn filter_calls(command: &mut Command, calls: &[(i64, u32)], others: u32) {
     let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-    let mut program = [
-        // The call's number is the first field of `seccomp_data`.
-        step(LOAD, 0, 0, 0),
-        step(JUMP, 0, 1, number as u32),
-        step(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
-        step(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
-    ];
+    // The call's number is the first field of `seccomp_data`.
+    let mut program = vec![step(LOAD, 0, 0, 0)];
+    for (number, outcome) in calls {
+        program.push(step(JUMP, 0, 1, *number as u32));
+        program.push(step(RETURN, 0, 0, *outcome));
+    }
+    program.push(step(RETURN, 0, 0, others));
     // SAFETY: prctl reads the program, which the closure owns; nothing is allocated.
     unsafe {
         command.pre_exec(move || {
