@@ -128,6 +128,7 @@ impl Field {
             port: None,
             flush,
             heap: self.heap.clone(),
+            node_id: 1,
             settings: Vec::new(),
         };
         Ok(Contender {

@@ -64,6 +64,9 @@ pub struct Kafka {
     /// Java heap
     #[arg(long, default_value = "2g")]
     pub heap: String,
+    /// Its id among brokers and controllers
+    #[arg(long, default_value_t = 1)]
+    pub node_id: u32,
     /// More lines for server.properties, as key=value
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
@@ -110,8 +113,11 @@ impl Kafka {
         let controller = free_port()?;
         let mut lines = vec![
             "process.roles=broker,controller".to_string(),
-            "node.id=1".into(),
-            format!("controller.quorum.voters=1@127.0.0.1:{controller}"),
+            format!("node.id={}", self.node_id),
+            format!(
+                "controller.quorum.voters={}@127.0.0.1:{controller}",
+                self.node_id
+            ),
             format!("listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"),
             format!("advertised.listeners=PLAINTEXT://127.0.0.1:{port}"),
             "controller.listener.names=CONTROLLER".into(),

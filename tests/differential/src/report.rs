@@ -1,0 +1,96 @@
+//! The verdict: differences that nobody meant, and listed ones that no longer occur.
+
+use crate::compare::{Difference, Place, compare};
+use crate::listed::{LISTED, Listed, NOT_YET};
+use crate::scripts::{Performance, Plan};
+
+pub struct Report {
+    /// All scripts were run, so that every listed difference must have occurred.
+    pub whole: bool,
+    pub show_listed: bool,
+    pub show_answers: bool,
+}
+
+impl Report {
+    /// Whether all is well.
+    pub fn print(&self, plan: &Plan, results: &[[Performance; 2]]) -> bool {
+        let mut occurred = vec![0; lines().count()];
+        let (mut steps, mut unlisted, mut failed) = (0, 0, 0);
+        for (scene, [kafka, ours]) in plan.scenes.iter().zip(results) {
+            let place = scene.place();
+            for (side, performance) in [("Kafka", kafka), ("Thalweg", ours)] {
+                if let Some(why) = &performance.failed {
+                    println!("FAILED   {} on {side}: {why}", named(&place));
+                    failed += 1;
+                }
+            }
+            steps += kafka.steps.len().max(ours.steps.len());
+            if self.show_answers {
+                show(&place, kafka, ours);
+            }
+            for found in compare(&place, &kafka.steps, &ours.steps) {
+                unlisted += usize::from(!self.judge(&found, &mut occurred));
+            }
+        }
+        let gone = if self.whole { gone(&occurred) } else { 0 };
+        for api in &plan.missing {
+            println!("skipped  {api}: not advertised by both");
+        }
+        println!(
+            "differential: {} scripts, {steps} requests; {} listed differences, {unlisted} not \
+             listed, {gone} listed but gone, {failed} scripts failed",
+            plan.scenes.len(),
+            occurred.iter().sum::<usize>(),
+        );
+        unlisted == 0 && gone == 0 && failed == 0
+    }
+
+    /// Whether it is listed.
+    fn judge(&self, found: &Difference, occurred: &mut [usize]) -> bool {
+        let mut known = false;
+        for (line, count) in lines().zip(occurred) {
+            if line.covers(found) {
+                *count += 1;
+                known = true;
+                if self.show_listed {
+                    println!("listed   {found}\n         because {}", line.why);
+                }
+                break;
+            }
+        }
+        if !known {
+            println!("UNLISTED {found}");
+        }
+        known
+    }
+}
+
+fn lines() -> impl Iterator<Item = &'static Listed> {
+    LISTED.iter().chain(NOT_YET)
+}
+
+fn gone(occurred: &[usize]) -> usize {
+    let never = lines().zip(occurred).filter(|(_, count)| **count == 0);
+    let mut gone = 0;
+    for (line, _) in never {
+        println!(
+            "GONE     {} {} {}: {}",
+            line.api, line.step, line.path, line.why
+        );
+        gone += 1;
+    }
+    gone
+}
+
+fn show(place: &Place, kafka: &Performance, ours: &Performance) {
+    println!("script   {}", named(place));
+    for (side, performance) in [("kafka", kafka), ("thalweg", ours)] {
+        for step in &performance.steps {
+            println!("  {side:8} {}: {:?}", step.label, step.answer);
+        }
+    }
+}
+
+fn named(place: &Place) -> String {
+    format!("{} {} {}", place.api, place.version, place.case)
+}
