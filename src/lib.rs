@@ -19,6 +19,7 @@
 //! - [`journal`]: one append-only log per shard: groups, segments, recovery, cleaning.
 //! - [`log`]: a partition over the journal: offsets, producers, high watermark, retention.
 //! - [`cluster`]: the metadata state machine: topics, partitions and their shards.
+//! - [`groups`]: consumer groups and committed offsets.
 //! - [`admin`]: what may be configured, and which changes of it are valid.
 //! - [`shard`]: a core's state: connections, requests, replies; errors become Kafka's here.
 //! - [`load`]: the load engine: stamped records, schedules, the ledger; no room of the broker.
@@ -30,6 +31,7 @@ pub mod admin;
 pub mod base;
 pub mod cli;
 pub mod cluster;
+pub mod groups;
 pub mod journal;
 pub mod load;
 pub mod log;

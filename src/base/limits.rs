@@ -155,6 +155,17 @@ pub const STEERING_WAIT: Span = Span::seconds(10);
 /// A connection that has not sent one whole request after this long is closed.
 pub const HANDSHAKE_WAIT: Span = Span::seconds(10);
 
+/// Memory of one shard for groups, members and committed offsets: beyond it new ones are refused.
+pub const GROUP_MEMORY_BYTES: ByteCount = ByteCount::mib(256);
+
+/// Records, and bytes of them, in one batch when the live state of a partition of
+/// `__consumer_offsets` is written again. Its topic takes batches of 1 MiB.
+pub const GROUP_REWRITE_RECORDS: usize = 1_000;
+pub const GROUP_REWRITE_BYTES: ByteCount = ByteCount::kib(256);
+
+/// What is read at once of `__consumer_offsets` at a start.
+pub const GROUP_LOAD_BYTES: ByteCount = ByteCount::mib(1);
+
 const _: () = assert!(SEGMENT_BYTES.0.is_multiple_of(ALIGN_BYTES.0));
 const _: () = assert!(CHUNK_BYTES.0.is_multiple_of(ALIGN_BYTES.0));
 const _: () = assert!(GROUP_BYTES_MAX.0 <= CHUNK_BYTES.0);

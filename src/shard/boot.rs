@@ -17,6 +17,7 @@ use super::api::metadata_cache::MetadataCache;
 use super::calls::Calls;
 use super::config::ShardConfig;
 use super::connections::Connections;
+use super::coordinator::Coordinator;
 use super::decider::Decider;
 use super::machine::{Listen, Shard};
 use super::owner::Owner;
@@ -32,6 +33,9 @@ pub enum ShardError {
     /// The manifest does not list it.
     NotListed { shard: ShardId },
 }
+
+/// The stream of random numbers that member ids are drawn from.
+const MEMBER_IDS: u64 = 1;
 
 impl Shard {
     /// Opens the shard in its directory. Reads and repairs what a crash left; makes no system
@@ -61,6 +65,8 @@ impl Shard {
             metadata = Some(log.metadata().clone());
             decider = Some(Decider::new(log, boot.shard, &config.shards));
         }
+        let mut random = Random::with_seed(boot.seed);
+        let coordinator = Coordinator::new(config.groups, random.fork(MEMBER_IDS));
         let mut shard = Self {
             id: boot.shard,
             pool: boot.pool,
@@ -79,7 +85,8 @@ impl Shard {
             producer_ids: ProducerIds::default(),
             retention: None,
             timers: Timers::default(),
-            random: Random::with_seed(boot.seed),
+            random,
+            coordinator,
             stopping: None,
             outbox: Vec::new(),
             to_others: Vec::new(),

@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 
+use crate::groups::WriteId;
 use crate::runtime::ConnectionId;
 use crate::wire::ReplyTo;
 
 use super::api::create_topics::CreateTopicsCall;
 use super::api::delete_topics::DeleteTopicsCall;
 use super::api::fetch::FetchCall;
+use super::api::find_coordinator::FindCoordinatorCall;
+use super::api::groups::GroupCall;
 use super::api::list_offsets::ListOffsetsCall;
 use super::api::metadata::MetadataCall;
 use super::api::produce::ProduceCall;
@@ -37,6 +40,12 @@ pub enum Call {
     Metadata(Box<MetadataCall>),
     CreateTopics(Box<CreateTopicsCall>),
     DeleteTopics(Box<DeleteTopicsCall>),
+    FindCoordinator(Box<FindCoordinatorCall>),
+    Group(Box<GroupCall>),
+    /// Records of our groups, on their way to the journal.
+    GroupWrite(WriteId),
+    /// A slice of this partition of `__consumer_offsets`, being read.
+    GroupLoad(u32),
     /// A block of producer ids, for those who wait for one.
     Block,
     /// The node's registration, at start.
@@ -45,12 +54,32 @@ pub enum Call {
     Note,
 }
 
+impl Call {
+    /// It ends soon, and such calls are bounded together. Fetches and members of groups may wait
+    /// for others; what groups write follows from calls that are counted already.
+    fn is_brief(&self) -> bool {
+        match self {
+            Self::Fetch(_) | Self::GroupWrite(_) | Self::GroupLoad(_) => false,
+            Self::Group(call) => !call.waits(),
+            Self::Produce(_)
+            | Self::ListOffsets(_)
+            | Self::Metadata(_)
+            | Self::CreateTopics(_)
+            | Self::DeleteTopics(_)
+            | Self::FindCoordinator(_)
+            | Self::Block
+            | Self::Registration
+            | Self::Note => true,
+        }
+    }
+}
+
 /// All of them.
 #[derive(Debug, Default)]
 pub struct Calls {
     next: u64,
     open: HashMap<Token, Call>,
-    /// How many are not fetches: those end soon and are bounded, while fetches may wait.
+    /// How many are brief.
     brief: usize,
 }
 
@@ -62,7 +91,7 @@ impl Calls {
     }
 
     pub fn open(&mut self, token: Token, call: Call) {
-        self.brief += usize::from(!matches!(call, Call::Fetch(_)));
+        self.brief += usize::from(call.is_brief());
         self.open.insert(token, call);
     }
 
@@ -72,7 +101,7 @@ impl Calls {
 
     pub fn close(&mut self, token: Token) -> Option<Call> {
         let call = self.open.remove(&token)?;
-        self.brief -= usize::from(!matches!(call, Call::Fetch(_)));
+        self.brief -= usize::from(call.is_brief());
         Some(call)
     }
 
@@ -85,7 +114,7 @@ impl Calls {
         tokens
     }
 
-    /// Calls that are not fetches.
+    /// Calls that end soon.
     pub fn brief(&self) -> usize {
         self.brief
     }

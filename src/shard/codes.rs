@@ -1,6 +1,7 @@
 //! The one place where an internal error becomes Kafka's code, and words for the reply.
 
 use crate::cluster::Refusal;
+use crate::groups::GroupError;
 use crate::journal::JournalError;
 use crate::log::{ConfigError, LogError};
 use crate::wire::{ErrorCode, StrBytes};
@@ -128,6 +129,32 @@ impl From<&Refusal> for Failure {
             Refusal::AlreadyStarted | Refusal::Unchanged => Self::bare(Code::None),
             Refusal::Journal(error) => (*error).into(),
         }
+    }
+}
+
+impl From<GroupError> for Failure {
+    fn from(error: GroupError) -> Self {
+        use ErrorCode as Code;
+        Self::bare(match error {
+            GroupError::InvalidGroupId => Code::InvalidGroupId,
+            GroupError::UnknownMember => Code::UnknownMemberId,
+            GroupError::IllegalGeneration => Code::IllegalGeneration,
+            GroupError::RebalanceInProgress => Code::RebalanceInProgress,
+            GroupError::FencedInstance => Code::FencedInstanceId,
+            GroupError::InconsistentProtocol => Code::InconsistentGroupProtocol,
+            GroupError::InvalidSessionTimeout => Code::InvalidSessionTimeout,
+            GroupError::MemberIdRequired => Code::MemberIdRequired,
+            GroupError::GroupFull => Code::GroupMaxSizeReached,
+            GroupError::GroupNotFound => Code::GroupIdNotFound,
+            GroupError::NonEmptyGroup => Code::NonEmptyGroup,
+            GroupError::SubscribedToTopic => Code::GroupSubscribedToTopic,
+            GroupError::MetadataTooLarge => Code::OffsetMetadataTooLarge,
+            GroupError::CommitTooLarge => Code::InvalidCommitOffsetSize,
+            GroupError::RecordTooLarge => Code::UnknownServerError,
+            GroupError::Loading => Code::CoordinatorLoadInProgress,
+            GroupError::NotCoordinator => Code::NotCoordinator,
+            GroupError::NotAvailable => Code::CoordinatorNotAvailable,
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::admin::BrokerConfig;
 use crate::base::limits::{LISTENER_IDS_MAX, REQUEST_MEMORY_BYTES};
 use crate::base::{ByteCount, NodeId, ShardId, WallMs};
+use crate::groups::GroupConfig;
 use crate::journal::Settings;
 use crate::log::PartitionsSettings;
 
@@ -32,6 +33,7 @@ pub struct ShardConfig {
     pub broker: Arc<BrokerConfig>,
     /// When somebody last said that the wall clock is right, if ever.
     pub clock_accepted: Option<WallMs>,
+    pub groups: GroupConfig,
     /// `request.memory.bytes`: memory of this shard for frames and requests under way.
     pub request_memory: ByteCount,
 }
@@ -75,6 +77,7 @@ impl ShardConfig {
             defaults: Defaults::default(),
             broker: Arc::default(),
             clock_accepted: None,
+            groups: GroupConfig::default(),
             request_memory: REQUEST_MEMORY_BYTES,
         }
     }

@@ -15,6 +15,7 @@ use super::api::metadata_cache::MetadataCache;
 use super::calls::Calls;
 use super::config::ShardConfig;
 use super::connections::Connections;
+use super::coordinator::Coordinator;
 use super::decider::Decider;
 use super::message::{Message, Outbox};
 use super::owner::Owner;
@@ -38,6 +39,8 @@ pub struct Shard {
     pub(super) steering: SteeringCounts,
     /// This shard's partitions and journal.
     pub(super) owner: Owner,
+    /// Groups whose partition is here.
+    pub(super) coordinator: Coordinator,
     /// Shard 0 only.
     pub(super) decider: Option<Decider>,
     /// Our copy of the metadata. None until shard 0 has sent it.
@@ -169,6 +172,8 @@ impl Shard {
                     self.connections.check_silence(id, now, &mut self.timers);
                 }
                 Timer::Memory => self.check_memory(),
+                Timer::Groups => self.wake_groups(),
+                Timer::GroupLoad => self.load_groups(),
                 Timer::Tick => self.tick(),
                 Timer::StopDeadline => self.stop_deadline(),
             }

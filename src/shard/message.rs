@@ -6,6 +6,7 @@
 
 use crate::base::{ByteCount, ShardId};
 use crate::cluster::{Change, Command, Metadata, Refusal};
+use crate::groups::{Answer, Ask};
 use crate::journal::{Slice, StreamId};
 use crate::log::{
     Appended, Isolation, LeaderEpoch, LogError, OffsetFound, OffsetSpec, ReadAsk, ReadPlan,
@@ -86,6 +87,20 @@ pub enum Message {
     Listed {
         token: Token,
         parts: Vec<(Place, Result<OffsetFound, LogError>)>,
+    },
+
+    /// To a coordinator: a question about a group of this partition of `__consumer_offsets`.
+    Group {
+        token: Token,
+        place: Place,
+        partition: u32,
+        ask: Box<Ask>,
+    },
+    /// Its answer, perhaps minutes later.
+    Grouped {
+        token: Token,
+        place: Place,
+        answer: Box<Answer>,
     },
 }
 

@@ -2,6 +2,7 @@
 
 use crate::base::ShardId;
 use crate::cluster::{Change, ChangeKind, Command, Metadata, Refusal, Topic, TopicChange};
+use crate::groups::OFFSETS_TOPIC;
 use crate::log::{LogError, RetentionClock};
 
 use super::calls::{Call, Token};
@@ -131,6 +132,7 @@ impl Shard {
             let at = self.now.wall;
             self.propose(vec![Command::NoteRetentionClock { at }], Call::Note);
         }
+        self.open_known_group_partitions();
         self.set_tick();
     }
 
@@ -217,6 +219,20 @@ impl Shard {
                 },
             }
         }
+        self.tell_groups(topic, what, first);
+    }
+
+    /// What groups must know of a topic's change.
+    fn tell_groups(&mut self, topic: &Topic, what: TopicChange, first: u32) {
+        match what {
+            TopicChange::Created | TopicChange::Grown { .. } => {
+                if *topic.name == *OFFSETS_TOPIC {
+                    self.open_group_partitions(topic, first);
+                }
+            }
+            TopicChange::Deleted => self.forget_offsets_of(&topic.name),
+            TopicChange::Configured => {}
+        }
     }
 
     /// From shard 0: what became of our proposal.
@@ -226,9 +242,17 @@ impl Shard {
             Some(Call::Metadata(call)) => self.topics_auto_created(*call, &outcomes),
             Some(Call::CreateTopics(call)) => self.topics_created(*call, &outcomes),
             Some(Call::DeleteTopics(call)) => self.topics_deleted(*call, &outcomes),
+            Some(Call::FindCoordinator(call)) => self.offsets_topic_created(*call, &outcomes),
             Some(Call::Block) => self.block_came(&outcomes),
             Some(Call::Note) | None => {}
-            Some(call @ (Call::Produce(_) | Call::Fetch(_) | Call::ListOffsets(_))) => {
+            Some(
+                call @ (Call::Produce(_)
+                | Call::Fetch(_)
+                | Call::ListOffsets(_)
+                | Call::Group(_)
+                | Call::GroupWrite(_)
+                | Call::GroupLoad(_)),
+            ) => {
                 unreachable!("{call:?} proposes nothing")
             }
         }

@@ -6,9 +6,9 @@
 //!
 //! One `Shard` per core implements `runtime::Machine`. A request's way: `connections` (framing,
 //! order, limits), `api` (one file per request), `message` (the question, in parts, to the shards
-//! that own the partitions), `owner` (the answer), back to `api` (the reply). `decider` is shard
-//! 0's: metadata is decided there. `codes` is the only place where an internal error becomes
-//! Kafka's.
+//! that own the partitions), `owner` (the answer), back to `api` (the reply). `coordinator` is
+//! where groups are asked. `decider` is shard 0's: metadata is decided there. `codes` is the only
+//! place where an internal error becomes Kafka's.
 //!
 //! Always: a reply leaves only after the journal has flushed (or, for topics that ask for less,
 //! written) what it acknowledges. Begin at `machine`, then `connections`, then `api`.
@@ -36,6 +36,7 @@ mod codes;
 mod message;
 mod route;
 
+mod coordinator;
 mod decider;
 mod metadata;
 mod owner;

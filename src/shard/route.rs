@@ -61,6 +61,18 @@ impl Shard {
 
             Message::List { token, parts } => self.owner.list(from, token, parts, out),
             Message::Listed { token, parts } => self.listed(token, parts),
+
+            Message::Group {
+                token,
+                place,
+                partition,
+                ask,
+            } => self.group_asked(from, token, place, partition, *ask),
+            Message::Grouped {
+                token,
+                place,
+                answer,
+            } => self.grouped(token, place, *answer),
         }
     }
 }

@@ -34,6 +34,7 @@ impl Shard {
             }
         }
         self.end_waiting_fetches();
+        self.end_waiting_groups();
         self.connections.touch_all();
     }
 

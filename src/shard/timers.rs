@@ -18,6 +18,10 @@ pub enum Timer {
     Connection(ConnectionId),
     /// Memory for frames may still be short, and whoever holds it may be silent.
     Memory,
+    /// A member's session or a rebalance may be over.
+    Groups,
+    /// The next slice of `__consumer_offsets` is to be read.
+    GroupLoad,
     /// Retention, cleaning, expiry of producers.
     Tick,
     /// A stop has waited long enough for replies that are owed.

@@ -115,7 +115,17 @@ impl ApiSet {
         .with(ApiKey::CreateTopics)
         .with(ApiKey::DeleteTopics)
         .with(ApiKey::InitProducerId)
-        .with(ApiKey::DescribeCluster);
+        .with(ApiKey::DescribeCluster)
+        .with(ApiKey::JoinGroup)
+        .with(ApiKey::SyncGroup)
+        .with(ApiKey::Heartbeat)
+        .with(ApiKey::LeaveGroup)
+        .with(ApiKey::OffsetCommit)
+        .with(ApiKey::OffsetFetch)
+        .with(ApiKey::OffsetDelete)
+        .with(ApiKey::DescribeGroups)
+        .with(ApiKey::ListGroups)
+        .with(ApiKey::DeleteGroups);
 
     pub const fn with(self, key: ApiKey) -> ApiSet {
         ApiSet(self.0 | Self::bit(key as i16))

@@ -87,6 +87,10 @@ impl Shard {
             }
         };
         let found = self.find_topic(&name, topic.topic_id)?;
+        if found.is_internal() {
+            let words = format!("{} is the broker's own topic", found.name);
+            return Err(Failure::because(ErrorCode::InvalidRequest, words));
+        }
         let name = TopicName(StrBytes::from_string(found.name.to_string()));
         Ok((name, found.id))
     }

@@ -174,6 +174,11 @@ impl Shard {
         parts: Vec<(Place, Result<FetchedPart, LogError>)>,
         waits: bool,
     ) {
+        if let Some(Call::GroupLoad(partition)) = self.calls.get_mut(token) {
+            let partition = *partition;
+            self.calls.close(token);
+            return self.group_slice_came(partition, parts);
+        }
         let Some(Call::Fetch(call)) = self.calls.get_mut(token) else {
             if waits {
                 self.tell(from, Message::Unwatch { token });

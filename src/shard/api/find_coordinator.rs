@@ -1,37 +1,127 @@
-//! FindCoordinator 0-6. There are no coordinators yet; clients take the answer for "not now".
+//! FindCoordinator 0-6: this node, once `__consumer_offsets` is there; it is made on first use.
 
+use crate::cluster::{Command, Placement, Refusal};
+use crate::groups::OFFSETS_TOPIC;
 use crate::wire::messages::find_coordinator_response::Coordinator;
 use crate::wire::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
 use crate::wire::{ErrorCode, StrBytes, reply};
 
-use super::super::calls::Asked;
+use super::super::calls::{Asked, Call};
 use super::super::machine::Shard;
+use super::super::message::Outcome;
 
-const WORDS: &str = "This broker has no coordinators yet.";
+/// `key_type`: a group's id, a transactional id.
+const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
+/// From here on many keys are asked for at once (KIP-699).
+const KEYS_SINCE: i16 = 4;
+
+/// A FindCoordinator that awaits the creation of `__consumer_offsets`.
+#[derive(Debug)]
+pub struct FindCoordinatorCall {
+    asked: Asked,
+    keys: Vec<StrBytes>,
+}
 
 impl Shard {
     pub(super) fn find_coordinator(&mut self, asked: Asked, request: FindCoordinatorRequest) {
-        let code = ErrorCode::CoordinatorNotAvailable.code();
-        let words = Some(StrBytes::from_static_str(WORDS));
-        let response = if asked.to.version < 4 {
+        let keys = match asked.to.version < KEYS_SINCE {
+            true => vec![request.key],
+            false => request.coordinator_keys,
+        };
+        let call = FindCoordinatorCall { asked, keys };
+        match request.key_type {
+            GROUP if self.has_offsets_topic() => {
+                self.answer_find_coordinator(call, ErrorCode::None);
+            }
+            GROUP => {
+                let command = self.offsets_topic_creation();
+                self.propose(vec![command], Call::FindCoordinator(Box::new(call)));
+            }
+            // There are no transactions yet; clients take the answer for "not now".
+            TRANSACTION => {
+                self.answer_find_coordinator(call, ErrorCode::CoordinatorNotAvailable);
+            }
+            _ => self.answer_find_coordinator(call, ErrorCode::InvalidRequest),
+        }
+    }
+
+    /// `__consumer_offsets` is there now, on every shard, or was refused.
+    pub(in super::super) fn offsets_topic_created(
+        &mut self,
+        call: FindCoordinatorCall,
+        outcomes: &[Outcome],
+    ) {
+        let code = match outcomes.first() {
+            Some(Ok(_) | Err(Refusal::TopicExists)) => ErrorCode::None,
+            Some(Err(_)) | None => ErrorCode::CoordinatorNotAvailable,
+        };
+        self.answer_find_coordinator(call, code);
+    }
+
+    fn has_offsets_topic(&self) -> bool {
+        self.known()
+            .is_some_and(|known| known.topic(OFFSETS_TOPIC).is_some())
+    }
+
+    /// With the configs that Kafka gives it.
+    pub(super) fn offsets_topic_creation(&mut self) -> Command {
+        let configs = [
+            ("cleanup.policy", "compact"),
+            ("compression.type", "producer"),
+            ("segment.bytes", "104857600"),
+        ];
+        let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        Command::CreateTopic {
+            name: OFFSETS_TOPIC.to_owned(),
+            id: self.draw_id(),
+            partitions: self.config.groups.offsets_partitions,
+            placement: Placement::Spread,
+            configs: configs.into_iter().map(owned).collect(),
+        }
+    }
+
+    fn answer_find_coordinator(&mut self, call: FindCoordinatorCall, code: ErrorCode) {
+        let asked = call.asked;
+        let (host, id, port) = match code {
+            ErrorCode::None => {
+                let endpoint = self.endpoint(asked.connection);
+                (endpoint.host, self.broker_id(), i32::from(endpoint.port))
+            }
+            _ => (StrBytes::default(), -1, -1),
+        };
+        let response = if asked.to.version < KEYS_SINCE {
             FindCoordinatorResponse::default()
-                .with_error_code(code)
-                .with_error_message(words)
-                .with_node_id((-1).into())
-                .with_port(-1)
+                .with_error_code(code.code())
+                .with_error_message(Some(words(code)))
+                .with_node_id(id.into())
+                .with_host(host)
+                .with_port(port)
         } else {
-            let none = |key| {
+            let coordinators = call.keys.into_iter().map(|key| {
                 Coordinator::default()
                     .with_key(key)
-                    .with_node_id((-1).into())
-                    .with_port(-1)
-                    .with_error_code(code)
-                    .with_error_message(words.clone())
-            };
-            let coordinators = request.coordinator_keys.into_iter().map(none);
+                    .with_node_id(id.into())
+                    .with_host(host.clone())
+                    .with_port(port)
+                    .with_error_code(code.code())
+            });
             FindCoordinatorResponse::default().with_coordinators(coordinators.collect())
         };
         let frame = reply::encode(asked.to, &response);
         self.send_reply(asked, frame.map(|frame| vec![frame]));
     }
+}
+
+/// As Kafka 4.1.1 words it, success included.
+fn words(code: ErrorCode) -> StrBytes {
+    StrBytes::from_static_str(match code {
+        ErrorCode::None => "NONE",
+        ErrorCode::CoordinatorNotAvailable => "The coordinator is not available.",
+        _ => {
+            "This most likely occurs because of a request being malformed by the client library \
+             or the message was sent to an incompatible broker. See the broker logs for more \
+             details."
+        }
+    })
 }

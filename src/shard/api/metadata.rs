@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::cluster::{Command, Metadata, Placement, Refusal, Topic, Uuid, check_topic_name};
+use crate::groups::OFFSETS_TOPIC;
 use crate::log::Overrides;
 use crate::wire::messages::metadata_request::MetadataRequestTopic;
 use crate::wire::messages::metadata_response::{
@@ -190,6 +191,9 @@ impl Shard {
     }
 
     fn auto_create(&mut self, name: &StrBytes) -> Command {
+        if name.as_str() == OFFSETS_TOPIC {
+            return self.offsets_topic_creation();
+        }
         Command::CreateTopic {
             name: name.to_string(),
             id: self.draw_id(),

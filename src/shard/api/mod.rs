@@ -10,6 +10,7 @@ pub mod describe_cluster;
 pub mod fetch;
 mod fetch_reply;
 pub mod find_coordinator;
+pub mod groups;
 pub mod init_producer_id;
 pub mod list_offsets;
 pub mod metadata;
@@ -57,10 +58,10 @@ impl Shard {
         let Some(asked) = self.asked(id, header.reply_to(), bytes) else {
             return;
         };
-        self.begin(asked, request);
+        self.begin(asked, request, header.client_id);
     }
 
-    fn begin(&mut self, asked: Asked, request: Request) {
+    fn begin(&mut self, asked: Asked, request: Request, client_id: Option<StrBytes>) {
         match request {
             Request::Produce(request) => self.produce(asked, request),
             Request::Fetch(request) => self.fetch(asked, request),
@@ -72,6 +73,16 @@ impl Shard {
             Request::InitProducerId(request) => self.init_producer_id(asked, request),
             Request::DescribeCluster(request) => self.describe_cluster(asked, request),
             Request::FindCoordinator(request) => self.find_coordinator(asked, request),
+            Request::JoinGroup(request) => self.join_group(asked, request, client_id),
+            Request::SyncGroup(request) => self.sync_group(asked, request),
+            Request::Heartbeat(request) => self.heartbeat(asked, request),
+            Request::LeaveGroup(request) => self.leave_group(asked, request),
+            Request::OffsetCommit(request) => self.offset_commit(asked, request),
+            Request::OffsetFetch(request) => self.offset_fetch(asked, request),
+            Request::OffsetDelete(request) => self.offset_delete(asked, request),
+            Request::DescribeGroups(request) => self.describe_groups(asked, request),
+            Request::ListGroups(request) => self.list_groups(asked, request),
+            Request::DeleteGroups(request) => self.delete_groups(asked, request),
             // `ApiSet` lets no other pass.
             other => {
                 let why = format!("{:?} is not served", other.api());

@@ -110,6 +110,11 @@ impl Shard {
         token: Token,
         parts: Vec<(Place, Result<Appended, LogError>)>,
     ) {
+        if let Some(Call::GroupWrite(write)) = self.calls.get_mut(token) {
+            let write = *write;
+            self.calls.close(token);
+            return self.group_appended(write, parts);
+        }
         let Some(Call::Produce(call)) = self.calls.get_mut(token) else {
             return;
         };
@@ -184,6 +189,10 @@ impl Shard {
             return Err(Failure::bare(ErrorCode::InvalidRequiredAcks));
         }
         let place = self.find_partition(topic, index)?;
+        if topic.is_internal() {
+            let words = format!("Cannot append to internal topic {}", topic.name);
+            return Err(Failure::because(ErrorCode::InvalidTopicException, words));
+        }
         if self.is_leaderless(place.shard) {
             return Err(Failure::bare(ErrorCode::KafkaStorageError));
         }

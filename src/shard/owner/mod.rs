@@ -12,8 +12,8 @@ mod reads;
 use std::collections::VecDeque;
 
 use crate::base::{Now, ShardId};
-use crate::journal::{Journal, JournalError};
-use crate::log::{FetchToken, LogError, Partitions, Settled};
+use crate::journal::{Journal, JournalError, StreamId};
+use crate::log::{AckToken, FetchToken, LogError, Offset, Partitions, Settled};
 use crate::runtime::{DiskDone, DiskOp};
 
 use super::calls::Token;
@@ -79,6 +79,13 @@ impl Owner {
         self.journal.end_turn(now, &self.partitions, disk);
     }
 
+    /// Gives up a partition's records below `before`; nobody waits for that to be durable.
+    pub fn give_up(&mut self, stream: StreamId, before: Offset) -> Result<(), LogError> {
+        let (partitions, journal) = (&mut self.partitions, &mut self.journal);
+        partitions.delete_records(journal, stream, Some(before), NOBODY)?;
+        Ok(())
+    }
+
     /// True when no producer waits for this owner.
     pub fn owes_nothing(&self) -> bool {
         self.busy.is_empty() && self.acks.is_empty()
@@ -103,6 +110,9 @@ impl Owner {
         }
     }
 }
+
+/// The token of a change whose durability nobody awaits. Tokens that are awaited count from 0.
+const NOBODY: AckToken = AckToken(u64::MAX);
 
 /// The wait of one fetch is named by who asked and the asker's token.
 fn wait_token(asker: ShardId, token: Token) -> FetchToken {

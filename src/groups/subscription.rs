@@ -1,0 +1,40 @@
+//! What a member subscribes to, read from its metadata under the protocol type `consumer`.
+//!
+//! Layout (KIP-62 on, every version alike): version, topics, and more that is not looked at.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::records::Reader;
+
+/// Adds the topics that the metadata names. False: it can not be read.
+pub(super) fn topics(metadata: &[u8], into: &mut BTreeSet<Arc<str>>) -> bool {
+    read(metadata, into).is_some()
+}
+
+fn read(metadata: &[u8], into: &mut BTreeSet<Arc<str>>) -> Option<()> {
+    let mut at = Reader::new(metadata);
+    at.i16()?;
+    let count = at.i32()?;
+    for _ in 0..count {
+        into.insert(at.text()??.into());
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_read_and_what_is_cut_off_is_not_believed() {
+        let whole = b"\0\x03\0\0\0\x02\0\x01a\0\x02bb\xff\xff\xff\xff";
+        let mut found = BTreeSet::new();
+
+        assert!(topics(whole, &mut found));
+        assert_eq!(found, ["a".into(), "bb".into()].into());
+        assert!(!topics(&whole[..8], &mut found));
+        assert!(!topics(b"", &mut found));
+        assert!(!topics(b"\0\0\x7f\xff\xff\xff", &mut found));
+    }
+}
