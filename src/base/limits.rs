@@ -41,6 +41,10 @@ pub const JOURNAL_WRITES_DURABLE: bool = true;
 /// it acknowledged is claimed as flushed by something on disk.
 pub const JOURNAL_SEAL_WAIT: Span = Span::millis(50);
 
+/// While a segment whose footer is damaged is indexed anew, the device may refuse so many places;
+/// with more of them it is the device that is broken.
+pub const UNREADABLE_IN_RESCAN_MAX: u32 = 64;
+
 /// A round of a checkpoint takes one share of the streams, of so many shares,
 pub const CHECKPOINT_SHARES: u32 = 16;
 

@@ -212,7 +212,9 @@ impl Journal {
             cache: &self.cache,
             incarnation: self.settings.incarnation,
         };
-        let Some(done) = self.reads.completed(&mut shelf, done) else {
+        let left = self.reads.completed(&mut shelf, done);
+        self.turn.index_bytes += self.reads.take_rescanned_bytes();
+        let Some(done) = left else {
             return;
         };
         let ticket = done.ticket;

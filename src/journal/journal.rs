@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::base::crc::crc32c;
 use crate::base::limits::{self, STAGED_BYTES_MAX};
 use crate::base::{ByteCount, Now, Position, Ticks};
-use crate::runtime::{BlockPool, Directory, DiskDone, DiskError, DiskOp};
+use crate::runtime::{Block, BlockPool, Directory, DiskDone, DiskError, DiskOp};
 
 use super::appender::{Appender, Room, Shape};
 use super::book::{Book, Segment};
@@ -21,6 +21,7 @@ use super::index::SegmentIndex;
 use super::plan::{Asked, Horizon, Place, Stop, View};
 use super::reads::{Reads, Shelf, bunch_place};
 use super::recover::{Damage, recover};
+use super::rescan::Rescan;
 use super::turn::{Files, Turn};
 
 /// Sizes of one journal.
@@ -282,14 +283,29 @@ impl Journal {
                 .pages
                 .insert(self.settings.incarnation, id, &bytes);
             if !good || bytes.len() as u64 != length {
-                return Err(JournalError::Checksum {
-                    file,
-                    at,
-                    expected: 0,
-                    found: 0,
-                });
+                self.rescan_at_boot(directory, id.segment)?;
             }
         }
+    }
+
+    /// Indexes a segment anew whose footer can not be read.
+    fn rescan_at_boot(
+        &mut self,
+        directory: &mut dyn Directory,
+        segment: u32,
+    ) -> Result<(), JournalError> {
+        let Some(segment) = self.book.segments.get_mut(&segment) else {
+            return Ok(());
+        };
+        let mut rescan = Rescan::of(segment, self.settings.incarnation);
+        while let Some((file, at, length)) = rescan.piece() {
+            let block = directory.read(file, at, length);
+            rescan.took(block.as_ref().map(Block::filled_bytes).map_err(|e| *e));
+        }
+        let index = rescan.finish()?;
+        self.turn.index_bytes += index.memory_bytes();
+        segment.index = Some(index);
+        Ok(())
     }
 
     /// Gives the entry its place before any I/O happens. `first` must be the stream's end.

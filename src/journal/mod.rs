@@ -30,6 +30,7 @@ mod plan;
 mod reads;
 mod rebuild;
 mod recover;
+mod rescan;
 mod scan;
 mod sources;
 mod space;

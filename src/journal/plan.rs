@@ -6,7 +6,7 @@ use super::entry::{Index, StreamId};
 use super::error::JournalError;
 use super::format::Row;
 use super::index::NONE;
-use super::journal::{ReadRequest, SearchRequest};
+use super::journal::{ReadRequest, ReadToken, SearchRequest};
 use super::pages::{Footer, PageCache, PageId, RowRecord, RunRecord};
 use super::streams::Part;
 
@@ -36,6 +36,15 @@ impl Horizon {
 pub(super) enum Asked {
     Read(ReadRequest),
     Search(SearchRequest),
+}
+
+impl Asked {
+    pub fn token(&self) -> ReadToken {
+        match self {
+            Self::Read(request) => request.token,
+            Self::Search(request) => request.token,
+        }
+    }
 }
 
 /// Why there is no answer.
@@ -164,21 +173,24 @@ impl View<'_> {
         let Some(index) = &segment.index else {
             return self.walk_footer(segment, part, from, &mut visit_row);
         };
-        // Runs of a segment that lost a group are numbered anew; who points to one by its old
-        // number must neither fall over the end nor read another stream's.
-        let run = index
-            .run_of(stream, part.run, from)
-            .ok_or(self.unknown(segment))?;
-        let mut number = index.find(run, from);
-        while number != NONE {
-            let entry = &index.entries[number as usize];
-            if entry.row.first >= part.end {
-                break;
+        // Runs of a segment that lost a group are numbered anew, and a part may be left in several
+        // of them, or in none.
+        let mut from = from;
+        while let Some(run) = index.run_of(stream, part.run, from)
+            && index.runs[run as usize].first < part.end
+        {
+            let mut number = index.find(run, from);
+            while number != NONE {
+                let entry = &index.entries[number as usize];
+                if entry.row.first >= part.end {
+                    break;
+                }
+                if !visit_row(entry.row, entry.at) {
+                    return Ok(false);
+                }
+                number = entry.next;
             }
-            if !visit_row(entry.row, entry.at) {
-                return Ok(false);
-            }
-            number = entry.next;
+            from = index.runs[run as usize].end;
         }
         Ok(true)
     }

@@ -1,6 +1,6 @@
 //! Reads: which rows, where their payloads are, and the wait for those on disk.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 
@@ -16,6 +16,7 @@ use super::format::UNIT;
 use super::journal::{ReadDone, ReadToken};
 use super::pages::{PAGES_PER_BUNCH, PageCache, PageId};
 use super::plan::{Asked, Horizon, Place, Stop, View};
+use super::rescan::Rescan;
 
 /// Neighbours on disk are fetched in one read, up to this size and over gaps up to a quarter.
 const RANGE_BYTES_MAX: u64 = 1 << 20;
@@ -52,6 +53,8 @@ enum Purpose {
     Range { read: u64, range: usize },
     /// A bunch of a footer's pages, the first of which is named.
     Pages(PageId),
+    /// A piece of a segment whose footer is damaged.
+    Rescan(u32),
 }
 
 /// All that answers come from, for the time of one call.
@@ -70,6 +73,12 @@ pub(super) struct Reads {
     next: u64,
     /// Questions that wait for a bunch of pages, by its first.
     asking: HashMap<PageId, Vec<Asked>>,
+    /// Bunches that did not come as they should and are read once more.
+    again: HashSet<PageId>,
+    /// Segments that are indexed anew, and the questions that wait for it.
+    rescans: HashMap<u32, (Rescan, Vec<Asked>)>,
+    /// Memory of indexes made anew that nobody has counted yet.
+    rescanned_bytes: u64,
     tickets: HashMap<Ticket, Purpose>,
     /// Not yet handed to the device.
     wanted: Vec<Purpose>,
@@ -86,10 +95,7 @@ impl Reads {
             pages: &self.pages,
             horizon: shelf.horizon,
         };
-        let token = match asked {
-            Asked::Read(request) => request.token,
-            Asked::Search(request) => request.token,
-        };
+        let token = asked.token();
         match view.answer(&asked) {
             Ok(places) => self.fetch(shelf, token, places),
             Err(Stop::Error(error)) => Some(ReadDone {
@@ -167,6 +173,7 @@ impl Reads {
                     )
                 }
                 Purpose::Pages(id) => bunch_place(book, id),
+                Purpose::Rescan(segment) => self.rescan_place(segment),
             };
             self.tickets.insert(ticket, purpose);
             disk.push(DiskOp::Read {
@@ -186,6 +193,7 @@ impl Reads {
                 self.range_ended(shelf.book, read, range, done.result);
             }
             Some(Purpose::Pages(id)) => self.pages_ended(shelf, id, done.result),
+            Some(Purpose::Rescan(segment)) => self.rescan_ended(shelf, segment, done.result),
         }
         None
     }
@@ -220,38 +228,94 @@ impl Reads {
         id: PageId,
         result: Result<DiskOutput, DiskError>,
     ) {
+        let (file, at, length) = bunch_place(shelf.book, id);
+        let good = block_of(result, file, at as u32).is_ok_and(|bytes| {
+            let good = self.pages.insert(shelf.incarnation, id, &bytes);
+            good && bytes.len() as u64 == length
+        });
+        if !good && self.again.insert(id) {
+            // A device may be wrong once.
+            self.wanted.push(Purpose::Pages(id));
+            return;
+        }
+        self.again.remove(&id);
         release(shelf.book, id.segment);
         let askers = self.asking.remove(&id).unwrap_or_default();
-        let (file, at, length) = bunch_place(shelf.book, id);
-        let error = match block_of(result, file, at as u32) {
-            Err(error) => Some(JournalError::Device(error)),
-            Ok(bytes) => {
-                let whole = bytes.len() as u64 == length;
-                let good = self.pages.insert(shelf.incarnation, id, &bytes);
-                (!good || !whole).then_some(JournalError::Checksum {
-                    file,
-                    at: Position(at),
-                    expected: 0,
-                    found: 0,
-                })
-            }
-        };
+        if good {
+            self.ask_again(shelf, askers);
+        } else {
+            self.rescan(shelf, id.segment, askers);
+        }
+    }
+
+    fn ask_again(&mut self, shelf: &mut Shelf<'_>, askers: Vec<Asked>) {
         for asked in askers {
-            let token = match asked {
-                Asked::Read(request) => request.token,
-                Asked::Search(request) => request.token,
-            };
-            let done = match error {
-                Some(error) => Some(ReadDone {
-                    token,
-                    result: Err(error),
-                }),
-                None => self.begin(shelf, asked),
-            };
-            if let Some(done) = done {
+            if let Some(done) = self.begin(shelf, asked) {
                 self.finish(done);
             }
         }
+    }
+
+    /// The footer of a segment can not be read: its groups tell the same.
+    fn rescan(&mut self, shelf: &mut Shelf<'_>, segment: u32, askers: Vec<Asked>) {
+        let Some(known) = shelf.book.segments.get(&segment) else {
+            self.ask_again(shelf, askers);
+            return;
+        };
+        let (_, waiting) = self.rescans.entry(segment).or_insert_with(|| {
+            self.wanted.push(Purpose::Rescan(segment));
+            (Rescan::of(known, shelf.incarnation), Vec::new())
+        });
+        if waiting.is_empty() {
+            hold(shelf.book, segment);
+        }
+        waiting.extend(askers);
+    }
+
+    fn rescan_place(&self, segment: u32) -> (FileId, u64, u64) {
+        let piece = self.rescans.get(&segment).and_then(|(it, _)| it.piece());
+        let (file, at, length) = piece.expect("a piece is wanted while there is one");
+        (file, at.0, length.0)
+    }
+
+    fn rescan_ended(
+        &mut self,
+        shelf: &mut Shelf<'_>,
+        segment: u32,
+        result: Result<DiskOutput, DiskError>,
+    ) {
+        let Some((rescan, _)) = self.rescans.get_mut(&segment) else {
+            return;
+        };
+        let bytes = block_of(result, FileId(0), 0);
+        rescan.took(bytes.as_ref().map(|bytes| bytes.as_ref()).map_err(|e| *e));
+        if rescan.piece().is_some() {
+            self.wanted.push(Purpose::Rescan(segment));
+            return;
+        }
+        let Some((rescan, askers)) = self.rescans.remove(&segment) else {
+            return;
+        };
+        release(shelf.book, segment);
+        match rescan.finish() {
+            Ok(index) => {
+                self.rescanned_bytes += index.memory_bytes();
+                if let Some(segment) = shelf.book.segments.get_mut(&segment) {
+                    segment.index = Some(index);
+                }
+                self.ask_again(shelf, askers);
+            }
+            Err(error) => askers.iter().for_each(|asked| {
+                let token = asked.token();
+                let result = Err(JournalError::Device(error));
+                self.finish(ReadDone { token, result });
+            }),
+        }
+    }
+
+    /// Memory of indexes made anew since the last call.
+    pub fn take_rescanned_bytes(&mut self) -> u64 {
+        std::mem::take(&mut self.rescanned_bytes)
     }
 
     fn finish(&mut self, done: ReadDone) {
@@ -273,7 +337,7 @@ impl Reads {
 
     /// True if operations are under way or wanted.
     pub fn is_busy(&self) -> bool {
-        !self.waiting.is_empty() || !self.asking.is_empty()
+        !self.waiting.is_empty() || !self.asking.is_empty() || !self.rescans.is_empty()
     }
 
     /// Gives up pages beyond the limit, unless somebody is about to look at them.

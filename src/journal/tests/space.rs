@@ -2,7 +2,7 @@
 
 use super::world::{World, settings};
 use crate::base::ByteCount;
-use crate::journal::{JournalError, Settings, StreamId};
+use crate::journal::{Index, JournalError, Settings, StreamId};
 use crate::runtime::FileId;
 
 fn tight() -> Settings {
@@ -89,6 +89,86 @@ fn sealed_segments_are_read_through_their_footers() {
     let found = world.search(16 + 7, Some(205), 100).expect("a search");
 
     assert_eq!(found[0].head.first.0, 22);
+}
+
+/// A journal whose streams lie over several sealed segments, the indexes of which are on disk only.
+fn sealed_world() -> World {
+    let mut world = World::with(9, tight());
+    for number in 0..2_000 {
+        world.stage_patiently(16 + number % 40, 2, 600);
+        world.step();
+    }
+    world.close();
+    world.reopen().expect("a journal opens");
+    world
+}
+
+/// Harms a page of a footer, and a group of the same segment if asked to.
+fn harm(world: &mut World, page: u64, group: bool) {
+    let mut segments = world.journal.book.segments.values();
+    let sealed = segments.find(|segment| segment.index.is_none() && segment.parts > 0);
+    let segment = sealed.expect("a segment with a footer");
+    let footer = segment.footer.expect("a footer");
+    assert!(page < u64::from(footer.pages()));
+    let (file, at) = (segment.file, u64::from(footer.at) + page * 4096);
+    world.disk.corrupt(file, at + 200);
+    if group {
+        // The middle of the segment: some group's header, payload or table.
+        world.disk.corrupt(file, u64::from(footer.at) / 8192 * 4096);
+    }
+}
+
+#[test]
+fn a_bad_page_of_a_footer_costs_no_entry() {
+    for page in [0, 1, 3] {
+        let mut world = sealed_world();
+        harm(&mut world, page, false);
+
+        world.check_all();
+    }
+}
+
+#[test]
+fn a_bad_page_of_a_footer_is_done_without_at_boot() {
+    for page in [0, 1, 3] {
+        let mut world = sealed_world();
+        harm(&mut world, page, false);
+        let (_, end) = world.journal.range(StreamId(16)).expect("a stream");
+
+        let slices = world
+            .journal
+            .read_at_boot(&mut world.disk, StreamId(16), Index(0));
+
+        let slices = slices.expect("it reads");
+        let whole = slices
+            .windows(2)
+            .all(|pair| pair[0].head.end() == pair[1].head.first);
+        assert!(whole && slices[0].head.first == Index(0), "page {page}");
+        assert_eq!(slices.last().map(|slice| slice.head.end()), Some(end));
+    }
+}
+
+#[test]
+fn a_bad_page_and_a_bad_group_of_one_segment_cost_the_groups_entries_only() {
+    let mut world = sealed_world();
+    harm(&mut world, 0, true);
+    let (mut lost, mut found) = (0, 0);
+
+    for stream in 16..56 {
+        let (_, end) = world.journal.range(StreamId(stream)).expect("a stream");
+        for first in (0..end.0).step_by(2) {
+            let read = world.read(StreamId(stream), first, first + 2, 20_000);
+            let slices = read.unwrap_or_default();
+            match slices.first().map(|slice| slice.head.first.0) {
+                Some(at) if at == first => found += 1,
+                Some(other) => panic!("{other} was served for {first} of {stream}"),
+                None => lost += 1,
+            }
+        }
+    }
+
+    assert_eq!(found + lost, 2_000);
+    assert!((1..40).contains(&lost), "{lost} entries of one group");
 }
 
 #[test]

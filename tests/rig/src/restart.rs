@@ -33,6 +33,8 @@ pub struct Shape {
 
 const BATCH_BYTES: ByteCount = ByteCount(1024);
 const RECORD_BYTES: ByteCount = ByteCount(100);
+/// What one reply of the reading back carries.
+const FETCH_BYTES: ByteCount = ByteCount::mib(2);
 /// Batches of one request.
 const REQUEST_BATCHES: u32 = 200;
 /// A start without any data, and a slow machine's patience with it.
@@ -149,6 +151,8 @@ fn load(broker: &Broker, shape: Shape) -> Result<(), Failure> {
         plan.batch_bytes = BATCH_BYTES;
         plan.request_batches = REQUEST_BATCHES.min(partitions);
         plan.warm_up = Duration::ZERO;
+        // Replies that wait for their readers are memory of the broker, but not of its partitions.
+        plan.fetch_bytes = FETCH_BYTES;
         plan.keep_topic = true;
         plan.seed = u64::from(number);
         let records = BATCH_BYTES.0 / (RECORD_BYTES.0 + 9);
