@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::config::Config;
 use super::doctor::Doctor;
+use super::group::Group;
+use super::inspect::Inspect;
+use super::time::parse_time;
 
 /// A distributed commit log that speaks the Kafka protocol.
 #[derive(Debug, Parser)]
@@ -19,7 +23,7 @@ pub enum Command {
     /// Run a broker.
     #[command(after_help = "Example:\n  thalweg serve --data-dir ./thalweg-data --cores 2")]
     Serve(Serve),
-    /// Create, list, describe and delete topics, on any Kafka broker.
+    /// Create, list, describe, alter and delete topics, on any Kafka broker.
     #[command(subcommand)]
     Topic(Topic),
     /// Send lines of standard input to a topic, one record each.
@@ -39,6 +43,19 @@ pub enum Command {
         after_help = "Example:\n  thalweg doctor --data-dir ./thalweg-data --listen localhost:9092"
     )]
     Doctor(Doctor),
+    /// Show and change configs of topics and brokers, on any Kafka broker.
+    #[command(subcommand)]
+    Config(Config),
+    /// List, describe, move and delete consumer groups, on any Kafka broker.
+    #[command(subcommand)]
+    Group(Group),
+    /// Show what a stopped data directory holds, and what of it can not be read.
+    #[command(after_help = "Example:\n  thalweg inspect ./thalweg-data --verify")]
+    Inspect(Inspect),
+    /// Print completions for a shell.
+    #[command(after_help = "Example:\n  thalweg completions bash > \\\n      \
+        ~/.local/share/bash-completion/completions/thalweg")]
+    Completions { shell: clap_complete::Shell },
 }
 
 /// Flags of `serve`.
@@ -136,6 +153,25 @@ pub enum Topic {
         #[command(flatten)]
         broker: Broker,
     },
+    /// Add partitions to a topic, and change its configs.
+    #[command(
+        after_help = "Example:\n  thalweg topic alter orders --partitions 12 \\\n      \
+        --config retention.ms=3600000"
+    )]
+    Alter {
+        name: String,
+        /// How many there are to be; partitions are never taken away.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+        partitions: Option<i32>,
+        /// A config to set; may be given several times.
+        #[arg(long = "config", value_name = "KEY=VALUE", value_parser = parse_pair)]
+        configs: Vec<(String, String)>,
+        /// A config to go back to its default; may be given several times.
+        #[arg(long = "unset", value_name = "KEY")]
+        unset: Vec<String>,
+        #[command(flatten)]
+        broker: Broker,
+    },
     /// Delete a topic and everything in it.
     #[command(after_help = "Example:\n  thalweg topic delete orders")]
     Delete {
@@ -192,6 +228,15 @@ pub struct Consume {
     /// Begin at this offset of each partition.
     #[arg(long, value_name = "N")]
     pub offset: Option<i64>,
+    /// Begin with the first record of that time or later (2026-11-22T18:30:00Z, or milliseconds
+    /// since 1970).
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(conflicts_with_all = ["offset", "from_beginning"])]
+    pub at: Option<i64>,
+    /// Read as a member of this group: share the partitions with its other members, go on where it
+    /// stopped, and commit what was printed.
+    #[arg(long, value_name = "GROUP", conflicts_with_all = ["offset", "at", "partition"])]
+    pub group: Option<String>,
     /// Only this partition.
     #[arg(long, value_name = "P")]
     pub partition: Option<i32>,
@@ -236,7 +281,7 @@ fn parse_acks(text: &str) -> Result<i16, String> {
     }
 }
 
-fn parse_pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(format!("'{text}' is not of the form KEY=VALUE")),
@@ -272,6 +317,23 @@ mod tests {
     #[test]
     fn the_flags_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_help_with_an_example_that_is_a_command() {
+        fn check(command: &clap::Command, path: &str) {
+            if command.has_subcommands() {
+                for below in command.get_subcommands() {
+                    check(below, &format!("{path} {}", below.get_name()));
+                }
+                return;
+            }
+            let help = command.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_else(|| panic!("{path} has no example"));
+            assert!(help.starts_with("Example"), "{path}: {help}");
+            assert!(help.contains(path), "{path}: {help}");
+        }
+        check(&Arguments::command(), "thalweg");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -9,16 +10,15 @@ use crate::base::limits::BATCH_BYTES_MAX;
 use crate::wire::StrBytes;
 use crate::wire::batch::{BatchHeader, Record, records};
 use crate::wire::messages::fetch_request::{FetchPartition, FetchTopic};
-use crate::wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use crate::wire::messages::{BrokerId, FetchRequest, FetchResponse, ListOffsetsRequest, TopicName};
+use crate::wire::messages::{BrokerId, FetchRequest, FetchResponse, TopicName};
 
 use super::Failure;
 use super::arguments::{Consume, Format};
 use super::client::check;
 use super::cluster::Cluster;
+use super::group::member::{Member, Standing};
+use super::group::offsets::{EARLIEST, LATEST, of_cluster};
 
-const LATEST: i64 = -1;
-const EARLIEST: i64 = -2;
 const WAIT_MS: i32 = 500;
 
 /// Prints records until told to stop, or until `--max-messages` or `--until-end` is reached.
@@ -36,52 +36,39 @@ pub fn run(options: &Consume) -> Result<u8, Failure> {
         Some(partition) => vec![partition],
         None => all,
     };
-    let ends = offsets(&mut cluster, options, &wanted, LATEST)?;
-    let next = match (options.offset, options.from_beginning) {
-        (Some(offset), _) => wanted
-            .iter()
-            .map(|partition| (*partition, offset))
-            .collect(),
-        (None, true) => offsets(&mut cluster, options, &wanted, EARLIEST)?,
-        (None, false) => ends.clone(),
-    };
+    let topic = &options.topic;
+    let ends = of_cluster(&mut cluster, topic, &wanted, LATEST)?;
     let mut reader = Reader {
         options,
-        next,
-        ends,
+        next: BTreeMap::new(),
+        ends: ends.clone(),
         printed: 0,
+    };
+    if let Some(group) = &options.group {
+        return reader
+            .run_in_group(&mut cluster, group, &wanted)
+            .map(|()| 0);
+    }
+    reader.next = match (options.offset, options.at, options.from_beginning) {
+        (Some(offset), _, _) => (wanted.iter())
+            .map(|partition| (*partition, offset))
+            .collect(),
+        (None, Some(time), _) => of_cluster(&mut cluster, topic, &wanted, time)?,
+        (None, None, true) => of_cluster(&mut cluster, topic, &wanted, EARLIEST)?,
+        (None, None, false) => ends,
     };
     reader.run(&mut cluster)?;
     Ok(0)
 }
 
-fn offsets(
-    cluster: &mut Cluster,
-    options: &Consume,
-    partitions: &[i32],
-    timestamp: i64,
-) -> Result<BTreeMap<i32, i64>, Failure> {
-    let mut found = BTreeMap::new();
-    for (leader, partitions) in cluster.by_leader(partitions) {
-        let asked = partitions.iter().map(|partition| {
-            ListOffsetsPartition::default()
-                .with_partition_index(*partition)
-                .with_current_leader_epoch(-1)
-                .with_timestamp(timestamp)
-        });
-        let topic = ListOffsetsTopic::default()
-            .with_name(TopicName(StrBytes::from_string(options.topic.clone())))
-            .with_partitions(asked.collect());
-        let request = ListOffsetsRequest::default()
-            .with_replica_id(BrokerId(-1))
-            .with_topics(vec![topic]);
-        let (_, reply) = cluster.client(leader)?.call(&request)?;
-        for partition in reply.topics.iter().flat_map(|topic| &topic.partitions) {
-            check(partition.error_code, None, &options.topic)?;
-            found.insert(partition.partition_index, partition.offset);
-        }
-    }
-    Ok(found)
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Printed {
+    Whole,
+    /// `--max-messages` was reached in it.
+    Enough,
+    /// Nobody reads our output any more.
+    Unread,
 }
 
 struct Reader<'a> {
@@ -95,20 +82,95 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn run(&mut self, cluster: &mut Cluster) -> Result<(), Failure> {
-        let partitions: Vec<i32> = self.next.keys().copied().collect();
         let mut out = BufWriter::new(std::io::stdout().lock());
         while !self.is_done() {
-            for (leader, partitions) in cluster.by_leader(&partitions) {
-                let reply = self.fetch(cluster, leader, &partitions)?;
-                if !self.print(&reply, &mut out)? {
-                    return Ok(());
-                }
-            }
-            if out.flush().is_err() {
+            if !self.round(cluster, &mut out)? {
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// Asks each leader once; false when nobody reads our output any more.
+    fn round(&mut self, cluster: &mut Cluster, out: &mut impl Write) -> Result<bool, Failure> {
+        let partitions: Vec<i32> = self.next.keys().copied().collect();
+        for (leader, partitions) in cluster.by_leader(&partitions) {
+            let reply = self.fetch(cluster, leader, &partitions)?;
+            if !self.print(&reply, out)? {
+                return Ok(false);
+            }
+        }
+        Ok(out.flush().is_ok())
+    }
+
+    /// As a member of a group: what was printed is committed after each round.
+    fn run_in_group(
+        &mut self,
+        cluster: &mut Cluster,
+        group: &str,
+        all: &[i32],
+    ) -> Result<(), Failure> {
+        let server = &self.options.broker.bootstrap_server;
+        let mut member = Member::join(server, group, &self.options.topic, all)?;
+        let mut out = BufWriter::new(std::io::stdout().lock());
+        loop {
+            self.next = self.starts(cluster, &mut member)?;
+            match self.read_as(&mut member, cluster, &mut out)? {
+                Standing::Member => break,
+                Standing::Rebalance => member.rejoin(all)?,
+            }
+        }
+        member.leave();
+        Ok(())
+    }
+
+    /// Reads until there is nothing more to do, or the group wants its partitions back.
+    fn read_as(
+        &mut self,
+        member: &mut Member,
+        cluster: &mut Cluster,
+        out: &mut impl Write,
+    ) -> Result<Standing, Failure> {
+        while !self.is_done() {
+            let before = self.next.clone();
+            if self.next.is_empty() {
+                std::thread::sleep(Duration::from_millis(WAIT_MS as u64));
+            }
+            let read = self.round(cluster, out)?;
+            if self.next != before && member.commit(&self.next)? == Standing::Rebalance {
+                return Ok(Standing::Rebalance);
+            }
+            if !read {
+                return Ok(Standing::Member);
+            }
+            if member.beat()? == Standing::Rebalance {
+                return Ok(Standing::Rebalance);
+            }
+        }
+        Ok(Standing::Member)
+    }
+
+    /// Where the group stopped; where it never was, as `--from-beginning` says.
+    fn starts(
+        &self,
+        cluster: &mut Cluster,
+        member: &mut Member,
+    ) -> Result<BTreeMap<i32, i64>, Failure> {
+        let topic = &self.options.topic;
+        let own = member.partitions.clone();
+        let earliest = of_cluster(cluster, topic, &own, EARLIEST)?;
+        let otherwise = match self.options.from_beginning {
+            true => earliest.clone(),
+            false => of_cluster(cluster, topic, &own, LATEST)?,
+        };
+        let committed = member.committed()?;
+        let starts = otherwise.iter().map(|(partition, otherwise)| {
+            let at = (topic.clone(), *partition);
+            // What lies before the start of the log is gone.
+            let kept = |offset: &i64| (*offset).max(earliest[partition]);
+            (*partition, committed.get(&at).map_or(*otherwise, kept))
+        });
+        Ok(starts.collect())
     }
 
     fn is_done(&self) -> bool {
@@ -164,10 +226,16 @@ impl Reader<'_> {
                     break;
                 };
                 let batch = bytes.split_to(size);
-                if !self.print_batch(partition, &batch, out)? {
-                    return Ok(false);
+                if header.is_control() {
+                    // The end of a transaction: no record of anybody's.
+                    self.next.insert(partition, header.last_offset() + 1);
+                    continue;
                 }
-                self.next.insert(partition, header.last_offset() + 1);
+                match self.print_batch(partition, &batch, out)? {
+                    Printed::Whole => self.next.insert(partition, header.last_offset() + 1),
+                    Printed::Enough => return Ok(true),
+                    Printed::Unread => return Ok(false),
+                };
             }
         }
         Ok(true)
@@ -178,7 +246,7 @@ impl Reader<'_> {
         partition: i32,
         batch: &bytes::Bytes,
         out: &mut impl Write,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Printed, Failure> {
         let broken = |error| Failure::failed(format!("a batch of partition {partition}: {error}"));
         let first = self.next[&partition];
         for record in records(batch, BATCH_BYTES_MAX.as_usize()).map_err(broken)? {
@@ -187,19 +255,17 @@ impl Reader<'_> {
             if record.offset < first {
                 continue;
             }
-            if self
-                .options
-                .max_messages
-                .is_some_and(|most| self.printed >= most)
-            {
-                return Ok(true);
+            let most = self.options.max_messages;
+            if most.is_some_and(|most| self.printed >= most) {
+                return Ok(Printed::Enough);
             }
             if write_record(self.options.format, partition, &record, out).is_err() {
-                return Ok(false);
+                return Ok(Printed::Unread);
             }
             self.printed += 1;
+            self.next.insert(partition, record.offset + 1);
         }
-        Ok(true)
+        Ok(Printed::Whole)
     }
 }
 

@@ -90,6 +90,8 @@ fn quick_start(address: SocketAddr, begun: Instant) -> Result<(), Failure> {
         topic: TOPIC.to_owned(),
         from_beginning: true,
         offset: None,
+        at: None,
+        group: None,
         partition: None,
         max_messages: Some(lines.len() as u64),
         until_end: false,

@@ -12,20 +12,27 @@
 pub mod arguments;
 pub mod client;
 pub mod cluster;
+pub mod config;
 pub mod consume;
+pub mod coordinator;
 pub mod data_dir;
 pub mod demo;
 pub mod doctor;
+pub mod group;
+pub mod inspect;
 pub mod listen;
 pub mod produce;
 pub mod requirements;
 pub mod serve;
 pub mod table;
+pub mod time;
 pub mod topic;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+
+use crate::runtime::end_with_closed_pipe;
 
 use arguments::{Arguments, Command};
 
@@ -65,13 +72,25 @@ impl Failure {
 /// Runs the program on its real arguments.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // A broker, and the demo that ends its broker itself, outlive who reads their words.
+    if !matches!(arguments.command, Command::Serve(_) | Command::Demo(_)) {
+        end_with_closed_pipe();
+    }
     let result = match arguments.command {
         Command::Serve(options) => serve::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Topic(command) => topic::run(&command),
         Command::Produce(options) => produce::run(&options),
         Command::Consume(options) => consume::run(&options),
+        Command::Config(command) => config::run(&command),
+        Command::Group(command) => group::run(&command),
+        Command::Inspect(options) => inspect::run(&options),
         Command::Doctor(options) => doctor::run(&options),
+        Command::Completions { shell } => {
+            let mut stdout = std::io::stdout().lock();
+            clap_complete::generate(shell, &mut Arguments::command(), "thalweg", &mut stdout);
+            Ok(0)
+        }
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -1,20 +1,23 @@
-//! `thalweg topic`: create, list, describe, delete.
+//! `thalweg topic`: create, list, describe, alter, delete.
 
 use std::time::Duration;
 
 use serde_json::json;
 
+use crate::wire::messages::create_partitions_request::CreatePartitionsTopic;
 use crate::wire::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use crate::wire::messages::delete_topics_request::DeleteTopicState;
 use crate::wire::messages::metadata_request::MetadataRequestTopic;
 use crate::wire::messages::metadata_response::MetadataResponseTopic;
 use crate::wire::messages::{
-    CreateTopicsRequest, DeleteTopicsRequest, MetadataRequest, MetadataResponse, TopicName,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, MetadataRequest,
+    MetadataResponse, TopicName,
 };
 
 use super::Failure;
 use super::arguments::{Broker, Output, Topic};
 use super::client::{Client, check, text};
+use super::config::{self, Resource};
 use super::table::Table;
 
 const WAIT: Duration = Duration::from_secs(30);
@@ -37,6 +40,13 @@ pub fn run(command: &Topic) -> Result<u8, Failure> {
         }
         Topic::List { broker } => list(broker),
         Topic::Describe { name, broker } => describe(name.as_deref(), broker),
+        Topic::Alter {
+            name,
+            partitions,
+            configs,
+            unset,
+            broker,
+        } => alter(name, *partitions, (configs, unset), broker),
         Topic::Delete { name, broker } => delete(name, broker),
     }
     .map(|()| 0)
@@ -79,6 +89,42 @@ fn create(
     Ok(())
 }
 
+/// Partitions first: these can be refused for their number, and then nothing has changed.
+fn alter(
+    name: &str,
+    partitions: Option<i32>,
+    (set, unset): (&[(String, String)], &[String]),
+    broker: &Broker,
+) -> Result<(), Failure> {
+    if partitions.is_none() && set.is_empty() && unset.is_empty() {
+        return Err(Failure {
+            message: "nothing to alter; give --partitions, --config or --unset".to_owned(),
+            code: 2,
+        });
+    }
+    if let Some(count) = partitions {
+        let grown = CreatePartitionsTopic::default()
+            .with_name(TopicName(text(name)))
+            .with_count(count)
+            .with_assignments(None);
+        let request = CreatePartitionsRequest::default()
+            .with_topics(vec![grown])
+            .with_timeout_ms(WAIT.as_millis() as i32);
+        let (_, reply) = Client::connect(&broker.bootstrap_server)?.call(&request)?;
+        for result in &reply.results {
+            check(result.error_code, result.error_message.as_deref(), name)?;
+        }
+    }
+    if !set.is_empty() || !unset.is_empty() {
+        config::alter(&Resource::topic(name), set, unset, broker)?;
+    }
+    match broker.output {
+        Output::Text => println!("Altered topic {name}."),
+        Output::Json => println!("{}", json!({ "altered": name })),
+    }
+    Ok(())
+}
+
 fn delete(name: &str, broker: &Broker) -> Result<(), Failure> {
     let mut client = Client::connect(&broker.bootstrap_server)?;
     let topic = DeleteTopicState::default().with_name(Some(TopicName(text(name))));
@@ -113,8 +159,10 @@ fn describe(name: Option<&str>, broker: &Broker) -> Result<(), Failure> {
     reply
         .topics
         .sort_by(|left, right| left.name.cmp(&right.name));
-    for topic in &reply.topics {
+    for topic in &mut reply.topics {
         check(topic.error_code, None, name_of(topic).unwrap_or("a topic"))?;
+        let partitions = &mut topic.partitions;
+        partitions.sort_by_key(|partition| partition.partition_index);
     }
     match broker.output {
         Output::Text => reply.topics.iter().for_each(print_topic),
@@ -146,9 +194,7 @@ fn print_topic(topic: &MetadataResponseTopic) {
         topic.partitions.len()
     );
     let mut table = Table::new(&["partition", "leader", "epoch", "replicas", "in sync"]);
-    let mut partitions: Vec<_> = topic.partitions.iter().collect();
-    partitions.sort_by_key(|partition| partition.partition_index);
-    for partition in partitions {
+    for partition in &topic.partitions {
         let leader = match partition.leader_id.0 {
             -1 => "none".to_owned(),
             id => id.to_string(),

@@ -25,6 +25,7 @@ mod footer;
 mod format;
 mod growth;
 mod index;
+mod inspect;
 mod pages;
 mod plan;
 mod reads;
@@ -44,6 +45,7 @@ mod tests;
 
 pub use entry::{Entry, EntryHead, Index, Note, Placed, Sequence, Slice, StreamId, Term};
 pub use error::JournalError;
+pub use inspect::{SegmentCheck, SegmentFacts, StreamFacts};
 pub use journal::{
     Extent, Journal, ReadDone, ReadRequest, ReadToken, Replay, SearchRequest, Settings, Snapshots,
 };

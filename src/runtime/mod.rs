@@ -20,6 +20,7 @@ pub mod faults;
 mod pool;
 pub mod probe;
 pub mod real;
+pub mod shadow;
 mod system;
 
 pub mod sim;
@@ -31,3 +32,4 @@ pub use block::{Block, BlockPool};
 pub use disk::{Directory, DiskDone, DiskError, DiskOp, DiskOutput, FileId, Ticket};
 pub use event::{Actions, CloseReason, ConnectionId, Event, Send, Transit};
 pub use machine::{Boot, Machine};
+pub use system::end_with_closed_pipe;

@@ -36,6 +36,10 @@ pub fn look(listen: &str, advertise: Option<&str>) -> Result<Vec<Finding>, Failu
     let at = HostPort::parse(listen, "--listen")?;
     let told = advertise.map(|text| HostPort::parse(text, "--advertise"));
     let told = told.transpose()?;
+    if at.port == 0 {
+        let found = "port 0: a free one is chosen at each start";
+        return Ok(vec![Finding::ok(AREA, "listen", found)]);
+    }
     let (finding, holder) = listener(&at);
     let mut findings = vec![finding];
     if let Holder::Broker(metadata) = &holder {

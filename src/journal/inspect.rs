@@ -1,0 +1,117 @@
+//! What a journal consists of, for `thalweg inspect`: nothing here is on the way of any data.
+
+use crate::base::{ByteCount, Position};
+use crate::runtime::{Directory, FileId};
+
+use super::entry::{Index, Sequence, StreamId};
+use super::error::JournalError;
+use super::journal::Journal;
+use super::scan::{Item, Reader, Wanted, scan};
+
+/// A segment, as the journal knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentFacts {
+    pub number: u32,
+    pub file: FileId,
+    /// Its first group.
+    pub first: Sequence,
+    /// Up to where groups fill it.
+    pub used: ByteCount,
+    /// Payloads and rows in it that some stream still keeps.
+    pub live: ByteCount,
+    /// Its index is on disk.
+    pub indexed: bool,
+    /// Groups are still added to it.
+    pub open: bool,
+}
+
+/// A stream, as the journal knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamFacts {
+    pub stream: StreamId,
+    pub first: Index,
+    pub end: Index,
+    /// Payloads that are kept.
+    pub bytes: ByteCount,
+}
+
+/// What reading all groups of one segment showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SegmentCheck {
+    pub groups: u64,
+    /// Entries, and rows of the journal's own.
+    pub rows: u64,
+    pub bytes: ByteCount,
+    /// Groups whose payloads are not what their sums say, and places where no group can be read
+    /// though a later one follows.
+    pub bad: Vec<Position>,
+}
+
+impl Journal {
+    /// All segments, oldest first.
+    pub fn segments(&self) -> Vec<SegmentFacts> {
+        let open = self.appender.tail().segment;
+        let segments = self.book.segments.values();
+        let facts = segments.map(|segment| SegmentFacts {
+            number: segment.number,
+            file: segment.file,
+            first: segment.first,
+            used: ByteCount(u64::from(segment.used)),
+            live: ByteCount(segment.live_bytes),
+            indexed: segment.footer.is_some(),
+            open: segment.number == open,
+        });
+        facts.collect()
+    }
+
+    /// All streams, by number.
+    pub fn streams(&self) -> Vec<StreamFacts> {
+        let slots = 0..self.book.streams.slots();
+        let streams = slots.filter_map(|slot| self.book.streams.at(slot));
+        let facts = streams.map(|stream| StreamFacts {
+            stream: stream.id,
+            first: stream.first,
+            end: stream.end,
+            bytes: ByteCount(stream.bytes()),
+        });
+        let mut facts: Vec<StreamFacts> = facts.collect();
+        facts.sort_unstable_by_key(|facts| facts.stream);
+        facts
+    }
+
+    /// Reads every group of a segment and compares it with its sums. `directory` holds the journal
+    /// that this one was opened from.
+    pub fn check_segment(
+        &self,
+        directory: &mut dyn Directory,
+        segment: &SegmentFacts,
+    ) -> Result<SegmentCheck, JournalError> {
+        let mut check = SegmentCheck::default();
+        let files = directory.list()?;
+        let Some(found) = files.into_iter().find(|found| found.file == segment.file) else {
+            return Ok(check);
+        };
+        let wanted = Wanted {
+            incarnation: self.settings.incarnation,
+            segment: segment.number,
+            after: Sequence(segment.first.0.saturating_sub(1)),
+            session: 0,
+        };
+        let (items, _) = scan(&mut Reader::new(directory, found), wanted)?;
+        let mut end = 0;
+        for item in items {
+            let Item::Group(group) = item else {
+                check.bad.push(Position(u64::from(end)));
+                continue;
+            };
+            end = group.header.at + group.header.length;
+            check.groups += 1;
+            check.rows += u64::from(group.header.rows);
+            check.bytes.0 += u64::from(group.header.length);
+            if !group.whole {
+                check.bad.push(Position(u64::from(group.header.at)));
+            }
+        }
+        Ok(check)
+    }
+}

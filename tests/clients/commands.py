@@ -1,0 +1,147 @@
+"""Every command that talks to a broker, against two brokers: the same words from both.
+
+usage: commands.py THALWEG OURS REFERENCE   (two addresses; the reference is Apache Kafka)
+
+What may differ is taken out first: addresses, ids of topics, brokers and members, times. Of errors
+the code counts, not the broker's own words.
+"""
+import json
+import re
+import subprocess
+import sys
+
+THALWEG = sys.argv[1]
+
+# Arguments, standard input, and what to compare if it is JSON ("" for text as it is).
+COMMANDS = [
+    ("topic create orders --partitions 3 --config retention.ms=7200000", ""),
+    ("topic create orders --partitions 3", ""),
+    ("topic create bad/name", ""),
+    ("topic create wrong --config no.such.config=1", ""),
+    ("topic create wrong --config retention.ms=soon", ""),
+    ("topic create many --replication-factor 5", ""),
+    ("topic list", ""),
+    ("topic list --output json", ""),
+    ("topic describe orders", ""),
+    ("topic describe orders --output json", ""),
+    ("topic describe absent", ""),
+    ("produce orders --key-separator : --header trace=7", "a:1\nb:2\nc:3\nd:4\n"),
+    ("produce orders --partition 1 --acks 1", "plain\n"),
+    ("produce orders --compression gzip --partition 0", "gzip\n"),
+    ("produce orders --compression snappy --partition 0", "snappy\n"),
+    ("produce orders --compression lz4 --partition 0", "lz4\n"),
+    ("produce orders --compression zstd --partition 0", "zstd\n"),
+    ("consume orders --from-beginning --until-end --partition 0 --format json", ""),
+    ("consume orders --from-beginning --until-end --partition 1", ""),
+    ("consume orders --offset 1 --partition 0 --max-messages 2", ""),
+    ("consume orders --at 0 --partition 0 --until-end", ""),
+    ("consume orders --at 2099-01-01T00:00:00Z --until-end", ""),
+    ("consume orders --partition 9 --from-beginning", ""),
+    ("topic delete orders", ""),
+    ("topic delete orders", ""),
+]
+ADMIN = [
+    ("topic create stock --partitions 2", ""),
+    ("topic alter stock --partitions 4 --config segment.ms=70000", ""),
+    ("topic alter stock --partitions 1", ""),
+    ("topic alter stock", ""),
+    ("topic describe stock --output json", ""),
+    ("config describe --topic stock --output json", ""),
+    ("config set --topic stock retention.ms=60000 max.message.bytes=2000", ""),
+    ("config set --topic stock retention.ms=never", ""),
+    ("config set --topic absent retention.ms=60000", ""),
+    ("config describe --topic stock --output json", ""),
+    ("config unset --topic stock retention.ms --output json", ""),
+    ("config describe --topic stock --all --output json", ""),
+    ("topic delete stock", ""),
+]
+GROUP = [
+    ("topic create ledger --partitions 2", ""),
+    ("produce ledger --partition 0", "one\ntwo\nthree\n"),
+    ("produce ledger --partition 1", "four\n"),
+    ("consume ledger --group audit --from-beginning --max-messages 1", ""),
+    ("consume ledger --group audit --from-beginning --until-end", ""),
+    ("consume ledger --group audit --from-beginning --until-end", ""),
+    ("group list", ""),
+    ("group list --output json", ""),
+    ("group describe audit", ""),
+    ("group describe audit --output json", ""),
+    ("group describe absent", ""),
+    ("group reset-offsets audit --topic ledger --to-earliest", ""),
+    ("group reset-offsets audit --topic ledger:0 --shift-by -2 --execute", ""),
+    ("group reset-offsets audit --topic ledger --to-offset 99 --execute --output json", ""),
+    ("group reset-offsets audit --topic ledger --to-datetime 0 --execute", ""),
+    ("consume ledger --group audit --until-end", ""),
+    ("group delete audit", ""),
+    ("group delete audit", ""),
+    ("topic delete ledger", ""),
+]
+
+# Places of members and of what they happened to read first are not fixed by any protocol.
+UNORDERED = ("consume",)
+
+
+def run(address, command, text):
+    words = [THALWEG, *command.split(), "--bootstrap-server", address]
+    done = subprocess.run(words, input=text.encode(), capture_output=True, timeout=120)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def without(value):
+    """JSON without what differs between any two brokers."""
+    if isinstance(value, dict):
+        if value.get("source", "topic") != "topic":
+            return None
+        varies = {"id", "leader", "replicas", "in_sync", "timestamp", "leader_epoch"}
+        return {key: without(one) for key, one in value.items() if key not in varies}
+    if isinstance(value, list):
+        kept = [without(one) for one in value]
+        return [one for one in kept if one is not None]
+    return value
+
+
+def plain(command, text):
+    text = re.sub(r"[A-Za-z0-9.\-\[\]:]+:\d{4,5}\b", "ADDRESS", text)
+    text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "ID", text)
+    if "topic describe" in command and "json" not in command:
+        # partition, leader, epoch, replicas, in sync
+        text = re.sub(r"(?m)^( +\d+) +\d+ +\d+ +[\d,]+ +[\d,]+$", r"\1", text)
+        text = re.sub(r"(?m)^ +partition +leader.*$", "", text)
+    lines = []
+    for line in text.splitlines():
+        if line.startswith(("{", "[")):
+            line = json.dumps(without(json.loads(line)), sort_keys=True)
+        lines.append(re.sub(r"(\([0-9]+\)): .*$", r"\1", line).rstrip())
+    if command.startswith(UNORDERED):
+        lines.sort()
+    return lines
+
+
+def offers(address, command):
+    _, _, errors = run(address, command, "")
+    return "does not offer" not in errors
+
+
+def main():
+    ours, reference = sys.argv[2], sys.argv[3]
+    commands = list(COMMANDS)
+    for needed, more in (("config describe --topic x", ADMIN), ("group list", GROUP)):
+        if offers(ours, needed):
+            commands += more
+        else:
+            print(f"SKIPPED {len(more)} commands: the broker does not offer '{needed}' yet")
+    differences = 0
+    for command, text in commands:
+        found = []
+        for address in (ours, reference):
+            code, out, errors = run(address, command, text)
+            found.append((code, plain(command, out), plain(command, errors)))
+        if found[0] != found[1]:
+            differences += 1
+            print(f"DIFFERS: thalweg {command}\n  ours:      {found[0]}\n  reference: {found[1]}")
+    print(f"{len(commands)} commands, {differences} with other words from the two brokers")
+    return 1 if differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
