@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::base::limits::BATCH_BYTES_MAX;
-use crate::wire::StrBytes;
 use crate::wire::batch::{BatchHeader, Record, records};
 use crate::wire::messages::fetch_request::{FetchPartition, FetchTopic};
 use crate::wire::messages::{BrokerId, FetchRequest, FetchResponse, TopicName};
+use crate::wire::{ErrorCode, StrBytes};
 
 use super::Failure;
 use super::arguments::{Consume, Format};
@@ -94,11 +94,17 @@ impl Reader<'_> {
     /// Asks each leader once; false when nobody reads our output any more.
     fn round(&mut self, cluster: &mut Cluster, out: &mut impl Write) -> Result<bool, Failure> {
         let partitions: Vec<i32> = self.next.keys().copied().collect();
+        let mut stale = false;
         for (leader, partitions) in cluster.by_leader(&partitions) {
             let reply = self.fetch(cluster, leader, &partitions)?;
+            stale |= is_stale(&reply);
             if !self.print(&reply, out)? {
                 return Ok(false);
             }
+        }
+        if stale {
+            std::thread::sleep(Duration::from_millis(WAIT_MS as u64));
+            cluster.refresh(false)?;
         }
         Ok(out.flush().is_ok())
     }
@@ -218,6 +224,9 @@ impl Reader<'_> {
         check(reply.error_code, None, &self.options.topic)?;
         for data in reply.responses.iter().flat_map(|topic| &topic.partitions) {
             let partition = data.partition_index;
+            if is_passing(data.error_code) {
+                continue;
+            }
             let what = format!("{} partition {partition}", self.options.topic);
             check(data.error_code, None, &what)?;
             let mut bytes = data.records.clone().unwrap_or_default();
@@ -267,6 +276,16 @@ impl Reader<'_> {
         }
         Ok(Printed::Whole)
     }
+}
+
+/// Another try may help: a leader has moved, or is not there for the moment.
+fn is_passing(code: i16) -> bool {
+    ErrorCode::from_i16(code).is_some_and(ErrorCode::is_retriable)
+}
+
+fn is_stale(reply: &FetchResponse) -> bool {
+    let mut parts = reply.responses.iter().flat_map(|topic| &topic.partitions);
+    parts.any(|data| is_passing(data.error_code))
 }
 
 fn write_record(

@@ -1,11 +1,13 @@
 //! Offsets of a group, and places in a topic.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::cli::Failure;
 use crate::cli::client::{check, text};
 use crate::cli::cluster::Cluster;
 use crate::cli::coordinator::Coordinator;
+use crate::wire::ErrorCode;
 use crate::wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use crate::wire::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
@@ -22,6 +24,9 @@ pub const LATEST: i64 = -1;
 pub const EARLIEST: i64 = -2;
 /// The newest version that asks about one group; later ones ask about several.
 const ONE_GROUP: i16 = 7;
+/// How often a leader that is new or gone is asked for.
+const TRIES_MAX: u32 = 40;
+const RETRY_WAIT: Duration = Duration::from_millis(250);
 /// A request whose newest version is at hand.
 const NEWEST: i16 = i16::MAX;
 
@@ -134,12 +139,41 @@ pub fn of_cluster(
     Ok(found)
 }
 
+/// Asks again where a leader is new or has just gone: a topic's first moments are such.
 fn asked(
     cluster: &mut Cluster,
     topic: &str,
     partitions: &[i32],
     timestamp: i64,
 ) -> Result<BTreeMap<i32, i64>, Failure> {
+    let mut tries = 1;
+    loop {
+        let found = asked_once(cluster, topic, partitions, timestamp)?;
+        let again = found.values().find_map(|answer| {
+            let code = answer.err()?;
+            let known = ErrorCode::from_i16(code);
+            known.is_some_and(ErrorCode::is_retriable).then_some(code)
+        });
+        if again.is_none() || tries == TRIES_MAX {
+            let plain = found.into_iter().map(|(partition, answer)| {
+                let offset = answer.or_else(|code| check(code, None, topic).map(|()| 0))?;
+                Ok((partition, offset))
+            });
+            return plain.collect();
+        }
+        tries += 1;
+        std::thread::sleep(RETRY_WAIT);
+        cluster.refresh(false)?;
+    }
+}
+
+/// Offset or error code of each partition.
+fn asked_once(
+    cluster: &mut Cluster,
+    topic: &str,
+    partitions: &[i32],
+    timestamp: i64,
+) -> Result<BTreeMap<i32, Result<i64, i16>>, Failure> {
     let mut found = BTreeMap::new();
     for (leader, partitions) in cluster.by_leader(partitions) {
         let asked = partitions.iter().map(|partition| {
@@ -156,8 +190,11 @@ fn asked(
             .with_topics(vec![named]);
         let (_, reply) = cluster.client(leader)?.call(&request)?;
         for partition in reply.topics.iter().flat_map(|topic| &topic.partitions) {
-            check(partition.error_code, None, topic)?;
-            found.insert(partition.partition_index, partition.offset);
+            let answer = match partition.error_code {
+                0 => Ok(partition.offset),
+                code => Err(code),
+            };
+            found.insert(partition.partition_index, answer);
         }
     }
     Ok(found)
