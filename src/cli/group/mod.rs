@@ -6,7 +6,7 @@ pub mod member;
 pub mod offsets;
 mod reset;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Subcommand;
 use serde_json::json;
@@ -117,6 +117,22 @@ struct Described {
     members: Vec<Member>,
 }
 
+impl Described {
+    /// Every partition that has an offset, or somebody who reads it.
+    fn places(&self, committed: &Offsets) -> BTreeSet<PartitionOf> {
+        let held = self.members.iter().flat_map(|member| &member.partitions);
+        held.chain(committed.keys()).cloned().collect()
+    }
+
+    fn holder(&self, at: &PartitionOf) -> Option<&str> {
+        let holds = |member: &&Member| member.partitions.contains(at);
+        self.members
+            .iter()
+            .find(holds)
+            .map(|member| member.id.as_str())
+    }
+}
+
 struct Member {
     id: String,
     client: String,
@@ -128,7 +144,8 @@ fn describe(group: &str, broker: &Broker) -> Result<(), Failure> {
     let mut coordinator = Coordinator::connect(&broker.bootstrap_server, group)?;
     let found = described(&mut coordinator, group)?;
     let committed = offsets::committed(&mut coordinator)?;
-    let topics: Vec<&str> = offsets::topics_of(committed.keys());
+    let places = found.places(&committed);
+    let topics: Vec<&str> = offsets::topics_of(places.iter());
     let mut ends = BTreeMap::new();
     for topic in topics {
         let of_topic = offsets::at(&broker.bootstrap_server, topic, offsets::LATEST)?;
@@ -222,25 +239,26 @@ fn print_described(group: &str, found: &Described, committed: &Offsets, ends: &O
         found.members.len()
     );
     let mut table = Table::new(&["topic", "partition", "committed", "end", "lag", "member"]);
-    for ((topic, partition), offset) in committed {
-        let at = (topic.clone(), *partition);
-        let holder = found
-            .members
-            .iter()
-            .find(|member| member.partitions.contains(&at));
-        let end = ends.get(&at);
+    let places = found.places(committed);
+    let shown = |value: Option<i64>| value.map_or_else(|| "-".to_owned(), |it| it.to_string());
+    for at in &places {
+        let (offset, end) = (committed.get(at).copied(), ends.get(at).copied());
         table.row(vec![
-            topic.clone(),
-            partition.to_string(),
-            offset.to_string(),
-            end.map_or_else(|| "?".to_owned(), i64::to_string),
-            end.map_or_else(|| "?".to_owned(), |end| (end - offset).to_string()),
-            holder.map_or_else(|| "-".to_owned(), |member| member.id.clone()),
+            at.0.clone(),
+            at.1.to_string(),
+            shown(offset),
+            shown(end),
+            shown(lag(offset, end)),
+            found.holder(at).unwrap_or("-").to_owned(),
         ]);
     }
-    if !committed.is_empty() {
+    if !places.is_empty() {
         println!("{table}");
     }
+}
+
+fn lag(committed: Option<i64>, end: Option<i64>) -> Option<i64> {
+    Some(end? - committed?)
 }
 
 fn print_described_json(group: &str, found: &Described, committed: &Offsets, ends: &Offsets) {
@@ -252,13 +270,16 @@ fn print_described_json(group: &str, found: &Described, committed: &Offsets, end
             "partitions": member.partitions,
         })
     });
-    let offsets = committed.iter().map(|(at, offset)| {
+    let places = found.places(committed);
+    let offsets = places.iter().map(|at| {
+        let (offset, end) = (committed.get(at).copied(), ends.get(at).copied());
         json!({
             "topic": at.0,
             "partition": at.1,
             "committed": offset,
-            "end": ends.get(at),
-            "lag": ends.get(at).map(|end| end - offset),
+            "end": end,
+            "lag": lag(offset, end),
+            "member": found.holder(at),
         })
     });
     let members: Vec<_> = members.collect();
