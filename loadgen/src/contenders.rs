@@ -10,7 +10,7 @@ use crate::comparison::Lane;
 use crate::limits::Marks;
 use crate::report::Report;
 use crate::rivals::{Broker, Kafka, Thalweg};
-use crate::runs::{fresh_topic, measure};
+use crate::runs::{fresh_topic, measure, pin};
 use crate::settings::Settings;
 use crate::watch::Local;
 
@@ -173,6 +173,7 @@ impl Contender {
         };
         // Without the tool the runs are only noisier.
         let _ = Command::new("sync").arg("-f").arg(&self.data).status();
+        pin(settings.pin.as_deref())?;
         let plan = settings.plan(self.broker.address, &fresh_topic(name));
         measure(name, self.name, &plan, local).map_err(|error| format!("{}: {error}", self.name))
     }

@@ -18,6 +18,7 @@ mod runs;
 mod scale;
 mod settings;
 mod smoke;
+mod values;
 mod versus;
 mod watch;
 

@@ -1,6 +1,9 @@
 //! The scenarios of BENCHMARKS by name, each in full size and in a smoke size that tests run.
 
+use thalweg::load::Keys;
+
 use crate::settings::{Kind, Settings};
+use crate::values::{KeyChoice, Lengths};
 
 pub struct Preset {
     pub name: &'static str,
@@ -46,6 +49,8 @@ fn shrink(full: Settings) -> Settings {
         partitions,
         producers: full.producers.map(|it| it.min(20)),
         rate: full.rate.map(|it| it.min(20_000)),
+        topics: full.topics.map(|it| it.min(40)),
+        idle: full.idle.map(|it| it.min(100)),
         ..full
     }
 }
@@ -55,7 +60,7 @@ fn two_million() -> Settings {
     Settings {
         workload: Some(Kind::Produce),
         partitions: Some(6),
-        record_bytes: Some(100),
+        record_bytes: Some(Lengths::from(100)),
         batch_bytes: Some(64 << 10),
         request_batches: Some(6),
         producers: Some(1),
@@ -190,7 +195,7 @@ pub const PRESETS: &[Preset] = &[
         about: "most bytes: 16 partitions, 1 KB records, 1 MiB batches",
         full: Full::Run(|| Settings {
             partitions: Some(16),
-            record_bytes: Some(1_000),
+            record_bytes: Some(Lengths::from(1_000)),
             batch_bytes: Some(1 << 20),
             request_batches: Some(1),
             producers: Some(4),
@@ -204,7 +209,7 @@ pub const PRESETS: &[Preset] = &[
         full: Full::Run(|| Settings {
             workload: Some(Kind::Both),
             partitions: Some(16),
-            record_bytes: Some(1_000),
+            record_bytes: Some(Lengths::from(1_000)),
             batch_bytes: Some(256 << 10),
             request_batches: Some(1),
             producers: Some(16),
@@ -259,7 +264,15 @@ pub const PRESETS: &[Preset] = &[
         name: "topics-8k",
         scenario: 8,
         about: "8,000 topics, made and loaded",
-        full: Full::Elsewhere("the engine drives one topic yet"),
+        full: Full::Run(|| Settings {
+            topics: Some(8_000),
+            partitions: Some(1),
+            batch_bytes: Some(16 << 10),
+            request_batches: Some(1),
+            producers: Some(2),
+            in_flight: Some(64),
+            ..two_million()
+        }),
     },
     Preset {
         name: "unbatched",
@@ -276,8 +289,15 @@ pub const PRESETS: &[Preset] = &[
     Preset {
         name: "connections-10k",
         scenario: 10,
-        about: "10,000 connections, most of them idle",
-        full: Full::Elsewhere("the engine holds no idle connections yet"),
+        about: "10,000 connections: 500 send one record a second each, the others nothing",
+        full: Full::Run(|| Settings {
+            idle: Some(9_500),
+            producers: Some(500),
+            rate: Some(500),
+            batch_bytes: Some(200),
+            request_batches: Some(1),
+            ..two_million()
+        }),
     },
     Preset {
         name: "backlog",
@@ -313,9 +333,10 @@ pub const PRESETS: &[Preset] = &[
     Preset {
         name: "small-batches",
         scenario: 14,
-        about: "100 producers, 100 partitions, 1 KiB batches",
+        about: "100 producers, 100 partitions, 1 KiB batches, zipf over 100,000 keys",
         full: Full::Run(|| Settings {
             partitions: Some(100),
+            keys: Some(KeyChoice(Keys::Zipf(100_000))),
             batch_bytes: Some(1 << 10),
             request_batches: Some(1),
             producers: Some(100),

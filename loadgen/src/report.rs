@@ -69,6 +69,8 @@ pub struct Report {
     pub seconds: f64,
     pub batch_records: u32,
     pub batch_bytes: u64,
+    /// Until all partitions of all topics had leaders.
+    pub topics_made_in_seconds: f64,
     pub produced: Option<SideReport>,
     pub consumed: Option<SideReport>,
     pub own_cpu_seconds_per_gb: Option<f64>,
@@ -107,6 +109,7 @@ impl Report {
             seconds,
             batch_records: outcome.batch_records,
             batch_bytes: outcome.batch_bytes.0,
+            topics_made_in_seconds: outcome.made_in.as_secs_f64(),
             produced: side(&outcome.produced),
             consumed: side(&outcome.consumed),
             own_cpu_seconds_per_gb: own.map(|it| it / gigabytes).filter(|_| holds),
@@ -155,8 +158,13 @@ impl Report {
         let mut out = String::new();
         let _ = writeln!(
             out,
-            "{} on {}: {:.2} s, batches of {} records, {} bytes",
-            self.name, self.broker_name, self.seconds, self.batch_records, self.batch_bytes
+            "{} on {}: {:.2} s, batches of {} records, {} bytes; topics made in {:.2} s",
+            self.name,
+            self.broker_name,
+            self.seconds,
+            self.batch_records,
+            self.batch_bytes,
+            self.topics_made_in_seconds
         );
         for (name, side) in [("produced", &self.produced), ("consumed", &self.consumed)] {
             if let Some(side) = side {

@@ -8,6 +8,8 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
 use serde::Serialize;
 use thalweg::base::ByteCount;
 use thalweg::load::{Latencies, Outcome, run};
@@ -114,6 +116,7 @@ impl RunArguments {
             data: self.broker_data.clone(),
         };
         let marks = self.marks()?;
+        pin(settings.pin.as_deref())?;
         let (report, outcome) = measure(&name, &self.broker.to_string(), &plan, local)?;
         let report = match marks {
             Some(marks) => report.against(marks),
@@ -177,6 +180,18 @@ pub fn measure(
     let outcome = run(plan, &mut watch).map_err(|error| error.to_string())?;
     let samples = watch.finish();
     Ok((Report::new(name, broker, &outcome, samples), outcome))
+}
+
+/// Keeps the threads that are started from now on to these cores.
+pub fn pin(cores: Option<&[usize]>) -> Result<(), String> {
+    let Some(cores) = cores else {
+        return Ok(());
+    };
+    let mut set = CpuSet::new();
+    for core in cores {
+        set.set(*core).map_err(|e| format!("core {core}: {e}"))?;
+    }
+    sched_setaffinity(Pid::from_raw(0), &set).map_err(|e| format!("cores {cores:?}: {e}"))
 }
 
 /// A topic that is not there yet: by name, time and process.

@@ -8,7 +8,9 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use thalweg::base::ByteCount;
-use thalweg::load::{Length, Plan, Workload};
+use thalweg::load::{Keys, Length, Plan, Workload};
+
+use crate::values::{Compression, KeyChoice, Lengths, bytes_in_toml, parse_bytes};
 
 /// What to do.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ValueEnum)]
@@ -27,26 +29,49 @@ pub struct Settings {
     /// What to do
     #[arg(long, value_enum)]
     pub workload: Option<Kind>,
-    /// Partitions of the topic
+    /// Topics to make
+    #[arg(long)]
+    pub topics: Option<u32>,
+    /// Partitions of each topic
     #[arg(long)]
     pub partitions: Option<u32>,
-    /// Bytes of a record's value, at least 20
-    #[arg(long, value_parser = parse_bytes)]
-    #[serde(deserialize_with = "bytes_in_toml")]
-    pub record_bytes: Option<u64>,
+    /// Topic configs, such as retention.bytes=1000000
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub configs: Option<Vec<String>>,
+    /// Bytes of a record's value, at least 20: `100`, evenly `100..1k`, by weight `100:9,1k:1`
+    #[arg(long)]
+    pub record_bytes: Option<Lengths>,
+    /// none, uniform:COUNT or zipf:COUNT; keyed records go to the partition of their key
+    #[arg(long)]
+    pub keys: Option<KeyChoice>,
+    /// Batches are compressed ahead, and values are then words and not noise
+    #[arg(long, value_enum)]
+    pub compression: Option<Compression>,
     /// Bytes of a batch as it travels, filled with as many records as fit; k and m are binary
     #[arg(long, value_parser = parse_bytes)]
     #[serde(deserialize_with = "bytes_in_toml")]
     pub batch_bytes: Option<u64>,
+    /// With a rate: milliseconds after which a batch is sent, full or not
+    #[arg(long)]
+    pub linger_ms: Option<f64>,
     /// Batches in one request, each for another partition
     #[arg(long)]
     pub request_batches: Option<u32>,
     /// Producing connections
     #[arg(long)]
     pub producers: Option<u32>,
-    /// Consuming connections
+    /// Consuming connections of each group
     #[arg(long)]
     pub consumers: Option<u32>,
+    /// Groups of consumers, each of which reads everything
+    #[arg(long)]
+    pub groups: Option<u32>,
+    /// Connections that are opened before and do nothing
+    #[arg(long)]
+    pub idle: Option<u32>,
+    /// Cores that the load generator's threads may run on; all if not given
+    #[arg(long, value_delimiter = ',')]
+    pub pin: Option<Vec<usize>>,
     /// Requests in flight on each connection
     #[arg(long)]
     pub in_flight: Option<u32>,
@@ -90,12 +115,20 @@ impl Settings {
     pub fn or(self, other: Self) -> Self {
         Self {
             workload: self.workload.or(other.workload),
+            topics: self.topics.or(other.topics),
             partitions: self.partitions.or(other.partitions),
+            configs: self.configs.or(other.configs),
             record_bytes: self.record_bytes.or(other.record_bytes),
+            keys: self.keys.or(other.keys),
+            compression: self.compression.or(other.compression),
             batch_bytes: self.batch_bytes.or(other.batch_bytes),
+            linger_ms: self.linger_ms.or(other.linger_ms),
             request_batches: self.request_batches.or(other.request_batches),
             producers: self.producers.or(other.producers),
             consumers: self.consumers.or(other.consumers),
+            groups: self.groups.or(other.groups),
+            idle: self.idle.or(other.idle),
+            pin: self.pin.or(other.pin),
             in_flight: self.in_flight.or(other.in_flight),
             acks: self.acks.or(other.acks),
             idempotent: self.idempotent.or(other.idempotent),
@@ -137,16 +170,35 @@ impl Settings {
         };
         let reads = matches!(workload, Workload::Consume | Workload::Both);
         let seconds = Duration::from_secs_f64(self.seconds.unwrap_or(10.0));
+        let topics = self.topics.unwrap_or(base.topics);
+        let keys = self.keys.map_or(base.keys, |it| it.0);
+        // What is keyed travels one batch to a request.
+        let request_batches = match keys {
+            Keys::None => base.request_batches.min(partitions.saturating_mul(topics)),
+            Keys::Uniform(_) | Keys::Zipf(_) => 1,
+        };
+        let pair = |it: &String| {
+            let (key, value) = it.split_once('=').unwrap_or((it, ""));
+            (key.to_string(), value.to_string())
+        };
+        let record_bytes = self.record_bytes.clone();
         Plan {
+            topics,
             partitions,
+            configs: self.configs.iter().flatten().map(pair).collect(),
             workload,
-            record_bytes: bytes(self.record_bytes, base.record_bytes),
+            record_bytes: record_bytes.map_or(base.record_bytes, |it| it.0),
+            keys,
+            compression: self
+                .compression
+                .map_or(base.compression, Compression::codec),
+            linger: self.linger_ms.map(|it| Duration::from_secs_f64(it / 1e3)),
             batch_bytes: bytes(self.batch_bytes, base.batch_bytes),
-            request_batches: self
-                .request_batches
-                .unwrap_or(base.request_batches.min(partitions)),
+            request_batches: self.request_batches.unwrap_or(request_batches),
             producers: self.producers.unwrap_or(base.producers),
             consumers: self.consumers.unwrap_or(u32::from(reads)),
+            groups: self.groups.unwrap_or(base.groups),
+            idle: self.idle.unwrap_or(base.idle),
             in_flight: self.in_flight.unwrap_or(base.in_flight),
             acks: self.acks.unwrap_or(base.acks),
             idempotent: self.idempotent.unwrap_or(base.idempotent),
@@ -168,54 +220,9 @@ pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
     found.next().ok_or_else(|| format!("{text}: no such host"))
 }
 
-/// A number with an optional binary k, m or g.
-pub fn parse_bytes(text: &str) -> Result<u64, String> {
-    let lower = text.trim().to_ascii_lowercase();
-    let short = lower.trim_end_matches('b').trim_end_matches('i');
-    let (digits, shift) = match short.char_indices().last() {
-        Some((at, 'k')) => (&short[..at], 10),
-        Some((at, 'm')) => (&short[..at], 20),
-        Some((at, 'g')) => (&short[..at], 30),
-        _ => (short, 0),
-    };
-    let number: u64 = digits
-        .trim()
-        .parse()
-        .map_err(|_| format!("{text}: not an amount"))?;
-    number
-        .checked_shl(shift)
-        .filter(|it| it >> shift == number)
-        .ok_or(format!("{text}: too much"))
-}
-
-/// In a workload file an amount may be a number or a text such as "64k".
-fn bytes_in_toml<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Amount {
-        Number(u64),
-        Text(String),
-    }
-    match Amount::deserialize(from)? {
-        Amount::Number(number) => Ok(Some(number)),
-        Amount::Text(text) => parse_bytes(&text)
-            .map(Some)
-            .map_err(serde::de::Error::custom),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn amounts_are_binary_and_refuse_nonsense() {
-        assert_eq!(parse_bytes("64k"), Ok(65_536));
-        assert_eq!(parse_bytes("1 MiB"), Ok(1 << 20));
-        assert_eq!(parse_bytes("100"), Ok(100));
-        assert!(parse_bytes("a lot").is_err());
-        assert!(parse_bytes("99999999999999999g").is_err());
-    }
 
     #[test]
     fn a_workload_file_says_what_flags_say_and_refuses_unknown_keys() {

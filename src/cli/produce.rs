@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::wire::batch::{BatchBuilder, Codec, NewRecord};
 use crate::wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use crate::wire::messages::{ProduceRequest, ProduceResponse, TopicName};
+use crate::wire::partitioner::partition_of;
 use crate::wire::{ErrorCode, StrBytes};
 
 use super::Failure;
@@ -249,52 +250,9 @@ fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The partition that Kafka's default partitioner gives a key: murmur2, its sign bit dropped.
-fn partition_of(key: &[u8], partitions: usize) -> usize {
-    (murmur2(key) & 0x7fff_ffff) as usize % partitions.max(1)
-}
-
-/// MurmurHash2, 32 bits, with the seed of `org.apache.kafka.common.utils.Utils.murmur2`.
-fn murmur2(bytes: &[u8]) -> u32 {
-    const M: u32 = 0x5bd1_e995;
-    let mut hash = 0x9747_b28c_u32 ^ bytes.len() as u32;
-    let (words, rest) = bytes.as_chunks::<4>();
-    for word in words {
-        let mut k = u32::from_le_bytes(*word).wrapping_mul(M);
-        k ^= k >> 24;
-        hash = hash.wrapping_mul(M) ^ k.wrapping_mul(M);
-    }
-    for (at, byte) in rest.iter().enumerate() {
-        hash ^= u32::from(*byte) << (8 * at);
-    }
-    if !rest.is_empty() {
-        hash = hash.wrapping_mul(M);
-    }
-    hash ^= hash >> 13;
-    hash = hash.wrapping_mul(M);
-    hash ^ (hash >> 15)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The values of Apache Kafka's own UtilsTest.
-    #[test]
-    fn keys_go_where_kafkas_clients_send_them() {
-        for (key, hash) in [
-            ("21", -973_932_308_i32),
-            ("foobar", -790_332_482),
-            ("a-little-bit-long-string", -985_981_536),
-            ("a-little-bit-longer-string", -1_486_304_829),
-            (
-                "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8",
-                -58_897_971,
-            ),
-        ] {
-            assert_eq!(murmur2(key.as_bytes()) as i32, hash, "{key}");
-        }
-    }
 
     #[test]
     fn a_line_is_split_at_the_first_separator_only() {

@@ -1,23 +1,27 @@
 //! Topics, made before a run and deleted after it, and where they begin and end.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::ops::Range;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::LoadError;
 use super::batch::ProducerId;
 use super::frame::CLIENT_ID;
+use super::records::KeySpread;
+use super::route::{Global, Numbering, Route};
+use super::{LoadError, Plan};
 use crate::wire::StrBytes;
 use crate::wire::client;
 use crate::wire::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use crate::wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use crate::wire::messages::metadata_request::MetadataRequestTopic;
+use crate::wire::messages::metadata_response::MetadataResponseBroker;
 use crate::wire::messages::{
-    CreateTopicsRequest, DeleteTopicsRequest, InitProducerIdRequest, ListOffsetsRequest,
-    MetadataRequest, TopicName,
+    ApiVersionsRequest, CreateTopicsRequest, DeleteTopicsRequest, InitProducerIdRequest,
+    ListOffsetsRequest, MetadataRequest, TopicName,
 };
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -26,6 +30,11 @@ const LEADERS_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const TIMEOUT_MS: i32 = 60_000;
 const REPLY_BYTES_MAX: u32 = 256 << 20;
+/// Fits any broker's bound on a request; 8,000 topics are eight of these.
+const TOPICS_AT_ONCE: u32 = 1_000;
+/// By this name a broker may know us.
+const SOFTWARE: &str = "thalweg-loadgen";
+const NO_LEADER: i32 = -1;
 const TOPIC_ALREADY_EXISTS: i16 = 36;
 const UNKNOWN_TOPIC: i16 = 3;
 const NOT_LEADER: i16 = 6;
@@ -35,13 +44,14 @@ const LATEST: i64 = -1;
 
 /// A connection for requests about topics; one at a time.
 pub struct Admin {
+    address: SocketAddr,
     stream: TcpStream,
     next_id: i32,
 }
 
 impl Admin {
     pub fn connect(address: SocketAddr) -> Result<Self, LoadError> {
-        let stream = TcpStream::connect_timeout(&address, ANSWER_WITHIN)
+        let mut stream = TcpStream::connect_timeout(&address, ANSWER_WITHIN)
             .map_err(LoadError::socket("connecting"))?;
         stream
             .set_nodelay(true)
@@ -49,7 +59,12 @@ impl Admin {
         stream
             .set_read_timeout(Some(ANSWER_WITHIN))
             .map_err(LoadError::socket("setting a time-out"))?;
-        Ok(Self { stream, next_id: 0 })
+        greet(&mut stream)?;
+        Ok(Self {
+            address,
+            stream,
+            next_id: 0,
+        })
     }
 
     /// How many brokers it lists.
@@ -75,73 +90,155 @@ impl Admin {
         }
     }
 
-    /// Makes a topic with one replica and waits until every partition has a leader.
-    pub fn create_topic(
-        &mut self,
-        topic: &str,
-        partitions: u32,
-        configs: &[(&str, &str)],
-    ) -> Result<(), LoadError> {
-        let config = |(name, value): &(&str, &str)| {
+    /// Makes the plan's topics with one replica and waits until every partition has a leader.
+    pub fn create_topics(&mut self, plan: &Plan) -> Result<(), LoadError> {
+        let text = |it: &String| StrBytes::from_string(it.clone());
+        let config = |(name, value): &(String, String)| {
             CreatableTopicConfig::default()
-                .with_name(StrBytes::from_string(name.to_string()))
-                .with_value(Some(StrBytes::from_string(value.to_string())))
+                .with_name(text(name))
+                .with_value(Some(text(value)))
         };
-        let wanted = CreatableTopic::default()
-            .with_name(topic_name(topic))
-            .with_num_partitions(partitions as i32)
-            .with_replication_factor(1)
-            .with_configs(configs.iter().map(config).collect());
-        let request = CreateTopicsRequest::default()
-            .with_topics(vec![wanted])
-            .with_timeout_ms(TIMEOUT_MS);
-        let reply = self.ask(&request, 5)?;
-        for topic in reply.topics {
-            if !matches!(topic.error_code, 0 | TOPIC_ALREADY_EXISTS) {
-                let code = topic.error_code;
+        let wanted = |index| {
+            CreatableTopic::default()
+                .with_name(topic_name(&plan.topic_name(index)))
+                .with_num_partitions(plan.partitions as i32)
+                .with_replication_factor(1)
+                .with_configs(plan.configs.iter().map(config).collect())
+        };
+        for some in chunks(plan.topics) {
+            let request = CreateTopicsRequest::default()
+                .with_topics(some.map(wanted).collect())
+                .with_timeout_ms(TIMEOUT_MS);
+            for topic in self.ask(&request, 5)?.topics {
+                if !matches!(topic.error_code, 0 | TOPIC_ALREADY_EXISTS) {
+                    let code = topic.error_code;
+                    return Err(LoadError::Refused {
+                        request: "CreateTopics",
+                        code,
+                    });
+                }
+            }
+        }
+        let started = Instant::now();
+        while self.leaders(plan)?.is_none() {
+            if started.elapsed() > LEADERS_WITHIN {
+                return Err(LoadError::Reply("a new topic got no leaders"));
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        Ok(())
+    }
+
+    pub fn delete_topics(&mut self, plan: &Plan) -> Result<(), LoadError> {
+        for some in chunks(plan.topics) {
+            let names = some.map(|it| topic_name(&plan.topic_name(it))).collect();
+            let request = DeleteTopicsRequest::default()
+                .with_topic_names(names)
+                .with_timeout_ms(TIMEOUT_MS);
+            let codes = self.ask(&request, 4)?.responses;
+            let mut codes = codes.iter().map(|it| it.error_code);
+            if let Some(code) = codes.find(|it| *it != 0) {
                 return Err(LoadError::Refused {
-                    request: "CreateTopics",
+                    request: "DeleteTopics",
                     code,
                 });
             }
         }
-        self.await_leaders(topic, partitions)
+        Ok(())
     }
 
-    pub fn delete_topic(&mut self, topic: &str) -> Result<(), LoadError> {
-        let request = DeleteTopicsRequest::default()
-            .with_topic_names(vec![topic_name(topic)])
-            .with_timeout_ms(TIMEOUT_MS);
-        let reply = self.ask(&request, 4)?;
-        match reply.responses.first().map(|it| it.error_code) {
-            Some(0) => Ok(()),
-            code => Err(LoadError::Refused {
-                request: "DeleteTopics",
-                code: code.unwrap_or(UNKNOWN_TOPIC),
-            }),
+    /// Who leads what. A broker that leads everything is spoken to where the plan says, whatever
+    /// it advertises.
+    pub(super) fn route(
+        &mut self,
+        plan: &Plan,
+        spread: Option<&KeySpread>,
+    ) -> Result<Route, LoadError> {
+        let leaders = self.leaders(plan)?;
+        let leaders = leaders.ok_or(LoadError::Reply("a topic lost its leaders"))?;
+        let mut ids: Vec<i32> = leaders.led_by.clone();
+        ids.sort_unstable();
+        ids.dedup();
+        let addresses = match ids.len() {
+            1 => vec![plan.address],
+            _ => ids
+                .iter()
+                .map(|id| leaders.address(*id))
+                .collect::<Result<_, _>>()?,
+        };
+        let index = |id: &i32| ids.binary_search(id).unwrap_or(0) as u32;
+        let leader_of: Vec<u32> = leaders.led_by.iter().map(index).collect();
+        let numbering = Numbering::of(plan);
+        let route = Route::new(plan.producers, &addresses, &leader_of, spread, numbering);
+        Ok(route)
+    }
+
+    /// None while a partition has no leader.
+    fn leaders(&mut self, plan: &Plan) -> Result<Option<Leaders>, LoadError> {
+        let numbering = Numbering::of(plan);
+        let mut led_by = vec![NO_LEADER; plan.all_partitions() as usize];
+        let mut brokers = Vec::new();
+        for some in chunks(plan.topics) {
+            let asked = |index| {
+                let name = topic_name(&plan.topic_name(index));
+                MetadataRequestTopic::default().with_name(Some(name))
+            };
+            let request = MetadataRequest::default()
+                .with_topics(Some(some.map(asked).collect()))
+                .with_allow_auto_topic_creation(false);
+            let reply = self.ask(&request, 7)?;
+            for topic in &reply.topics {
+                let name = topic.name.as_ref().map_or("", |it| it.0.as_str());
+                let index = numbering.topic_named(name.as_bytes());
+                for partition in topic.partitions.iter().filter(|it| it.error_code == 0) {
+                    let at = numbering.global(index, partition.partition_index as u32);
+                    if let Some(place) = led_by.get_mut(at as usize) {
+                        *place = partition.leader_id.0;
+                    }
+                }
+            }
+            brokers = reply.brokers;
         }
+        let all_led = led_by.iter().all(|leader| *leader >= 0);
+        Ok(all_led.then_some(Leaders { led_by, brokers }))
     }
 
-    /// Where each partition ends now. Kafka names a leader before that leader knows it: asked
-    /// again until it does.
+    /// Where each partition of a topic ends now, if this broker leads all of them.
     pub fn ends(&mut self, topic: &str, partitions: u32) -> Result<Vec<i64>, LoadError> {
-        let asked = (0..partitions as i32)
-            .map(|index| {
-                ListOffsetsPartition::default()
-                    .with_partition_index(index)
-                    .with_current_leader_epoch(-1)
-                    .with_timestamp(LATEST)
-            })
-            .collect();
-        let asked = ListOffsetsTopic::default()
-            .with_name(topic_name(topic))
-            .with_partitions(asked);
+        let plan = Plan {
+            partitions,
+            ..Plan::new(self.address, topic)
+        };
+        let all: Vec<Global> = (0..partitions).collect();
+        let mut ends = self.ends_of(&plan, &all)?;
+        ends.sort_unstable();
+        Ok(ends.into_iter().map(|it| it.1).collect())
+    }
+
+    /// Where each of these partitions ends now. Kafka names a leader before that leader knows
+    /// it: asked again until it does.
+    fn ends_of(&mut self, plan: &Plan, wanted: &[Global]) -> Result<Vec<(Global, i64)>, LoadError> {
+        let numbering = Numbering::of(plan);
+        let asked = |partition: &Global| {
+            ListOffsetsPartition::default()
+                .with_partition_index(numbering.within_topic(*partition) as i32)
+                .with_current_leader_epoch(-1)
+                .with_timestamp(LATEST)
+        };
+        let by_topic =
+            |one: &Global, other: &Global| numbering.topic_of(*one) == numbering.topic_of(*other);
+        let topic = |partitions: &[Global]| {
+            let name = plan.topic_name(numbering.topic_of(partitions[0]));
+            ListOffsetsTopic::default()
+                .with_name(topic_name(&name))
+                .with_partitions(partitions.iter().map(asked).collect())
+        };
         let request = ListOffsetsRequest::default()
             .with_replica_id((-1).into())
-            .with_topics(vec![asked]);
+            .with_topics(wanted.chunk_by(by_topic).map(topic).collect());
         let started = Instant::now();
         loop {
-            match self.ends_now(&request, partitions)? {
+            match self.ends_now(&request, numbering)? {
                 Ok(ends) => return Ok(ends),
                 Err(NOT_LEADER | UNKNOWN_TOPIC) if started.elapsed() < LEADERS_WITHIN => {
                     thread::sleep(LOOK_EVERY);
@@ -159,41 +256,21 @@ impl Admin {
     fn ends_now(
         &mut self,
         request: &ListOffsetsRequest,
-        partitions: u32,
-    ) -> Result<Result<Vec<i64>, i16>, LoadError> {
+        numbering: Numbering,
+    ) -> Result<Result<Vec<(Global, i64)>, i16>, LoadError> {
         let reply = self.ask(request, 5)?;
-        let mut ends = vec![0; partitions as usize];
-        for partition in reply.topics.iter().flat_map(|topic| &topic.partitions) {
-            if partition.error_code != 0 {
-                return Ok(Err(partition.error_code));
-            }
-            if let Some(end) = ends.get_mut(partition.partition_index as usize) {
-                *end = partition.offset;
+        let mut ends = Vec::new();
+        for topic in &reply.topics {
+            let index = numbering.topic_named(topic.name.0.as_bytes());
+            for partition in &topic.partitions {
+                if partition.error_code != 0 {
+                    return Ok(Err(partition.error_code));
+                }
+                let at = numbering.global(index, partition.partition_index as u32);
+                ends.push((at, partition.offset));
             }
         }
         Ok(Ok(ends))
-    }
-
-    fn await_leaders(&mut self, topic: &str, partitions: u32) -> Result<(), LoadError> {
-        let asked = MetadataRequestTopic::default().with_name(Some(topic_name(topic)));
-        let request = MetadataRequest::default()
-            .with_topics(Some(vec![asked]))
-            .with_allow_auto_topic_creation(false);
-        let started = Instant::now();
-        loop {
-            let reply = self.ask(&request, 7)?;
-            let found = reply.topics.iter().flat_map(|topic| &topic.partitions);
-            let led = found
-                .filter(|it| it.error_code == 0 && it.leader_id.0 >= 0)
-                .count();
-            if led == partitions as usize {
-                return Ok(());
-            }
-            if started.elapsed() > LEADERS_WITHIN {
-                return Err(LoadError::Reply("a new topic got no leaders"));
-            }
-            thread::sleep(LOOK_EVERY);
-        }
     }
 
     fn ask<R: client::Message>(
@@ -202,23 +279,90 @@ impl Admin {
         version: i16,
     ) -> Result<R::Response, LoadError> {
         self.next_id += 1;
-        let frame = client::encode(request, version, self.next_id, CLIENT_ID)?;
-        let socket = || LoadError::socket("asking about topics");
-        self.stream.write_all(&frame).map_err(socket())?;
-        let mut length = [0; 4];
-        self.stream.read_exact(&mut length).map_err(socket())?;
-        let length = u32::from_be_bytes(length);
-        if length > REPLY_BYTES_MAX {
-            return Err(LoadError::Reply("a frame of more than 256 MiB"));
-        }
-        let mut frame = vec![0; length as usize];
-        self.stream.read_exact(&mut frame).map_err(socket())?;
-        let (id, reply) = client::decode::<R>(version, Bytes::from(frame))?;
-        if id != self.next_id {
-            return Err(LoadError::Reply("replies out of order"));
-        }
-        Ok(reply)
+        ask(&mut self.stream, self.next_id, request, version)
     }
+}
+
+/// Who leads what.
+struct Leaders {
+    /// By partition, a broker's id.
+    led_by: Vec<i32>,
+    brokers: Vec<MetadataResponseBroker>,
+}
+
+impl Leaders {
+    fn address(&self, id: i32) -> Result<SocketAddr, LoadError> {
+        let broker = self.brokers.iter().find(|it| it.node_id.0 == id);
+        let broker = broker.ok_or(LoadError::Reply("a leader that is no broker"))?;
+        let mut found = (broker.host.as_str(), broker.port as u16)
+            .to_socket_addrs()
+            .map_err(LoadError::socket("finding a leader by its advertised name"))?;
+        // Of a name for both families the first that answers, as clients do.
+        let answers = |it: &SocketAddr| TcpStream::connect_timeout(it, ANSWER_WITHIN).is_ok();
+        let first = found.next();
+        let other = first.filter(answers).or_else(|| found.find(answers));
+        other
+            .or(first)
+            .ok_or(LoadError::Reply("a leader without an address"))
+    }
+}
+
+/// Where each partition ends now, from its leader.
+pub(super) fn ends(plan: &Plan, route: &Route) -> Result<Vec<i64>, LoadError> {
+    let mut ends = vec![0; plan.all_partitions() as usize];
+    for (index, leader) in route.leaders.iter().enumerate() {
+        let all = 0..plan.all_partitions() as u32;
+        let led: Vec<Global> = all
+            .filter(|it| route.leader_of(*it) == index as u32)
+            .collect();
+        let mut admin = Admin::connect(leader.address)?;
+        for (partition, end) in admin.ends_of(plan, &led)? {
+            if let Some(place) = ends.get_mut(partition as usize) {
+                *place = end;
+            }
+        }
+    }
+    Ok(ends)
+}
+
+/// Says who we are, on a new connection: some brokers show a client that they know to open one
+/// connection per leader more leaders than others.
+pub(super) fn greet(stream: &mut TcpStream) -> Result<(), LoadError> {
+    let text = StrBytes::from_static_str;
+    let request = ApiVersionsRequest::default()
+        .with_client_software_name(text(SOFTWARE))
+        .with_client_software_version(text(env!("CARGO_PKG_VERSION")));
+    ask(stream, 0, &request, 3).map(drop)
+}
+
+fn ask<R: client::Message>(
+    stream: &mut TcpStream,
+    id: i32,
+    request: &R,
+    version: i16,
+) -> Result<R::Response, LoadError> {
+    let frame = client::encode(request, version, id, CLIENT_ID)?;
+    let socket = || LoadError::socket("asking the broker");
+    stream.write_all(&frame).map_err(socket())?;
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).map_err(socket())?;
+    let length = u32::from_be_bytes(length);
+    if length > REPLY_BYTES_MAX {
+        return Err(LoadError::Reply("a frame of more than 256 MiB"));
+    }
+    let mut frame = vec![0; length as usize];
+    stream.read_exact(&mut frame).map_err(socket())?;
+    let (found, reply) = client::decode::<R>(version, Bytes::from(frame))?;
+    if found != id {
+        return Err(LoadError::Reply("replies out of order"));
+    }
+    Ok(reply)
+}
+
+/// Topics in one request.
+fn chunks(topics: u32) -> impl Iterator<Item = Range<u32>> {
+    let starts = (0..topics).step_by(TOPICS_AT_ONCE as usize);
+    starts.map(move |start| start..topics.min(start + TOPICS_AT_ONCE))
 }
 
 fn topic_name(topic: &str) -> TopicName {

@@ -2,9 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::linear::{FieldSums, IDENTITY_BYTES, LinearSums};
+use super::linear::{FieldSums, IDENTITY_BYTES, LinearSums, Value};
+use super::records::draw;
 use super::stamp::{CHECKSUM_BYTES, PATCHED_BYTES, STAMP_BYTES, Stamp};
-use crate::base::ByteCount;
 use crate::base::crc::crc32c;
 use crate::base::random::Random;
 
@@ -13,6 +13,7 @@ pub const HEAD_BYTES: usize = 61;
 pub const LENGTH_AT: usize = 8;
 pub const MAGIC_AT: usize = 16;
 pub const SUM_AT: usize = 17;
+const TIMESTAMP_AT: usize = 27;
 pub const PRODUCER_AT: usize = 43;
 pub const SEQUENCE_AT: usize = 53;
 /// The sum covers everything from here.
@@ -24,10 +25,21 @@ pub const COUNT_AT: usize = 57;
 pub struct BatchShape {
     pub records: u32,
     bytes: Vec<u8>,
-    /// Where each record's value begins.
-    stamps: Vec<usize>,
+    values: Vec<Value>,
     sums: LinearSums,
     sequence_sums: FieldSums,
+}
+
+/// What goes into a batch.
+#[derive(Clone, Debug)]
+pub struct Filling {
+    /// Lengths of values, and their weights.
+    pub sizes: Vec<(usize, u64)>,
+    pub batch_bytes: usize,
+    pub records_max: u32,
+    /// Values of words, which a codec can make something of, and not of noise.
+    pub text: bool,
+    pub seed: u64,
 }
 
 /// What InitProducerId gave to an idempotent producer.
@@ -45,39 +57,59 @@ pub struct Identity {
 }
 
 impl BatchShape {
-    /// As many records of `record_bytes` as fit into `batch_bytes`, at least one.
-    pub fn new(record_bytes: ByteCount, batch_bytes: ByteCount, seed: u64) -> Self {
-        let mut random = Random::with_seed(seed);
+    /// As many records as fit, at least one. Every batch of one seed has the same lengths in the
+    /// same order, whatever its keys, which must all be of one length.
+    pub fn new<const N: usize>(
+        filling: &Filling,
+        mut key: impl FnMut(&mut Random) -> Option<[u8; N]>,
+    ) -> Self {
+        let mut random = Random::with_seed(filling.seed);
+        let (mut lengths, mut keys) = (random.fork(1), random.fork(2));
         let mut bytes = head();
-        let mut stamps = Vec::new();
-        let value_bytes = record_bytes.as_usize().max(STAMP_BYTES);
-        loop {
-            let index = stamps.len() as u32;
-            let before = bytes.len();
-            let at = push_record(&mut bytes, index, value_bytes);
-            if bytes.len() > batch_bytes.as_usize() && !stamps.is_empty() {
+        let mut values: Vec<Value> = Vec::new();
+        while (values.len() as u32) < filling.records_max.max(1) {
+            let class = draw(&filling.sizes, &mut lengths);
+            let value_bytes = filling.sizes[class].0.max(STAMP_BYTES);
+            let key = key(&mut keys);
+            let key = key.as_ref().map(|it| it.as_slice());
+            let (index, before) = (values.len() as u32, bytes.len());
+            let at = push_record(&mut bytes, index, key, value_bytes);
+            if bytes.len() > filling.batch_bytes && !values.is_empty() {
                 bytes.truncate(before);
                 break;
             }
-            random.fill(&mut bytes[at..at + value_bytes]);
+            let value = &mut bytes[at..at + value_bytes];
+            match filling.text {
+                true => fill_with_words(value, &mut random),
+                false => random.fill(value),
+            }
             let stamp = Stamp {
                 stream: 0,
                 number: 0,
                 index,
             };
-            stamp.write(&mut bytes[at..at + value_bytes]);
-            stamps.push(at);
+            stamp.write(value);
+            values.push(Value {
+                at,
+                bytes: value_bytes,
+                class,
+                key: key.map(|key| (at - varint_bytes(value_bytes) - key.len(), key.len())),
+            });
         }
-        let records = stamps.len() as u32;
+        let records = values.len() as u32;
         finish_head(&mut bytes, records);
 
-        let summed: Vec<usize> = stamps.iter().map(|at| at - SUMMED_AT).collect();
-        let sums = LinearSums::new(bytes.len() - SUMMED_AT, &summed, value_bytes);
+        let summed = |it: &Value| Value {
+            at: it.at - SUMMED_AT,
+            ..*it
+        };
+        let summed: Vec<Value> = values.iter().map(summed).collect();
+        let sums = LinearSums::new(bytes.len() - SUMMED_AT, &summed);
         let sequence_sums = FieldSums::new(bytes.len() - SUMMED_AT, SEQUENCE_AT - SUMMED_AT);
         Self {
             records,
             bytes,
-            stamps,
+            values,
             sums,
             sequence_sums,
         }
@@ -85,21 +117,31 @@ impl BatchShape {
 
     /// Makes the first batch in `bytes` an idempotent producer's, with sequence 0.
     pub fn adopt(&self, bytes: &mut [u8], producer: ProducerId) {
-        bytes[PRODUCER_AT..PRODUCER_AT + 8].copy_from_slice(&producer.id.to_be_bytes());
-        bytes[PRODUCER_AT + 8..SEQUENCE_AT].copy_from_slice(&producer.epoch.to_be_bytes());
-        bytes[SEQUENCE_AT..COUNT_AT].fill(0);
-        let sum = crc32c(&bytes[SUMMED_AT..]);
-        bytes[SUM_AT..SUMMED_AT].copy_from_slice(&sum.to_be_bytes());
+        set_producer(bytes, producer, 0);
     }
 
     /// Gives an idempotent producer's batch, which was number `old` in its stream, the sequence of
     /// number `new`. Kafka's sequences count records and begin again at 0 after 2^31 - 1.
     pub fn patch_sequence(&self, bytes: &mut [u8], old: u64, new: u64) {
-        let sequence = |number: u64| (number * u64::from(self.records) % (1 << 31)) as u32;
-        let difference = (sequence(old) ^ sequence(new)).to_be_bytes();
-        let change = self.sequence_sums.change(difference);
-        bytes[SEQUENCE_AT..COUNT_AT].copy_from_slice(&sequence(new).to_be_bytes());
+        let (old, new) = (self.sequence(old), self.sequence(new));
+        let change = self.sequence_sums.change((old ^ new).to_be_bytes());
+        bytes[SEQUENCE_AT..COUNT_AT].copy_from_slice(&new.to_be_bytes());
         change_sum(bytes, change);
+    }
+
+    pub fn sequence(&self, number: u64) -> u32 {
+        (number * u64::from(self.records) % (1 << 31)) as u32
+    }
+
+    /// Milliseconds since 1970, of every record.
+    pub fn timestamp(&self) -> i64 {
+        let field = self.bytes[TIMESTAMP_AT..].first_chunk();
+        field.map_or(0, |it| i64::from_be_bytes(*it))
+    }
+
+    /// Where each record's value stands.
+    pub fn values(&self) -> &[Value] {
+        &self.values
     }
 
     /// The first batch: stream 0, number 0.
@@ -111,17 +153,29 @@ impl BatchShape {
     pub fn patch(&self, bytes: &mut [u8], old: Identity, new: Identity) {
         let difference = old.difference(new);
         let change = self.sums.change(difference);
-        let mut mask = [0; PATCHED_BYTES];
-        mask[..CHECKSUM_BYTES].copy_from_slice(&change.record_sum.to_be_bytes());
-        mask[CHECKSUM_BYTES..].copy_from_slice(&difference);
-        let mask = u128::from_ne_bytes(mask);
-        for at in &self.stamps {
-            if let Some(stamp) = bytes[*at..].first_chunk_mut::<PATCHED_BYTES>() {
-                *stamp = (u128::from_ne_bytes(*stamp) ^ mask).to_ne_bytes();
+        let mask = |record_sum: u32| {
+            let mut mask = [0; PATCHED_BYTES];
+            mask[..CHECKSUM_BYTES].copy_from_slice(&record_sum.to_be_bytes());
+            mask[CHECKSUM_BYTES..].copy_from_slice(&difference);
+            u128::from_ne_bytes(mask)
+        };
+        let masks = change.record_sums.map(mask);
+        for value in &self.values {
+            if let Some(stamp) = bytes[value.at..].first_chunk_mut::<PATCHED_BYTES>() {
+                *stamp = (u128::from_ne_bytes(*stamp) ^ masks[value.class]).to_ne_bytes();
             }
         }
         change_sum(bytes, change.batch_sum);
     }
+}
+
+/// Makes a batch an idempotent producer's, summing all of it.
+pub fn set_producer(bytes: &mut [u8], producer: ProducerId, sequence: u32) {
+    bytes[PRODUCER_AT..PRODUCER_AT + 8].copy_from_slice(&producer.id.to_be_bytes());
+    bytes[PRODUCER_AT + 8..SEQUENCE_AT].copy_from_slice(&producer.epoch.to_be_bytes());
+    bytes[SEQUENCE_AT..COUNT_AT].copy_from_slice(&sequence.to_be_bytes());
+    let sum = crc32c(&bytes[SUMMED_AT..]);
+    bytes[SUM_AT..SUMMED_AT].copy_from_slice(&sum.to_be_bytes());
 }
 
 fn change_sum(bytes: &mut [u8], change: u32) {
@@ -162,11 +216,12 @@ fn finish_head(bytes: &mut [u8], records: u32) {
 }
 
 /// Appends a record with an empty value of the right length and says where the value begins.
-fn push_record(bytes: &mut Vec<u8>, index: u32, value_bytes: usize) -> usize {
+fn push_record(bytes: &mut Vec<u8>, index: u32, key: Option<&[u8]>, value_bytes: usize) -> usize {
     // Attributes, timestamp delta 0.
     let mut before = vec![0, 0];
     push_varint(&mut before, i64::from(index));
-    push_varint(&mut before, -1);
+    push_varint(&mut before, key.map_or(-1, |key| key.len() as i64));
+    before.extend_from_slice(key.unwrap_or_default());
     push_varint(&mut before, value_bytes as i64);
     push_varint(bytes, (before.len() + value_bytes + 1) as i64);
     bytes.extend_from_slice(&before);
@@ -175,6 +230,46 @@ fn push_record(bytes: &mut Vec<u8>, index: u32, value_bytes: usize) -> usize {
     // No headers.
     bytes.push(0);
     at
+}
+
+/// About as compressible as lines of a log: three to five times.
+fn fill_with_words(value: &mut [u8], random: &mut Random) {
+    const WORDS: [&str; 16] = [
+        "GET ",
+        "POST ",
+        "/orders/",
+        "/users/",
+        "status=200 ",
+        "status=404 ",
+        "ms ",
+        "host=",
+        "eu-west-1 ",
+        "us-east-2 ",
+        "INFO ",
+        "WARN ",
+        "\"id\":",
+        "retry ",
+        "commit ",
+        "offset ",
+    ];
+    let mut at = 0;
+    while at < value.len() {
+        let number = random.below(1_000).to_string();
+        let word = WORDS[random.below(WORDS.len() as u64) as usize];
+        for byte in word.bytes().chain(number.bytes()) {
+            if let Some(place) = value.get_mut(at) {
+                *place = byte;
+            }
+            at += 1;
+        }
+    }
+}
+
+/// How many bytes a length takes, zigzag.
+fn varint_bytes(length: usize) -> usize {
+    let mut bytes = Vec::new();
+    push_varint(&mut bytes, length as i64);
+    bytes.len()
 }
 
 fn push_varint(bytes: &mut Vec<u8>, value: i64) {
@@ -187,68 +282,4 @@ fn push_varint(bytes: &mut Vec<u8>, value: i64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_patched_batch_has_the_sums_of_one_encoded_afresh() {
-        for (record_bytes, batch_bytes) in [(100, 65_536), (20, 100), (1_024, 1 << 20), (21, 9_000)]
-        {
-            let shape = BatchShape::new(ByteCount(record_bytes), ByteCount(batch_bytes), 7);
-            let mut bytes = shape.bytes().to_vec();
-            let mut now = Identity::default();
-            for (stream, number) in [(1, 0), (1, 1), (70_000, 1 << 33), (0, 0), (9, 255)] {
-                let next = Identity { stream, number };
-                shape.patch(&mut bytes, now, next);
-                now = next;
-
-                let sum = crc32c(&bytes[SUMMED_AT..]).to_be_bytes();
-                assert_eq!(
-                    bytes[SUM_AT..SUMMED_AT],
-                    sum,
-                    "{record_bytes} {batch_bytes}"
-                );
-                for (index, at) in shape.stamps.iter().enumerate() {
-                    let stamp = Stamp::read_checked(&bytes[*at..at + record_bytes as usize]);
-                    let index = index as u32;
-                    assert_eq!(
-                        stamp,
-                        Some(Stamp {
-                            stream,
-                            number,
-                            index
-                        })
-                    );
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn an_idempotent_producers_batches_count_their_records() {
-        let shape = BatchShape::new(ByteCount(100), ByteCount::kib(16), 7);
-        let mut bytes = shape.bytes().to_vec();
-        shape.adopt(&mut bytes, ProducerId { id: 9, epoch: 3 });
-        let records = u64::from(shape.records);
-        let numbers = [0, 1, 2, 70_000, (1 << 31) / records + 1];
-        for pair in numbers.windows(2) {
-            shape.patch_sequence(&mut bytes, pair[0], pair[1]);
-
-            let sequence = (pair[1] * records % (1 << 31)) as u32;
-            assert_eq!(bytes[SEQUENCE_AT..COUNT_AT], sequence.to_be_bytes());
-            assert_eq!(
-                bytes[SUM_AT..SUMMED_AT],
-                crc32c(&bytes[SUMMED_AT..]).to_be_bytes()
-            );
-        }
-    }
-
-    #[test]
-    fn a_batch_is_as_full_as_it_may_be_and_no_fuller() {
-        let shape = BatchShape::new(ByteCount(100), ByteCount::kib(64), 1);
-
-        let slack = 65_536 - shape.bytes().len();
-
-        assert!(slack < 111, "{slack}");
-    }
-}
+mod tests;

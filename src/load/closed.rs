@@ -5,18 +5,19 @@ use std::collections::VecDeque;
 use std::net::TcpStream;
 
 use super::LoadError;
-use super::frame::Frames;
+use super::frame::Encoder;
 use super::measure::{Phase, Tally};
 use super::reader::Reader;
 use super::replies::Frame;
-use super::sender::{Job, Places, ProducerEnd, connect, frames, send};
+use super::route::Lane;
+use super::sender::{Job, Places, ProducerEnd, connect, encoder, send};
 
 const REPLY_BUFFER_BYTES: usize = 64 << 10;
 
-pub fn produce(job: &Job<'_>, index: u32) -> ProducerEnd {
-    let mut places = Places::new(job.plan, index);
+pub fn produce(job: &Job<'_>, lane: Lane) -> ProducerEnd {
+    let mut places = Places::new(job, lane);
     let mut tally = Tally::new(job.shared, &job.shared.produced);
-    let failure = Closed::new(job)
+    let failure = Closed::new(job, lane)
         .and_then(|mut it| it.run(&mut places, &mut tally))
         .err();
     ProducerEnd {
@@ -30,7 +31,8 @@ struct Closed<'a> {
     job: Job<'a>,
     stream: TcpStream,
     reader: Reader,
-    frames: Frames<'a>,
+    lane: Lane,
+    frames: Encoder<'a>,
     /// When each request that is not answered yet was sent.
     in_flight: VecDeque<u64>,
     sent_id: i32,
@@ -40,8 +42,8 @@ struct Closed<'a> {
 }
 
 impl<'a> Closed<'a> {
-    fn new(job: &Job<'a>) -> Result<Self, LoadError> {
-        let stream = connect(job.plan)?;
+    fn new(job: &Job<'a>, lane: Lane) -> Result<Self, LoadError> {
+        let stream = connect(job.route.address(lane))?;
         let receiving = stream
             .try_clone()
             .map_err(LoadError::socket("sharing a socket"))?;
@@ -49,7 +51,8 @@ impl<'a> Closed<'a> {
             job: *job,
             stream,
             reader: Reader::new(receiving, REPLY_BUFFER_BYTES),
-            frames: frames(job, job.plan.in_flight as usize)?,
+            lane,
+            frames: encoder(job, lane, job.plan.in_flight as usize)?,
             in_flight: VecDeque::new(),
             sent_id: 0,
             reply_id: 0,
@@ -57,7 +60,7 @@ impl<'a> Closed<'a> {
         })
     }
 
-    fn run(&mut self, places: &mut Places, tally: &mut Tally<'_>) -> Result<(), LoadError> {
+    fn run(&mut self, places: &mut Places<'_>, tally: &mut Tally<'_>) -> Result<(), LoadError> {
         loop {
             let done = self.is_done();
             if !done {
@@ -95,14 +98,18 @@ impl<'a> Closed<'a> {
     }
 
     fn request_records(&self) -> u64 {
-        u64::from(self.job.shape.records) * u64::from(self.job.plan.request_batches)
+        self.job.request_records(self.lane)
     }
 
     fn request_bytes(&self) -> u64 {
-        self.job.shape.bytes().len() as u64 * u64::from(self.job.plan.request_batches)
+        self.job.cargo.batch_bytes * self.job.request_batches(self.lane)
     }
 
-    fn fill_window(&mut self, places: &mut Places, tally: &mut Tally<'_>) -> Result<(), LoadError> {
+    fn fill_window(
+        &mut self,
+        places: &mut Places<'_>,
+        tally: &mut Tally<'_>,
+    ) -> Result<(), LoadError> {
         let window = self.job.plan.in_flight as usize;
         while self.in_flight.len() < window && !self.is_done() {
             let room = window - self.in_flight.len();
@@ -128,15 +135,19 @@ impl<'a> Closed<'a> {
         Ok(())
     }
 
-    fn take_reply(&mut self, places: &mut Places, tally: &mut Tally<'_>) -> Result<(), LoadError> {
+    fn take_reply(
+        &mut self,
+        places: &mut Places<'_>,
+        tally: &mut Tally<'_>,
+    ) -> Result<(), LoadError> {
         let frame =
             Frame::begin(&mut self.reader).map_err(LoadError::socket("awaiting a reply"))?;
         let good = read_answers(frame, self.reply_id, places, tally)?;
         self.reply_id = self.reply_id.wrapping_add(1);
         let sent = self.in_flight.pop_front().unwrap_or_default();
         let now = self.job.shared.now_ns();
-        let records = good * u64::from(self.job.shape.records);
-        let bytes = good * self.job.shape.bytes().len() as u64;
+        let records = good * u64::from(self.job.cargo.records);
+        let bytes = good * self.job.cargo.batch_bytes;
         if tally.reply(now, records, bytes) {
             tally.latency(now - sent, records);
         }
@@ -148,12 +159,12 @@ impl<'a> Closed<'a> {
 pub fn read_answers(
     frame: Frame<'_>,
     expected_id: i32,
-    places: &mut Places,
+    places: &mut Places<'_>,
     tally: &mut Tally<'_>,
 ) -> Result<u64, LoadError> {
     let mut good = 0;
     let mut refused = Ok(());
-    let id = frame.produced(|produced| {
+    let id = frame.produced(places.numbering(), |produced| {
         match produced.code {
             0 => good += 1,
             code => tally.error(code),

@@ -8,9 +8,10 @@ use super::end_to_end::end_to_end;
 use super::ledger::{Ledger, Verdict};
 use super::measure::Phase;
 use super::replies::Depth;
+use super::route::Lane;
 use super::run::{Observer, Outcome, Tick};
 use super::sender::{Job, ProducerEnd};
-use super::verify::shares;
+use super::verify::{Share, shares};
 use super::{Length, LoadError, Workload, closed, open};
 
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -40,16 +41,19 @@ impl<'a> Conductor<'a> {
         &mut self,
         places: &[Place],
         observer: &mut dyn Observer,
-    ) -> (Vec<ProducerEnd>, Vec<ConsumerEnd>) {
+    ) -> (Vec<ProducerEnd>, Vec<GroupEnd>) {
         let job = self.job;
         thread::scope(|scope| {
-            let consumers: Vec<_> = shares(places, job.plan.consumers as usize)
+            let consumers: Vec<_> = grouped_shares(&job, places)
                 .into_iter()
                 .filter(|_| job.plan.workload == Workload::Both)
-                .map(|partitions| scope.spawn(move || follow(&job, partitions)))
+                .map(|(group, share)| scope.spawn(move || (group, follow(&job, share))))
                 .collect();
-            let producers: Vec<_> = (0..job.plan.producers)
-                .map(|index| scope.spawn(move || produce(&job, index)))
+            let producers: Vec<_> = job
+                .route
+                .lanes()
+                .into_iter()
+                .map(|lane| scope.spawn(move || produce(&job, lane)))
                 .collect();
             self.conduct(observer, || producers.iter().all(|it| it.is_finished()));
             let produced = producers.into_iter();
@@ -59,7 +63,7 @@ impl<'a> Conductor<'a> {
                     .map(|it| it.join().unwrap_or_else(|_| producer_panicked()))
                     .collect(),
                 consumed
-                    .map(|it| it.join().unwrap_or_else(|_| consumer_panicked()))
+                    .map(|it| it.join().unwrap_or_else(|_| (0, consumer_panicked())))
                     .collect(),
             )
         })
@@ -69,7 +73,7 @@ impl<'a> Conductor<'a> {
         &mut self,
         places: &[Place],
         observer: &mut dyn Observer,
-    ) -> (Vec<ProducerEnd>, Vec<ConsumerEnd>) {
+    ) -> (Vec<ProducerEnd>, Vec<GroupEnd>) {
         let job = self.job;
         thread::scope(|scope| {
             let worker = scope.spawn(move || end_to_end(&job, places.to_vec()));
@@ -77,7 +81,7 @@ impl<'a> Conductor<'a> {
             let ended = worker
                 .join()
                 .unwrap_or_else(|_| (producer_panicked(), consumer_panicked()));
-            (vec![ended.0], vec![ended.1])
+            (vec![ended.0], vec![(0, ended.1)])
         })
     }
 
@@ -89,9 +93,9 @@ impl<'a> Conductor<'a> {
     ) -> Vec<(ConsumerEnd, Verdict)> {
         let job = self.job;
         thread::scope(|scope| {
-            let workers: Vec<_> = shares(places, job.plan.consumers as usize)
+            let workers: Vec<_> = grouped_shares(&job, places)
                 .into_iter()
-                .map(|partitions| scope.spawn(move || read_passes(&job, &partitions, ledger)))
+                .map(|(_, share)| scope.spawn(move || read_passes(&job, &share, ledger)))
                 .collect();
             self.conduct(observer, || {
                 let read = match job.plan.length {
@@ -171,6 +175,19 @@ impl<'a> Conductor<'a> {
     }
 }
 
+/// What a consumer of a group left behind.
+pub type GroupEnd = (u32, ConsumerEnd);
+
+/// What every consumer of every group reads.
+fn grouped_shares(job: &Job<'_>, places: &[Place]) -> Vec<(u32, Share)> {
+    let consumers = job.plan.consumers as usize;
+    let of_group = |group| {
+        let shares = shares(job.route, places, consumers).into_iter();
+        shares.map(move |share| (group, share))
+    };
+    (0..job.plan.groups).flat_map(of_group).collect()
+}
+
 pub fn producer_panicked() -> ProducerEnd {
     ProducerEnd {
         failure: Some(LoadError::Panicked),
@@ -186,10 +203,10 @@ fn consumer_panicked() -> ConsumerEnd {
 }
 
 /// One producer, open loop or closed. Its failure ends the run.
-fn produce(job: &Job<'_>, index: u32) -> ProducerEnd {
+fn produce(job: &Job<'_>, lane: Lane) -> ProducerEnd {
     let end = match job.schedule {
-        Some(schedule) => open::produce(job, schedule, index),
-        None => closed::produce(job, index),
+        Some(schedule) => open::produce(job, schedule, lane),
+        None => closed::produce(job, lane),
     };
     if end.failure.is_some() {
         job.shared.enter(Phase::Stop);
@@ -198,9 +215,10 @@ fn produce(job: &Job<'_>, index: u32) -> ProducerEnd {
 }
 
 /// One consumer at the tail. Its failure ends the run.
-fn follow(job: &Job<'_>, partitions: Vec<Place>) -> ConsumerEnd {
+fn follow(job: &Job<'_>, share: Share) -> ConsumerEnd {
     let assignment = consumer::Assignment {
-        partitions,
+        partitions: share.partitions,
+        leader: share.leader,
         depth: Depth::Head,
         to_the_end: false,
     };
@@ -211,17 +229,18 @@ fn follow(job: &Job<'_>, partitions: Vec<Place>) -> ConsumerEnd {
     end
 }
 
-/// Reads `partitions` from beginning to end until the run stops; every pass is judged.
-fn read_passes(job: &Job<'_>, partitions: &[Place], ledger: &Ledger) -> (ConsumerEnd, Verdict) {
+/// Reads a share from beginning to end until the run stops; every pass is judged.
+fn read_passes(job: &Job<'_>, share: &Share, ledger: &Ledger) -> (ConsumerEnd, Verdict) {
     let ledger = ledger.of_partitions(
-        partitions.iter().map(|it| it.partition),
-        job.plan.partitions,
+        share.partitions.iter().map(|it| it.partition),
+        job.plan.all_partitions() as u32,
     );
     let mut all = ConsumerEnd::default();
     let mut wrongs = Verdict::default();
     while job.shared.phase() != Phase::Stop {
         let assignment = consumer::Assignment {
-            partitions: partitions.to_vec(),
+            partitions: share.partitions.clone(),
+            leader: share.leader,
             depth: Depth::Head,
             to_the_end: true,
         };

@@ -1,6 +1,6 @@
 //! A consuming connection: fetches its partitions in turn and feeds the ledger with what comes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
 use std::net::TcpStream;
 
@@ -10,8 +10,10 @@ use super::ledger::Reading;
 use super::measure::{Phase, Side, Tally};
 use super::reader::Reader;
 use super::replies::{Depth, Frame};
+use super::route::Numbering;
 use super::sender::{Job, connect};
 use super::sink::Sink;
+use crate::wire::batch::Codec;
 
 const FETCH: i16 = 1;
 /// Fetch version 12: flexible, and still by topic name.
@@ -28,7 +30,10 @@ const EMPTY_POLLS_MAX: u32 = 20;
 /// What a consumer is to read.
 #[derive(Clone)]
 pub struct Assignment {
+    /// All of one leader.
     pub partitions: Vec<Place>,
+    /// Which of the route's.
+    pub leader: u32,
     pub depth: Depth,
     /// Stop at the ends rather than follow the tail.
     pub to_the_end: bool,
@@ -77,6 +82,7 @@ pub struct Consumer<'a> {
     pub sink: Sink<'a>,
     to_the_end: bool,
     depth: Depth,
+    numbering: Numbering,
     /// The partitions that each request in turn asks for, as indices into the sink's places.
     groups: VecDeque<Vec<usize>>,
     asked: VecDeque<Vec<usize>>,
@@ -84,7 +90,9 @@ pub struct Consumer<'a> {
 
 impl<'a> Consumer<'a> {
     pub fn new(job: &Job<'a>, assignment: Assignment) -> Result<Self, LoadError> {
-        let stream = connect(job.plan)?;
+        let leader = job.route.leaders.get(assignment.leader as usize);
+        let leader = leader.ok_or(LoadError::Reply("a partition without a leader"))?;
+        let stream = connect(leader.address)?;
         let receiving = stream
             .try_clone()
             .map_err(LoadError::socket("sharing a socket"))?;
@@ -103,7 +111,12 @@ impl<'a> Consumer<'a> {
             reader: Reader::new(receiving, RECEIVE_BUFFER_BYTES),
             sink: Sink::new(job, assignment.partitions),
             to_the_end: assignment.to_the_end,
-            depth: assignment.depth,
+            // What is compressed has to be opened to see whose it is.
+            depth: match job.plan.compression {
+                Codec::None => assignment.depth,
+                _ => Depth::Whole,
+            },
+            numbering: Numbering::of(job.plan),
             groups: indices.chunks(share).map(<[usize]>::to_vec).collect(),
             asked: VecDeque::new(),
         })
@@ -179,24 +192,38 @@ impl<'a> Consumer<'a> {
         out.push(0);
         out.extend_from_slice(&0_i32.to_be_bytes());
         out.extend_from_slice(&(-1_i32).to_be_bytes());
-        out.push(2);
-        push_text(&mut out, &plan.topic);
-        push_uvarint(&mut out, group.len() as u32 + 1);
+        let mut by_topic: BTreeMap<u32, Vec<&Place>> = BTreeMap::new();
         for at in group {
             let place = &self.sink.places[*at];
-            out.extend_from_slice(&place.partition.to_be_bytes());
-            // Current leader epoch unknown, fetch offset, last fetched epoch, log start offset.
-            out.extend_from_slice(&(-1_i32).to_be_bytes());
-            out.extend_from_slice(&place.next.to_be_bytes());
-            out.extend_from_slice(&(-1_i32).to_be_bytes());
-            out.extend_from_slice(&(-1_i64).to_be_bytes());
-            out.extend_from_slice(&(plan.fetch_partition_bytes.0 as i32).to_be_bytes());
+            let topic = self.numbering.topic_of(place.partition);
+            by_topic.entry(topic).or_default().push(place);
+        }
+        push_uvarint(&mut out, by_topic.len() as u32 + 1);
+        for (topic, places) in by_topic {
+            push_text(&mut out, &plan.topic_name(topic));
+            push_uvarint(&mut out, places.len() as u32 + 1);
+            for place in places {
+                self.push_partition(&mut out, place);
+            }
             out.push(0);
         }
-        // The topic's tags, no forgotten topics, no rack, the request's tags.
-        out.extend_from_slice(&[0, 1, 1, 0]);
+        // No forgotten topics, no rack, the request's tags.
+        out.extend_from_slice(&[1, 1, 0]);
         set_length(&mut out);
         out
+    }
+
+    fn push_partition(&self, out: &mut Vec<u8>, place: &Place) {
+        let index = self.numbering.within_topic(place.partition);
+        out.extend_from_slice(&index.to_be_bytes());
+        // Current leader epoch unknown, fetch offset, last fetched epoch, log start offset.
+        out.extend_from_slice(&(-1_i32).to_be_bytes());
+        out.extend_from_slice(&place.next.to_be_bytes());
+        out.extend_from_slice(&(-1_i32).to_be_bytes());
+        out.extend_from_slice(&(-1_i64).to_be_bytes());
+        let bytes = self.job.plan.fetch_partition_bytes.0 as i32;
+        out.extend_from_slice(&bytes.to_be_bytes());
+        out.push(0);
     }
 
     /// Asks for the first group; the answer waits at the broker until there is something.
@@ -238,7 +265,7 @@ impl<'a> Consumer<'a> {
         self.sink.begin();
         let frame =
             Frame::begin(&mut self.reader).map_err(LoadError::socket("awaiting a fetch"))?;
-        let code = frame.fetched(self.depth, &mut self.sink)?;
+        let code = frame.fetched(self.numbering, self.depth, &mut self.sink)?;
         if code != 0 {
             return Err(LoadError::Refused {
                 request: "Fetch",

@@ -2,13 +2,71 @@
 
 use super::Plan;
 use super::batch::{BatchShape, Identity, ProducerId};
+use super::mixed::Mixed;
+use super::route::Lane;
+use super::sender::Job;
 
 /// Produce version 9: the first flexible one, and one that every broker and proxy has.
 const VERSION: i16 = 9;
 const TIMEOUT_MS: i32 = 30_000;
-const CORRELATION_AT: usize = 8;
+pub const CORRELATION_AT: usize = 8;
 
 pub const CLIENT_ID: &str = "loadgen";
+
+/// Puts requests together, as many as one send may carry.
+pub enum Encoder<'a> {
+    Equal(Frames<'a>),
+    Mixed(Mixed<'a>),
+}
+
+impl<'a> Encoder<'a> {
+    /// For one lane: `batches` of its partitions in a request, `count` requests in a send, from
+    /// an idempotent producer if it has an id.
+    pub fn new(
+        job: &Job<'a>,
+        lane: Lane,
+        batches: u32,
+        producer: Option<ProducerId>,
+        count: usize,
+    ) -> Self {
+        if job.plan.is_mixed() {
+            Self::Mixed(Mixed::new(job, lane, batches, producer, count))
+        } else {
+            Self::Equal(Frames::new(
+                job.cargo.shape(),
+                job.plan,
+                batches,
+                producer,
+                count,
+            ))
+        }
+    }
+
+    /// Requests that fit into one send.
+    pub fn capacity(&self) -> usize {
+        match self {
+            Self::Equal(it) => it.capacity(),
+            Self::Mixed(it) => it.capacity,
+        }
+    }
+
+    /// Makes the `at`-th request carry what `load` says for each of its batches. They are made in
+    /// order, from 0 on.
+    pub fn set(&mut self, at: usize, correlation_id: i32, load: impl FnMut() -> Load) {
+        match self {
+            Self::Equal(it) => it.set(at, correlation_id, load),
+            Self::Mixed(it) => it.set(at, correlation_id, load),
+        }
+    }
+
+    /// The first `count` requests.
+    pub fn bytes(&self, count: usize) -> &[u8] {
+        match self {
+            Self::Equal(it) => it.bytes(count),
+            Self::Mixed(it) => &it.bytes,
+        }
+    }
+}
 
 /// Several equal requests in one buffer, so that one call sends many small ones.
 pub struct Frames<'a> {
@@ -36,14 +94,14 @@ pub struct Load {
 }
 
 impl<'a> Frames<'a> {
-    /// `count` requests as `plan` wants them, from an idempotent producer if it has an id.
     pub fn new(
         shape: &'a BatchShape,
         plan: &Plan,
+        batches: u32,
         producer: Option<ProducerId>,
         count: usize,
     ) -> Self {
-        let (mut request, slots) = encode(shape, &plan.topic, plan.acks, plan.request_batches);
+        let (mut request, slots) = encode(shape, &plan.topic, plan.acks, batches);
         if let Some(producer) = producer {
             for slot in &slots {
                 let end = slot.batch_at + shape.bytes().len();
@@ -98,11 +156,7 @@ impl<'a> Frames<'a> {
 
 fn encode(shape: &BatchShape, topic: &str, acks: i16, batches: u32) -> (Vec<u8>, Vec<Slot>) {
     let mut out = vec![0; 4];
-    push_header(&mut out, 0, VERSION);
-    // No transactional id.
-    out.push(0);
-    out.extend_from_slice(&acks.to_be_bytes());
-    out.extend_from_slice(&TIMEOUT_MS.to_be_bytes());
+    push_produce_head(&mut out, acks);
     // One topic.
     out.push(2);
     push_text(&mut out, topic);
@@ -124,6 +178,15 @@ fn encode(shape: &BatchShape, topic: &str, acks: i16, batches: u32) -> (Vec<u8>,
     out.extend_from_slice(&[0, 0]);
     set_length(&mut out);
     (out, slots)
+}
+
+/// From the header to what comes before the topics.
+pub fn push_produce_head(out: &mut Vec<u8>, acks: i16) {
+    push_header(out, 0, VERSION);
+    // No transactional id.
+    out.push(0);
+    out.extend_from_slice(&acks.to_be_bytes());
+    out.extend_from_slice(&TIMEOUT_MS.to_be_bytes());
 }
 
 /// Key, version, correlation id 0, client id, no tagged fields.

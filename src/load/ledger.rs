@@ -153,6 +153,11 @@ impl Reading {
         });
     }
 
+    /// The record that is due next in a stream.
+    pub fn next(&self, stream: u32) -> u64 {
+        self.streams.get(&stream).map_or(0, |it| it.next)
+    }
+
     pub fn records(&mut self, seen: Seen) {
         self.verdict.read += seen.count;
         let stream = self.streams.entry(seen.stream).or_default();

@@ -16,9 +16,14 @@ pub mod plan;
 mod ledger;
 mod stamp;
 
+mod records;
+mod route;
+
 mod batch;
+mod cargo;
 mod frame;
 mod linear;
+mod mixed;
 
 mod reader;
 mod replies;
@@ -45,4 +50,5 @@ pub use error::LoadError;
 pub use ledger::Verdict;
 pub use measure::{Latencies, Side};
 pub use plan::{Length, Plan, Workload};
+pub use records::{Keys, RecordSizes};
 pub use run::{Observer, Outcome, Tick, run};

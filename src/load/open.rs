@@ -11,13 +11,12 @@ use std::thread;
 use std::time::Duration;
 
 use super::closed::read_answers;
-use super::frame::Frames;
+use super::frame::Encoder;
 use super::measure::{Latencies, Phase, Tally, latencies};
 use super::reader::Reader;
 use super::replies::Frame;
-use super::sender::{
-    Job, Places, ProducerEnd, REPLY_WITHIN, connect, first_partition, frames, send,
-};
+use super::route::{Lane, Route, Turn};
+use super::sender::{Job, Places, ProducerEnd, REPLY_WITHIN, connect, encoder, send};
 use super::{LoadError, Plan};
 
 const REPLY_BUFFER_BYTES: usize = 64 << 10;
@@ -28,55 +27,42 @@ const SLEEP_MAX: Duration = Duration::from_millis(100);
 /// Time for all threads to be there before the first record is due.
 const START_AFTER_NS: u64 = 50_000_000;
 
-/// When every record of every producer is due.
-#[derive(Clone, Debug)]
-pub struct Schedule {
+/// When every record of every lane is due.
+#[derive(Clone)]
+pub struct Schedule<'a> {
     start_ns: u64,
-    /// Between two records of one producer.
+    /// Between two records of all lanes together.
     record_ns: f64,
     /// Between the first records of two neighbouring producers.
     stagger_ns: f64,
     batch_records: u64,
-    partitions: u64,
-    firsts: Vec<u32>,
+    route: &'a Route,
 }
 
-impl Schedule {
-    pub fn new(plan: &Plan, rate: u64, batch_records: u32, now_ns: u64) -> Self {
-        let record_ns = f64::from(plan.producers) * 1e9 / rate as f64;
+impl<'a> Schedule<'a> {
+    pub fn new(plan: &Plan, route: &'a Route, rate: u64, batch_records: u32, now_ns: u64) -> Self {
+        let record_ns = 1e9 / rate as f64;
         let request_records = f64::from(batch_records) * f64::from(plan.request_batches);
         Self {
             start_ns: now_ns + START_AFTER_NS,
             record_ns,
-            stagger_ns: record_ns * request_records / f64::from(plan.producers),
+            stagger_ns: record_ns * request_records,
             batch_records: u64::from(batch_records),
-            partitions: u64::from(plan.partitions),
-            firsts: (0..plan.producers)
-                .map(|it| first_partition(plan, it))
-                .collect(),
+            route,
         }
     }
 
-    /// When the `record`-th record of `producer` is due.
-    pub fn due_ns(&self, producer: u32, record: u64) -> u64 {
-        let stagger = self.stagger_ns * f64::from(producer);
-        self.start_ns + (stagger + self.record_ns * record as f64) as u64
+    /// When the `record`-th record of `lane` is due.
+    pub fn due_ns(&self, lane: Lane, record: u64) -> u64 {
+        let stagger = self.stagger_ns * f64::from(lane.producer);
+        let each = self.record_ns / self.route.share(lane);
+        self.start_ns + (stagger + each * record as f64) as u64
     }
 
-    /// Which record of its producer a batch begins with, from its stream and number.
-    pub fn first_record(&self, stream: u32, number: u64) -> (u32, u64) {
-        let stream = u64::from(stream);
-        let (producer, partition) = (stream / self.partitions, stream % self.partitions);
-        let first = self
-            .firsts
-            .get(producer as usize)
-            .copied()
-            .unwrap_or_default();
-        let turn = (partition + self.partitions - u64::from(first)) % self.partitions;
-        (
-            producer as u32,
-            (number * self.partitions + turn) * self.batch_records,
-        )
+    /// Which record of its lane a producer's batch begins with.
+    pub fn first_record(&self, producer: u32, turn: Turn) -> (Lane, u64) {
+        let (lane, sent) = self.route.sent_before(producer, turn);
+        (lane, sent * self.batch_records)
     }
 }
 
@@ -87,22 +73,22 @@ struct Halves {
     sender_done: AtomicBool,
 }
 
-pub fn produce(job: &Job<'_>, schedule: &Schedule, index: u32) -> ProducerEnd {
+pub fn produce(job: &Job<'_>, schedule: &Schedule<'_>, lane: Lane) -> ProducerEnd {
     let mut tally = Tally::new(job.shared, &job.shared.produced);
     // The sender stamps, the receiver keeps the promises: both walk the same places.
-    let mut promised = Places::new(job.plan, index);
+    let mut promised = Places::new(job, lane);
     let halves = Halves {
         in_flight: Mutex::new(VecDeque::new()),
         sender_done: AtomicBool::new(false),
     };
 
-    let failure = connect(job.plan)
+    let failure = connect(job.route.address(lane))
         .and_then(|stream| {
             let receiving = stream
                 .try_clone()
                 .map_err(LoadError::socket("sharing a socket"))?;
-            let frames = frames(job, 1)?;
-            let (places, halves) = (Places::new(job.plan, index), &halves);
+            let frames = encoder(job, lane, 1)?;
+            let (places, halves) = (Places::new(job, lane), &halves);
             let sending = Sending {
                 stream,
                 frames,
@@ -128,13 +114,13 @@ pub fn produce(job: &Job<'_>, schedule: &Schedule, index: u32) -> ProducerEnd {
 /// All that the sending half owns.
 struct Sending<'a> {
     stream: TcpStream,
-    frames: Frames<'a>,
-    places: Places,
+    frames: Encoder<'a>,
+    places: Places<'a>,
 }
 
 fn send_by_schedule(
     job: &Job<'_>,
-    schedule: &Schedule,
+    schedule: &Schedule<'_>,
     mut sending: Sending<'_>,
     halves: &Halves,
 ) -> Result<Latencies, LoadError> {
@@ -144,15 +130,15 @@ fn send_by_schedule(
         frames,
         places,
     } = &mut sending;
-    let index = places.index;
+    let lane = places.lane;
     let mut slips = latencies(2);
     let mut next_id = 0;
     let mut measured = 0;
-    let records = u64::from(job.shape.records) * u64::from(job.plan.request_batches);
+    let records = job.request_records(lane);
     let mut first = 0;
     let result = loop {
         // A request leaves when its last record is due: filling a batch is part of waiting.
-        let due = schedule.due_ns(index, first + records - 1);
+        let due = schedule.due_ns(lane, first + records - 1);
         if !sleep_until(job, due) || job.quota.is_some_and(|quota| measured >= quota) {
             break Ok(());
         }
@@ -173,10 +159,10 @@ fn send_by_schedule(
 
 fn receive(
     job: &Job<'_>,
-    schedule: &Schedule,
+    schedule: &Schedule<'_>,
     stream: TcpStream,
     halves: &Halves,
-    places: &mut Places,
+    places: &mut Places<'_>,
     tally: &mut Tally<'_>,
 ) -> Result<(), LoadError> {
     stream
@@ -219,11 +205,11 @@ fn receive(
         };
         let now = job.shared.now_ns();
         waiting_since = now;
-        let records = good * u64::from(job.shape.records);
-        let bytes = good * job.shape.bytes().len() as u64;
+        let records = good * u64::from(job.cargo.records);
+        let bytes = good * job.cargo.batch_bytes;
         if tally.reply(now, records, bytes) {
             for record in first..first + records {
-                let due = schedule.due_ns(places.index, record);
+                let due = schedule.due_ns(places.lane, record);
                 tally.latency(now.saturating_sub(due), 1);
             }
         }
@@ -277,33 +263,28 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::route::Numbering;
 
     #[test]
-    fn a_batch_tells_which_of_its_producers_records_it_begins_with() {
-        let mut plan = Plan::new(([127, 0, 0, 1], 1).into(), "t");
-        plan.producers = 3;
-        plan.partitions = 7;
-        let schedule = Schedule::new(&plan, 1_000, 10, 0);
-        for producer in 0..3 {
-            let mut places = Places::new(&plan, producer);
-            for batch in 0..30 {
-                let identity = places.next_load().identity;
-
-                let found = schedule.first_record(identity.stream, identity.number);
-
-                assert_eq!(found, (producer, batch * 10));
-            }
-        }
-    }
-
-    #[test]
-    fn records_are_due_at_the_rate_of_all_producers_together() {
+    fn records_are_due_at_the_rate_of_all_lanes_together() {
         let mut plan = Plan::new(([127, 0, 0, 1], 1).into(), "t");
         plan.producers = 4;
-        let schedule = Schedule::new(&plan, 1_000, 10, 0);
+        // The second leader has twice as many partitions as the first.
+        let leaders = [0, 1, 1, 0, 1, 1];
+        let addresses = [plan.address; 2];
+        let route = Route::new(4, &addresses, &leaders, None, Numbering::of(&plan));
+        let schedule = Schedule::new(&plan, &route, 1_200, 10, 0);
 
-        let second_of_records = schedule.due_ns(1, 250) - schedule.due_ns(1, 0);
+        let second_of = |leader, records| {
+            let lane = Lane {
+                producer: 1,
+                leader,
+            };
+            schedule.due_ns(lane, records) - schedule.due_ns(lane, 0)
+        };
 
-        assert_eq!(second_of_records, 1_000_000_000);
+        // 100 and 200 records/s from each of four producers.
+        assert_eq!(second_of(0, 100), 1_000_000_000);
+        assert_eq!(second_of(1, 200), 1_000_000_000);
     }
 }

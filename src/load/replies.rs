@@ -4,6 +4,7 @@
 use super::LoadError;
 use super::batch::{HEAD_BYTES, LENGTH_AT};
 use super::reader::Reader;
+use super::route::{Global, Numbering};
 
 /// Long enough for the first record of a batch and its stamp, whatever its framing.
 const FIRST_RECORD_BYTES: usize = 64;
@@ -114,6 +115,17 @@ impl<'a> Frame<'a> {
         Ok(self.uvarint()?.saturating_sub(1))
     }
 
+    /// Which of our topics a name stands for.
+    fn topic(&mut self, numbering: Numbering) -> Result<u32, LoadError> {
+        let length = self.length()?;
+        if length > self.left {
+            return Err(LoadError::Reply("a name that is longer than its frame"));
+        }
+        let topic = numbering.topic_named(self.peek(length)?);
+        self.skip(length)?;
+        Ok(topic)
+    }
+
     fn skip_text(&mut self) -> Result<(), LoadError> {
         let length = self.length()?;
         self.skip(length)
@@ -135,13 +147,17 @@ impl<'a> Frame<'a> {
     }
 
     /// Reads the reply to Produce version 9. Returns its correlation id.
-    pub fn produced(mut self, mut each: impl FnMut(Produced)) -> Result<i32, LoadError> {
+    pub fn produced(
+        mut self,
+        numbering: Numbering,
+        mut each: impl FnMut(Produced),
+    ) -> Result<i32, LoadError> {
         let correlation_id = self.i32()?;
         self.skip_tags()?;
         for _ in 0..self.length()? {
-            self.skip_text()?;
+            let topic = self.topic(numbering)?;
             for _ in 0..self.length()? {
-                let partition = self.i32()? as u32;
+                let partition = numbering.global(topic, self.i32()? as u32);
                 let code = self.i16()?;
                 let base_offset = self.i64()?;
                 // Log append time and log start offset.
@@ -166,7 +182,12 @@ impl<'a> Frame<'a> {
     }
 
     /// Reads the reply to Fetch version 12. Returns its own error code.
-    pub fn fetched(mut self, depth: Depth, sink: &mut impl FetchSink) -> Result<i16, LoadError> {
+    pub fn fetched(
+        mut self,
+        numbering: Numbering,
+        depth: Depth,
+        sink: &mut impl FetchSink,
+    ) -> Result<i16, LoadError> {
         // Correlation id.
         self.i32()?;
         self.skip_tags()?;
@@ -176,9 +197,10 @@ impl<'a> Frame<'a> {
         // Session id.
         self.i32()?;
         for _ in 0..self.length()? {
-            self.skip_text()?;
+            let topic = self.topic(numbering)?;
             for _ in 0..self.length()? {
-                self.fetched_partition(depth, sink)?;
+                let partition = numbering.global(topic, self.i32()? as u32);
+                self.fetched_partition(partition, depth, sink)?;
             }
             self.skip_tags()?;
         }
@@ -188,10 +210,10 @@ impl<'a> Frame<'a> {
 
     fn fetched_partition(
         &mut self,
+        partition: Global,
         depth: Depth,
         sink: &mut impl FetchSink,
     ) -> Result<(), LoadError> {
-        let partition = self.i32()? as u32;
         let code = self.i16()?;
         // High watermark, last stable offset, log start offset.
         self.skip(24)?;

@@ -1,17 +1,18 @@
 //! A whole run: make the topic, drive it, read everything back, judge, delete.
 
 use std::collections::BTreeMap;
+use std::net::TcpStream;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::admin::Admin;
-use super::batch::BatchShape;
+use super::admin::{Admin, ends};
+use super::cargo::Cargo;
 use super::conductor::{Conductor, producer_panicked};
 use super::consumer::Place;
 use super::ledger::{Ledger, Reading, Verdict};
 use super::measure::{Latencies, Phase, Shared, Side};
 use super::open::Schedule;
-use super::sender::{Job, ProducerEnd};
+use super::sender::{Job, ProducerEnd, connect};
 use super::verify::verify;
 use super::{Length, LoadError, Plan, Workload, closed};
 use crate::base::ByteCount;
@@ -46,7 +47,10 @@ pub struct Outcome {
     pub elapsed: Duration,
     pub verdict: Verdict,
     pub batch_records: u32,
+    /// On average, as they travel.
     pub batch_bytes: ByteCount,
+    /// How long the topics took, until all their partitions had leaders.
+    pub made_in: Duration,
     /// Why the run broke off, if it did.
     pub failure: Option<LoadError>,
     /// (since the run began, records produced, records consumed), ten times a second.
@@ -73,35 +77,43 @@ impl Outcome {
 /// Runs `plan` and judges it. An error means that there was nothing to judge.
 pub fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, LoadError> {
     plan.check()?;
-    let shape = BatchShape::new(plan.record_bytes, plan.batch_bytes, plan.seed);
+    let spread = plan.keys.spread(plan.partitions);
+    let cargo = Cargo::new(plan, spread.as_ref());
     let mut admin = Admin::connect(plan.address)?;
     observer.stage("making the topic");
-    admin.create_topic(&plan.topic, plan.partitions, &[])?;
-    let places = places(&admin.ends(&plan.topic, plan.partitions)?, None);
+    let making = Instant::now();
+    admin.create_topics(plan)?;
+    let made_in = making.elapsed();
+    let route = admin.route(plan, spread.as_ref())?;
+    let places = places(&ends(plan, &route)?, None);
+    let idle: Vec<TcpStream> = (0..plan.idle)
+        .map(|_| connect(plan.address))
+        .collect::<Result<_, _>>()?;
 
     let shared = Shared::new();
     let job = Job {
         plan,
-        shape: &shape,
+        cargo: &cargo,
+        route: &route,
         shared: &shared,
         schedule: None,
         quota: None,
     };
     let ran = match plan.workload {
-        Workload::Consume => replay(&job, &places, &mut admin, observer),
-        Workload::Produce | Workload::Both | Workload::EndToEnd => {
-            live(&job, &places, &mut admin, observer)
-        }
+        Workload::Consume => replay(&job, &places, observer),
+        Workload::Produce | Workload::Both | Workload::EndToEnd => live(&job, &places, observer),
     };
+    drop(idle);
     if !plan.keep_topic {
-        let deleted = admin.delete_topic(&plan.topic);
+        let deleted = admin.delete_topics(plan);
         if ran.is_ok() {
             deleted?;
         }
     }
     let mut outcome = ran?;
-    outcome.batch_records = shape.records;
-    outcome.batch_bytes = ByteCount(shape.bytes().len() as u64);
+    outcome.batch_records = cargo.records;
+    outcome.batch_bytes = ByteCount(cargo.batch_bytes);
+    outcome.made_in = made_in;
     Ok(outcome)
 }
 
@@ -109,15 +121,20 @@ pub fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, LoadErro
 fn live(
     job: &Job<'_>,
     places: &[Place],
-    admin: &mut Admin,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, LoadError> {
     let plan = job.plan;
-    let schedule = plan
-        .rate
-        .map(|rate| Schedule::new(plan, rate, job.shape.records, job.shared.now_ns()));
+    let schedule = plan.rate.map(|rate| {
+        Schedule::new(
+            plan,
+            job.route,
+            rate,
+            job.cargo.records,
+            job.shared.now_ns(),
+        )
+    });
     let quota = match plan.length {
-        Length::Records(records) => Some(records.div_ceil(u64::from(plan.producers))),
+        Length::Records(records) => Some(records.div_ceil(job.route.lanes().len() as u64)),
         Length::Time(_) => None,
     };
     let job = Job {
@@ -134,19 +151,22 @@ fn live(
     };
     let mut outcome = conductor.outcome;
     let ledger = settle(&job, produced, &mut outcome);
-    let mut reading = Reading::default();
-    for end in consumed {
+    // Every group has read the same streams.
+    let mut readings: BTreeMap<u32, Reading> = BTreeMap::new();
+    for (group, end) in consumed {
         outcome.consumed.absorb(&end.side);
         outcome.failure = outcome.failure.take().or(end.failure);
-        reading.absorb(end.reading);
+        readings.entry(group).or_default().absorb(end.reading);
     }
     if matches!(plan.length, Length::Records(_)) {
         let last = Duration::from_nanos(outcome.produced.last_ns.max(outcome.consumed.last_ns));
         outcome.elapsed = last.saturating_sub(conductor.measuring_since);
     }
     observer.stage("reading everything back");
-    outcome.verdict = check(&job, &ledger, places, admin)?;
-    outcome.verdict.add_wrongs(reading.judge(&ledger, false));
+    outcome.verdict = check(&job, &ledger, places)?;
+    for reading in readings.into_values() {
+        outcome.verdict.add_wrongs(reading.judge(&ledger, false));
+    }
     Ok(outcome)
 }
 
@@ -154,23 +174,24 @@ fn live(
 fn replay(
     job: &Job<'_>,
     places: &[Place],
-    admin: &mut Admin,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, LoadError> {
     observer.stage("filling the topic");
-    let batches = job.plan.fill.0.div_ceil(job.shape.bytes().len() as u64);
-    let records = batches * u64::from(job.shape.records);
+    let batches = job.plan.fill.0.div_ceil(job.cargo.batch_bytes);
+    let records = batches * u64::from(job.cargo.records);
+    let lanes = job.route.lanes();
     let filling = Shared::new();
     filling.enter(Phase::Measure);
-    let quota = Some(records.div_ceil(u64::from(job.plan.producers)));
+    let quota = Some(records.div_ceil(lanes.len() as u64));
     let fill = Job {
         shared: &filling,
         quota,
         ..*job
     };
     let produced = thread::scope(|scope| {
-        let workers: Vec<_> = (0..job.plan.producers)
-            .map(|index| scope.spawn(move || closed::produce(&fill, index)))
+        let workers: Vec<_> = lanes
+            .into_iter()
+            .map(|lane| scope.spawn(move || closed::produce(&fill, lane)))
             .collect();
         workers
             .into_iter()
@@ -183,10 +204,10 @@ fn replay(
         return Err(failure);
     }
     observer.stage("checking what was filled in");
-    let verdict = check(job, &ledger, places, admin)?;
+    let verdict = check(job, &ledger, places)?;
 
     observer.stage("reading it over and over");
-    let ends = admin.ends(&job.plan.topic, job.plan.partitions)?;
+    let ends = ends(job.plan, job.route)?;
     let filled = self::places(&starts(places), Some(&ends));
     let mut conductor = Conductor::new(job);
     let read = conductor.read_over_and_over(&filled, &ledger, observer);
@@ -200,19 +221,14 @@ fn replay(
     Ok(outcome)
 }
 
-fn check(
-    job: &Job<'_>,
-    ledger: &Ledger,
-    places: &[Place],
-    admin: &mut Admin,
-) -> Result<Verdict, LoadError> {
-    let ends = admin.ends(&job.plan.topic, job.plan.partitions)?;
+fn check(job: &Job<'_>, ledger: &Ledger, places: &[Place]) -> Result<Verdict, LoadError> {
+    let ends = ends(job.plan, job.route)?;
     verify(job, ledger, &self::places(&starts(places), Some(&ends)))
 }
 
 /// Gathers the producers' promises into one ledger.
 fn settle(job: &Job<'_>, produced: Vec<ProducerEnd>, outcome: &mut Outcome) -> Ledger {
-    let batch_records = u64::from(job.shape.records);
+    let batch_records = u64::from(job.cargo.records);
     let mut ledger = Ledger {
         batch_records,
         ..Ledger::default()

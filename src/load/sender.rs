@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::admin::Admin;
-use super::batch::{BatchShape, Identity};
-use super::frame::{Frames, Load};
+use super::admin::{Admin, greet};
+use super::batch::Identity;
+use super::cargo::Cargo;
+use super::frame::{Encoder, Load};
 use super::ledger::NOT_ACKNOWLEDGED;
 use super::measure::{Shared, Side};
 use super::open::Schedule;
 use super::replies::Produced;
+use super::route::{Global, Lane, Numbering, Route, Turn};
 use super::{LoadError, Plan};
 
 /// A broker that says nothing for so long is taken for dead.
@@ -24,15 +26,28 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy)]
 pub struct Job<'a> {
     pub plan: &'a Plan,
-    pub shape: &'a BatchShape,
+    pub cargo: &'a Cargo,
+    pub route: &'a Route,
     pub shared: &'a Shared,
     /// When records are due. Open loops only.
-    pub schedule: Option<&'a Schedule>,
-    /// Records that one producer sends in the measured part, if that is what ends it.
+    pub schedule: Option<&'a Schedule<'a>>,
+    /// Records that one lane sends in the measured part, if that is what ends it.
     pub quota: Option<u64>,
 }
 
-/// What a producer leaves behind, also when its connection failed.
+impl Job<'_> {
+    /// Batches in one request of this lane.
+    pub fn request_batches(&self, lane: Lane) -> u64 {
+        let wanted = self.plan.request_batches;
+        u64::from(self.route.request_batches(lane, wanted))
+    }
+
+    pub fn request_records(&self, lane: Lane) -> u64 {
+        u64::from(self.cargo.records) * self.request_batches(lane)
+    }
+}
+
+/// What a lane's producer leaves behind, also when its connection failed.
 #[derive(Default)]
 pub struct ProducerEnd {
     pub side: Side,
@@ -40,34 +55,36 @@ pub struct ProducerEnd {
     pub failure: Option<LoadError>,
 }
 
-/// A producer's place: batch `m` goes to partition `first + m`, round and round.
-pub struct Places {
-    pub index: u32,
-    partitions: u32,
-    first: u32,
+/// A lane's place in its streams, and what it was promised.
+pub struct Places<'a> {
+    pub lane: Lane,
+    plan: &'a Plan,
+    route: &'a Route,
     /// Batches sent so far.
     sent: u64,
     /// Per partition, the base offset of each batch, in the order of their numbers.
     acknowledged: Vec<Vec<i64>>,
 }
 
-impl Places {
-    pub fn new(plan: &Plan, index: u32) -> Self {
+impl<'a> Places<'a> {
+    pub fn new(job: &Job<'a>, lane: Lane) -> Self {
         Self {
-            index,
-            partitions: plan.partitions,
-            first: first_partition(plan, index),
+            lane,
+            plan: job.plan,
+            route: job.route,
             sent: 0,
-            acknowledged: vec![Vec::new(); plan.partitions as usize],
+            acknowledged: vec![Vec::new(); job.plan.all_partitions() as usize],
         }
     }
 
+    pub fn numbering(&self) -> Numbering {
+        Numbering::of(self.plan)
+    }
+
     pub fn next_load(&mut self) -> Load {
-        let round = u64::from(self.partitions);
-        let partition = ((u64::from(self.first) + self.sent) % round) as u32;
-        let stream = self.index * self.partitions + partition;
-        let number = self.sent / round;
+        let Turn { partition, number } = self.route.turn(self.lane, self.sent);
         self.sent += 1;
+        let stream = stream_of(self.plan, self.lane.producer, partition);
         Load {
             partition,
             identity: Identity { stream, number },
@@ -91,19 +108,24 @@ impl Places {
         Ok(())
     }
 
+    /// The promises about this lane's partitions, by stream.
     pub fn into_streams(self) -> HashMap<u32, Vec<i64>> {
-        let base = self.index * self.partitions;
-        (base..).zip(self.acknowledged).collect()
+        let (plan, route, lane) = (self.plan, self.route, self.lane);
+        let of_lane = (0..).zip(self.acknowledged);
+        of_lane
+            .filter(|(partition, _)| route.leader_of(*partition) == lane.leader)
+            .map(|(partition, offsets)| (stream_of(plan, lane.producer, partition), offsets))
+            .collect()
     }
 }
 
-/// Producers begin at different partitions, so that they do not march in step.
-pub fn first_partition(plan: &Plan, producer: u32) -> u32 {
-    (u64::from(plan.partitions) * u64::from(producer) / u64::from(plan.producers)) as u32
+/// The number that a producer's batches to a partition bear.
+pub fn stream_of(plan: &Plan, producer: u32, partition: Global) -> u32 {
+    producer * plan.all_partitions() as u32 + partition
 }
 
-pub fn connect(plan: &Plan) -> Result<TcpStream, LoadError> {
-    let stream = TcpStream::connect_timeout(&plan.address, CONNECT_WITHIN)
+pub fn connect(address: SocketAddr) -> Result<TcpStream, LoadError> {
+    let mut stream = TcpStream::connect_timeout(&address, CONNECT_WITHIN)
         .map_err(LoadError::socket("connecting"))?;
     stream
         .set_nodelay(true)
@@ -114,27 +136,29 @@ pub fn connect(plan: &Plan) -> Result<TcpStream, LoadError> {
     stream
         .set_write_timeout(Some(REPLY_WITHIN))
         .map_err(LoadError::socket("setting a time-out"))?;
+    greet(&mut stream)?;
     Ok(stream)
 }
 
 /// Requests ready to be stamped: as many as one send may carry. An idempotent producer asks for
 /// its id first.
-pub fn frames<'a>(job: &Job<'a>, window: usize) -> Result<Frames<'a>, LoadError> {
+pub fn encoder<'a>(job: &Job<'a>, lane: Lane, window: usize) -> Result<Encoder<'a>, LoadError> {
     let plan = job.plan;
     let producer = match plan.idempotent {
         true => Some(Admin::connect(plan.address)?.producer_id()?),
         false => None,
     };
-    let one = job.shape.bytes().len() * plan.request_batches as usize;
-    let count = (SEND_BYTES / one).clamp(1, window);
-    Ok(Frames::new(job.shape, plan, producer, count))
+    let batches = job.route.request_batches(lane, plan.request_batches);
+    let one = job.cargo.batch_bytes as usize * batches as usize;
+    let count = (SEND_BYTES / one.max(1)).clamp(1, window);
+    Ok(Encoder::new(job, lane, batches, producer, count))
 }
 
 /// Stamps `count` requests with the next batches and sends them.
 pub fn send(
     stream: &mut TcpStream,
-    frames: &mut Frames<'_>,
-    places: &mut Places,
+    frames: &mut Encoder<'_>,
+    places: &mut Places<'_>,
     next_id: &mut i32,
     count: usize,
 ) -> Result<(), LoadError> {

@@ -1,13 +1,24 @@
 //! Where fetched batches go: checked, counted, and noted for the ledger.
 
+use bytes::Bytes;
+
 use super::batch::{COUNT_AT, HEAD_BYTES, LAST_DELTA_AT, MAGIC_AT, SUM_AT, SUMMED_AT};
 use super::consumer::Place;
 use super::ledger::{Reading, Seen};
 use super::measure::Tally;
+use super::plan::PACKED_PER_STREAM;
 use super::replies::{FetchSink, Fetched};
+use super::route::Turn;
 use super::sender::Job;
 use super::stamp::Stamp;
 use crate::base::crc::crc32c;
+use crate::wire::batch::{Record, records};
+
+/// The low byte of a batch's attributes, and which of its bits name a codec.
+const CODEC_AT: usize = 22;
+const CODEC_BITS: u8 = 7;
+/// Words compress three to five times; so much more is no batch of ours.
+const GROWTH_MAX: usize = 1_000;
 
 pub struct Sink<'a> {
     job: Job<'a>,
@@ -26,7 +37,7 @@ pub struct Sink<'a> {
 
 impl<'a> Sink<'a> {
     pub fn new(job: &Job<'a>, places: Vec<Place>) -> Self {
-        let mut by_partition = vec![u32::MAX; job.plan.partitions as usize];
+        let mut by_partition = vec![u32::MAX; job.plan.all_partitions() as usize];
         for (at, place) in places.iter().enumerate() {
             by_partition[place.partition as usize] = at as u32;
         }
@@ -58,11 +69,16 @@ impl<'a> Sink<'a> {
         let Some(schedule) = self.job.schedule else {
             return;
         };
-        let batch_records = u64::from(self.job.shape.records);
+        let batch_records = u64::from(self.job.cargo.records);
+        let partitions = self.job.plan.all_partitions() as u32;
         for seen in &self.arrived {
-            let (producer, first) = schedule.first_record(seen.stream, seen.first / batch_records);
+            let turn = Turn {
+                partition: seen.stream % partitions,
+                number: seen.first / batch_records,
+            };
+            let (lane, first) = schedule.first_record(seen.stream / partitions, turn);
             for record in first..first + seen.count {
-                let due = schedule.due_ns(producer, record);
+                let due = schedule.due_ns(lane, record);
                 tally.latency(now_ns.saturating_sub(due), 1);
             }
         }
@@ -70,10 +86,10 @@ impl<'a> Sink<'a> {
 
     /// Notes a run of records; batches are whole unless a broker rewrote them.
     fn note(&mut self, partition: u32, stamp: Stamp, count: u64, offset: i64) {
-        if stamp.stream % self.job.plan.partitions != partition {
+        if stamp.stream % self.job.plan.all_partitions() as u32 != partition {
             self.reading.misplaced(partition, offset, -1);
         }
-        let first = stamp.number * u64::from(self.job.shape.records) + u64::from(stamp.index);
+        let first = stamp.number * u64::from(self.job.cargo.records) + u64::from(stamp.index);
         let seen = Seen {
             stream: stamp.stream,
             first,
@@ -85,23 +101,45 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// Every record of a whole batch.
-    fn whole(&mut self, partition: u32, base: i64, count: u64, bytes: &[u8]) {
-        let sum = u32_at(bytes, SUM_AT);
-        if crc32c(&bytes[SUMMED_AT..]) != sum {
-            self.reading.corrupt(count, partition, base);
-            return;
+    /// What a compressed batch's records say, those that say anything. Their numbers are told
+    /// apart by what comes next in their stream.
+    fn opened(&self, bytes: &[u8]) -> Vec<Option<Stamp>> {
+        let limit = bytes.len().saturating_mul(GROWTH_MAX);
+        let Ok(records) = records(&Bytes::copy_from_slice(bytes), limit) else {
+            return Vec::new();
+        };
+        let batch_records = u64::from(self.job.cargo.records);
+        let stamp = |record: Record| {
+            let mut stamp = Stamp::read_checked(record.value.as_deref()?)?;
+            let next = self.reading.next(stamp.stream) / batch_records;
+            stamp.number = nearest(next, stamp.number, PACKED_PER_STREAM);
+            Some(stamp)
+        };
+        records.map(|it| it.ok().and_then(stamp)).collect()
+    }
+
+    fn compressed(&mut self, partition: u32, base: i64, count: u64, bytes: &[u8]) {
+        let stamps = match crc32c(&bytes[SUMMED_AT..]) == u32_at(bytes, SUM_AT) {
+            true => self.opened(bytes),
+            false => Vec::new(),
+        };
+        if let Some(Some(first)) = stamps.first() {
+            let offset = base - i64::from(first.index);
+            self.reading.batch_at(first.stream, first.number, offset);
         }
-        let mut rest = &bytes[HEAD_BYTES..];
+        let missing = count.saturating_sub(stamps.len() as u64);
+        if missing > 0 {
+            self.reading.corrupt(missing, partition, base);
+        }
+        self.note_all(partition, base, stamps.into_iter());
+    }
+
+    /// Runs of neighbours are noted together.
+    fn note_all(&mut self, partition: u32, base: i64, stamps: impl Iterator<Item = Option<Stamp>>) {
         let mut run: Option<(Stamp, u64)> = None;
-        for index in 0..count {
-            let Some((value, behind)) = next_value(rest) else {
-                self.reading.corrupt(count - index, partition, base);
-                break;
-            };
-            rest = behind;
-            let Some(stamp) = Stamp::read_checked(value) else {
-                self.reading.corrupt(1, partition, base + index as i64);
+        for (offset, stamp) in (base..).zip(stamps) {
+            let Some(stamp) = stamp else {
+                self.reading.corrupt(1, partition, offset);
                 continue;
             };
             run = match run {
@@ -117,6 +155,22 @@ impl<'a> Sink<'a> {
         if let Some((first, count)) = run {
             self.note(partition, first, count, base);
         }
+    }
+
+    /// Every record of a whole batch.
+    fn whole(&mut self, partition: u32, base: i64, count: u64, bytes: &[u8]) {
+        let sum = u32_at(bytes, SUM_AT);
+        if crc32c(&bytes[SUMMED_AT..]) != sum {
+            self.reading.corrupt(count, partition, base);
+            return;
+        }
+        let mut rest = Some(&bytes[HEAD_BYTES..]);
+        let stamps = (0..count).map(|_| {
+            let (value, behind) = rest.and_then(next_value).unzip();
+            rest = behind;
+            value.and_then(Stamp::read_checked)
+        });
+        self.note_all(partition, base, stamps);
     }
 }
 
@@ -146,6 +200,10 @@ impl FetchSink for Sink<'_> {
         self.reply_records += count;
         if base != expected {
             self.reading.misplaced(partition, base, expected);
+        }
+        if bytes[CODEC_AT] & CODEC_BITS != 0 && bytes.len() == total {
+            self.compressed(partition, base, count, bytes);
+            return;
         }
         let first = next_stamp(&bytes[HEAD_BYTES..]).filter(|_| bytes[MAGIC_AT] == 2);
         let Some(first) = first else {
@@ -205,6 +263,15 @@ fn varint(bytes: &[u8]) -> Option<(i64, &[u8])> {
     None
 }
 
+/// The number closest to `expected` that is `found` modulo `modulus`.
+fn nearest(expected: u64, found: u64, modulus: u64) -> u64 {
+    let ahead = (found % modulus + modulus - expected % modulus) % modulus;
+    match ahead > modulus / 2 && expected + ahead >= modulus {
+        true => expected + ahead - modulus,
+        false => expected + ahead,
+    }
+}
+
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
@@ -213,4 +280,20 @@ fn i64_at(bytes: &[u8], at: usize) -> i64 {
     bytes[at..]
         .first_chunk()
         .map_or(-1, |bytes| i64::from_be_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn a_number_is_known_by_its_remainder_a_little_before_and_after_what_is_due() {
+        for expected in [0, 5, 100, 1 << 40] {
+            for number in [expected, expected + 1, expected + 8] {
+                assert_eq!(nearest(expected, number % 16, 16), number);
+            }
+        }
+        assert_eq!(nearest(100, 99 % 16, 16), 99);
+        assert_eq!(nearest(100, 93 % 16, 16), 93);
+    }
 }

@@ -7,6 +7,7 @@ use super::consumer::{Assignment, ConsumerEnd, Place, consume};
 use super::ledger::{Ledger, Reading, Verdict};
 use super::measure::{Phase, Shared};
 use super::replies::Depth;
+use super::route::Route;
 use super::sender::Job;
 
 /// Readers of the whole topic; the machine that reads is usually the one that serves.
@@ -42,11 +43,12 @@ pub fn consume_all(
     to_the_end: bool,
 ) -> Vec<ConsumerEnd> {
     thread::scope(|scope| {
-        let workers: Vec<_> = shares(places, readers)
+        let workers: Vec<_> = shares(job.route, places, readers)
             .into_iter()
-            .map(|partitions| {
+            .map(|Share { leader, partitions }| {
                 let assignment = Assignment {
                     partitions,
+                    leader,
                     depth,
                     to_the_end,
                 };
@@ -60,19 +62,27 @@ pub fn consume_all(
     })
 }
 
-/// Every reader's partitions: each `readers`-th one.
-pub fn shares(places: &[Place], readers: usize) -> Vec<Vec<Place>> {
+/// What one reader reads from one leader.
+pub struct Share {
+    pub leader: u32,
+    pub partitions: Vec<Place>,
+}
+
+/// Every reader's partitions, each `readers`-th one, and of these what each leader has.
+pub fn shares(route: &Route, places: &[Place], readers: usize) -> Vec<Share> {
     let readers = readers.min(places.len());
-    (0..readers)
-        .map(|reader| {
-            places
-                .iter()
-                .skip(reader)
-                .step_by(readers)
-                .copied()
-                .collect()
-        })
-        .collect()
+    let mut shares = Vec::new();
+    for reader in 0..readers {
+        let own = || places.iter().skip(reader).step_by(readers);
+        for leader in 0..route.leaders.len() as u32 {
+            let led = own().filter(|it| route.leader_of(it.partition) == leader);
+            let partitions: Vec<Place> = led.copied().collect();
+            if !partitions.is_empty() {
+                shares.push(Share { leader, partitions });
+            }
+        }
+    }
+    shares
 }
 
 fn panicked() -> ConsumerEnd {

@@ -47,6 +47,8 @@ pub mod client;
 
 pub mod batch;
 
+pub mod partitioner;
+
 pub use codes::ErrorCode;
 pub use error::WireError;
 pub use header::{ReplyTo, RequestHeader};

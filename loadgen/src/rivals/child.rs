@@ -87,7 +87,7 @@ pub fn choose_port(wanted: Option<u16>) -> Result<u16, String> {
     }
 }
 
-fn find_in_path(program: &str) -> Option<std::path::PathBuf> {
+pub fn find_in_path(program: &str) -> Option<std::path::PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path)
         .map(|folder| folder.join(program))

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use super::child::{choose_port, dies_with_us, free_port};
+use super::child::{choose_port, dies_with_us, find_in_path, free_port};
 use super::jars::kafka_jars;
 use super::{Broker, wait_until_ready};
 
 /// Any 16 bytes in Kafka's base64: the cluster is ours alone.
 const CLUSTER_ID: &str = "dGhhbHdlZy1yaXZhbC0xMA";
+const JAVA_NEEDED: &str = "Java is needed to run Kafka: install a Java 17 runtime";
 const READY_WITHIN: Duration = Duration::from_secs(90);
 
 /// What `kafka-run-class.sh` gives the virtual machine.
@@ -76,6 +77,9 @@ impl Kafka {
     /// Fetches the jars if needed, formats the folder if it is new, starts, waits until it serves.
     pub fn start(&self) -> Result<Broker, String> {
         let jars = kafka_jars()?;
+        if find_in_path("java").is_none() {
+            return Err(JAVA_NEEDED.into());
+        }
         let port = choose_port(self.port)?;
         let folder = &self.data_dir;
         fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
@@ -195,7 +199,7 @@ fn log_file(path: &Path) -> Result<(File, File), String> {
 
 fn explain_java(error: std::io::Error) -> String {
     match error.kind() {
-        ErrorKind::NotFound => "Java is needed to run Kafka: install a Java 17 runtime".into(),
+        ErrorKind::NotFound => JAVA_NEEDED.into(),
         _ => format!("java: {error}"),
     }
 }

@@ -2,3 +2,4 @@
 
 mod stub;
 mod truth;
+mod workloads;

@@ -13,13 +13,18 @@ use crate::base::crc::crc32c;
 use crate::load::batch::{
     COUNT_AT, HEAD_BYTES, LENGTH_AT, PRODUCER_AT, SEQUENCE_AT, SUM_AT, SUMMED_AT,
 };
+use crate::wire::StrBytes;
 use crate::wire::messages::create_topics_response::CreatableTopicResult;
 use crate::wire::messages::delete_topics_response::DeletableTopicResult;
+use crate::wire::messages::fetch_request::{FetchPartition, FetchTopic};
 use crate::wire::messages::fetch_response::{FetchableTopicResponse, PartitionData};
+use crate::wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use crate::wire::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
-use crate::wire::messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic};
+use crate::wire::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
 use crate::wire::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use crate::wire::messages::*;
 use crate::wire::{ReplyTo, Request, RequestHeader, reply, request};
@@ -54,11 +59,18 @@ pub struct Stub {
     pub address: SocketAddr,
 }
 
+/// What all brokers of a stub share.
 struct World {
     lie: Lie,
     batches: u64,
-    partitions: HashMap<i32, Partition>,
+    partitions: HashMap<(TopicName, i32), Partition>,
+    /// The brokers' ports. Partition p is led by broker `p % how many there are`.
+    ports: Vec<u16>,
 }
+
+/// One of the brokers, by its place among the ports.
+#[derive(Clone, Copy)]
+struct Me(usize);
 
 #[derive(Default)]
 struct Partition {
@@ -78,24 +90,39 @@ struct Batch {
 impl Stub {
     /// Serves on a free port until the test process ends.
     pub fn that(lie: Lie) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        Self::of_brokers(1, lie)
+    }
+
+    /// So many brokers, each of which refuses what another leads.
+    pub fn of_brokers(count: usize, lie: Lie) -> Self {
+        let bind = |_| TcpListener::bind("127.0.0.1:0").unwrap();
+        let listeners: Vec<TcpListener> = (0..count).map(bind).collect();
+        let addresses: Vec<SocketAddr> = listeners
+            .iter()
+            .map(|it| it.local_addr().unwrap())
+            .collect();
         let world = Arc::new(Mutex::new(World {
             lie,
             batches: 0,
             partitions: HashMap::new(),
+            ports: addresses.iter().map(SocketAddr::port).collect(),
         }));
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let world = Arc::clone(&world);
-                thread::spawn(move || serve(stream, &world));
-            }
-        });
-        Self { address }
+        for (index, listener) in listeners.into_iter().enumerate() {
+            let world = Arc::clone(&world);
+            thread::spawn(move || {
+                for stream in listener.incoming().flatten() {
+                    let world = Arc::clone(&world);
+                    thread::spawn(move || serve(stream, Me(index), &world));
+                }
+            });
+        }
+        Self {
+            address: addresses[0],
+        }
     }
 }
 
-fn serve(mut stream: TcpStream, world: &Mutex<World>) -> Option<()> {
+fn serve(mut stream: TcpStream, me: Me, world: &Mutex<World>) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     loop {
         let mut length = [0; 4];
@@ -105,25 +132,25 @@ fn serve(mut stream: TcpStream, world: &Mutex<World>) -> Option<()> {
         let mut frame = Bytes::from(frame);
         let header = RequestHeader::parse(&mut frame).unwrap();
         let request = request::decode(&header, frame).unwrap();
-        let answer = answer(header.reply_to(), request, world);
+        let answer = answer(header.reply_to(), request, me, world);
         stream.write_all(&answer).ok()?;
     }
 }
 
-fn answer(to: ReplyTo, request: Request, world: &Mutex<World>) -> Bytes {
+fn answer(to: ReplyTo, request: Request, me: Me, world: &Mutex<World>) -> Bytes {
+    let locked = || world.lock().unwrap();
     let answer = match request {
-        Request::CreateTopics(it) => reply::encode(to, &create(&it, &mut world.lock().unwrap())),
-        Request::Metadata(it) => reply::encode(to, &metadata(&it, &world.lock().unwrap())),
-        Request::ListOffsets(it) => reply::encode(to, &ends(&it, &world.lock().unwrap())),
-        Request::Produce(it) => reply::encode(to, &produce(&it, &mut world.lock().unwrap())),
-        Request::Fetch(it) => reply::encode(to, &fetch(&it, world)),
+        Request::ApiVersions(_) => reply::encode(to, &ApiVersionsResponse::default()),
+        Request::CreateTopics(it) => reply::encode(to, &create(&it, &mut locked())),
+        Request::Metadata(it) => reply::encode(to, &metadata(&it, &locked())),
+        Request::ListOffsets(it) => reply::encode(to, &ends(&it, me, &locked())),
+        Request::Produce(it) => reply::encode(to, &produce(&it, me, &mut locked())),
+        Request::Fetch(it) => reply::encode(to, &fetch(&it, me, world)),
         Request::DeleteTopics(it) => {
-            let name = it.topic_names[0].clone();
-            let result = DeletableTopicResult::default().with_name(Some(name));
-            reply::encode(
-                to,
-                &DeleteTopicsResponse::default().with_responses(vec![result]),
-            )
+            let deleted = it.topic_names.into_iter();
+            let deleted = deleted.map(|it| DeletableTopicResult::default().with_name(Some(it)));
+            let reply = DeleteTopicsResponse::default().with_responses(deleted.collect());
+            reply::encode(to, &reply)
         }
         Request::InitProducerId(_) => {
             let given = InitProducerIdResponse::default().with_producer_id(7.into());
@@ -134,73 +161,111 @@ fn answer(to: ReplyTo, request: Request, world: &Mutex<World>) -> Bytes {
     answer.unwrap()
 }
 
+impl World {
+    fn leads(&self, me: Me, partition: i32) -> bool {
+        partition as usize % self.ports.len() == me.0
+    }
+}
+
 fn create(request: &CreateTopicsRequest, world: &mut World) -> CreateTopicsResponse {
-    let topic = &request.topics[0];
-    world.partitions = (0..topic.num_partitions)
-        .map(|it| (it, Partition::default()))
-        .collect();
-    let result = CreatableTopicResult::default().with_name(topic.name.clone());
-    CreateTopicsResponse::default().with_topics(vec![result])
+    let mut results = Vec::new();
+    for topic in &request.topics {
+        for index in 0..topic.num_partitions {
+            let key = (topic.name.clone(), index);
+            world.partitions.insert(key, Partition::default());
+        }
+        results.push(CreatableTopicResult::default().with_name(topic.name.clone()));
+    }
+    CreateTopicsResponse::default().with_topics(results)
 }
 
 fn metadata(request: &MetadataRequest, world: &World) -> MetadataResponse {
-    let name = request.topics.as_ref().unwrap()[0].name.clone();
-    let partitions = world.partitions.keys();
-    let partitions = partitions
-        .map(|it| MetadataResponsePartition::default().with_partition_index(*it))
-        .collect();
-    let topic = MetadataResponseTopic::default()
-        .with_name(name)
-        .with_partitions(partitions);
-    MetadataResponse::default().with_topics(vec![topic])
-}
-
-fn ends(request: &ListOffsetsRequest, world: &World) -> ListOffsetsResponse {
-    let topic = &request.topics[0];
-    let partitions = topic.partitions.iter().map(|asked| {
-        ListOffsetsPartitionResponse::default()
-            .with_partition_index(asked.partition_index)
-            .with_offset(world.partitions[&asked.partition_index].end)
-    });
-    let topic = ListOffsetsTopicResponse::default()
-        .with_name(topic.name.clone())
-        .with_partitions(partitions.collect());
-    ListOffsetsResponse::default().with_topics(vec![topic])
-}
-
-fn produce(request: &ProduceRequest, world: &mut World) -> ProduceResponse {
-    let topic = &request.topic_data[0];
-    let mut answers = Vec::new();
-    for data in &topic.partition_data {
-        world.batches += 1;
-        let answer = PartitionProduceResponse::default().with_index(data.index);
-        if world.lie == Lie::Refuse(world.batches) {
-            answers.push(answer.with_error_code(6).with_base_offset(-1));
-            continue;
-        }
-        // The lock is held: nobody else gets an answer either.
-        if let Lie::Stall(at, time) = world.lie
-            && at == world.batches
-        {
-            thread::sleep(time);
-        }
-        let (number, lie) = (world.batches, world.lie);
-        let partition = world.partitions.get_mut(&data.index).unwrap();
-        let (base, bytes) = (partition.end, data.records.as_ref().unwrap().to_vec());
-        if u32_at(&bytes, PRODUCER_AT) != u32::MAX {
-            if u32_at(&bytes, SEQUENCE_AT) != partition.sequence {
-                answers.push(answer.with_error_code(45).with_base_offset(-1));
-                continue;
-            }
-            partition.sequence += u32_at(&bytes, COUNT_AT);
-        }
-        partition.keep(bytes, number, lie);
-        answers.push(answer.with_base_offset(base));
+    let broker = |(id, port): (usize, &u16)| {
+        MetadataResponseBroker::default()
+            .with_node_id((id as i32).into())
+            .with_host(StrBytes::from_static_str("127.0.0.1"))
+            .with_port(i32::from(*port))
+    };
+    let mut topics = Vec::new();
+    for asked in request.topics.iter().flatten() {
+        let of_topic = world.partitions.keys();
+        let of_topic = of_topic.filter(|it| Some(&it.0) == asked.name.as_ref());
+        let partitions = of_topic.map(|(_, index)| {
+            let leader = *index % world.ports.len() as i32;
+            MetadataResponsePartition::default()
+                .with_partition_index(*index)
+                .with_leader_id(leader.into())
+        });
+        let topic = MetadataResponseTopic::default().with_name(asked.name.clone());
+        topics.push(topic.with_partitions(partitions.collect()));
     }
-    let topic = TopicProduceResponse::default()
-        .with_name(topic.name.clone())
-        .with_partition_responses(answers);
-    ProduceResponse::default().with_responses(vec![topic])
+    let brokers = world.ports.iter().enumerate().map(broker).collect();
+    MetadataResponse::default()
+        .with_topics(topics)
+        .with_brokers(brokers)
+}
+
+fn ends(request: &ListOffsetsRequest, me: Me, world: &World) -> ListOffsetsResponse {
+    let of_topic = |topic: &ListOffsetsTopic| {
+        let of_partition = |asked: &ListOffsetsPartition| {
+            let index = asked.partition_index;
+            let answer = ListOffsetsPartitionResponse::default().with_partition_index(index);
+            match world.leads(me, index) {
+                true => answer.with_offset(world.partitions[&(topic.name.clone(), index)].end),
+                false => answer.with_error_code(6),
+            }
+        };
+        ListOffsetsTopicResponse::default()
+            .with_name(topic.name.clone())
+            .with_partitions(topic.partitions.iter().map(of_partition).collect())
+    };
+    let topics = request.topics.iter().map(of_topic).collect();
+    ListOffsetsResponse::default().with_topics(topics)
+}
+
+fn produce(request: &ProduceRequest, me: Me, world: &mut World) -> ProduceResponse {
+    let mut topics = Vec::new();
+    for topic in &request.topic_data {
+        let mut answers = Vec::new();
+        for data in &topic.partition_data {
+            let key = (topic.name.clone(), data.index);
+            let records = data.records.clone().unwrap_or_default();
+            let (code, base) = produce_batch(key, records, me, world);
+            let answer = PartitionProduceResponse::default().with_index(data.index);
+            answers.push(answer.with_error_code(code).with_base_offset(base));
+        }
+        let topic = TopicProduceResponse::default().with_name(topic.name.clone());
+        topics.push(topic.with_partition_responses(answers));
+    }
+    ProduceResponse::default().with_responses(topics)
+}
+
+/// The error code and base offset for one batch.
+fn produce_batch(key: (TopicName, i32), records: Bytes, me: Me, world: &mut World) -> (i16, i64) {
+    if !world.leads(me, key.1) {
+        return (6, -1);
+    }
+    world.batches += 1;
+    if world.lie == Lie::Refuse(world.batches) {
+        return (6, -1);
+    }
+    // The lock is held: nobody else gets an answer either.
+    if let Lie::Stall(at, time) = world.lie
+        && at == world.batches
+    {
+        thread::sleep(time);
+    }
+    let (number, lie) = (world.batches, world.lie);
+    let partition = world.partitions.get_mut(&key).unwrap();
+    let (base, bytes) = (partition.end, records.to_vec());
+    if u32_at(&bytes, PRODUCER_AT) != u32::MAX {
+        if u32_at(&bytes, SEQUENCE_AT) != partition.sequence {
+            return (45, -1);
+        }
+        partition.sequence += u32_at(&bytes, COUNT_AT);
+    }
+    partition.keep(bytes, number, lie);
+    (0, base)
 }
 
 impl Partition {
@@ -276,28 +341,29 @@ fn rewrite(bytes: &mut Vec<u8>, change: impl FnOnce(&mut Vec<Vec<u8>>)) {
 }
 
 /// Answers at once if there is something; otherwise looks again until the wait is over.
-fn fetch(request: &FetchRequest, world: &Mutex<World>) -> FetchResponse {
-    let topic = &request.topics[0];
+fn fetch(request: &FetchRequest, me: Me, world: &Mutex<World>) -> FetchResponse {
     let mut waited = 0;
     loop {
         let mut found = 0;
-        let answers: Vec<_> = topic
-            .partitions
-            .iter()
-            .map(|asked| {
+        let of_topic = |topic: &FetchTopic| {
+            let of_partition = |asked: &FetchPartition| {
                 let world = world.lock().unwrap();
-                let bytes = world.partitions[&asked.partition].from(asked.fetch_offset);
+                let answer = PartitionData::default().with_partition_index(asked.partition);
+                if !world.leads(me, asked.partition) {
+                    return answer.with_error_code(6);
+                }
+                let key = (topic.topic.clone(), asked.partition);
+                let bytes = world.partitions[&key].from(asked.fetch_offset);
                 found += bytes.len();
-                PartitionData::default()
-                    .with_partition_index(asked.partition)
-                    .with_records(Some(Bytes::from(bytes)))
-            })
-            .collect();
-        if found > 0 || waited >= request.max_wait_ms {
-            let topic = FetchableTopicResponse::default()
+                answer.with_records(Some(Bytes::from(bytes)))
+            };
+            FetchableTopicResponse::default()
                 .with_topic(topic.topic.clone())
-                .with_partitions(answers);
-            return FetchResponse::default().with_responses(vec![topic]);
+                .with_partitions(topic.partitions.iter().map(of_partition).collect())
+        };
+        let topics = request.topics.iter().map(of_topic).collect();
+        if found > 0 || waited >= request.max_wait_ms {
+            return FetchResponse::default().with_responses(topics);
         }
         waited += 1;
         thread::sleep(Duration::from_millis(1));
@@ -306,10 +372,10 @@ fn fetch(request: &FetchRequest, world: &Mutex<World>) -> FetchResponse {
 
 impl Partition {
     fn from(&self, offset: i64) -> Vec<u8> {
-        let after = self
+        let first = self
             .log
-            .iter()
-            .skip_while(|it| it.base + it.records <= offset);
+            .partition_point(|it| it.base + it.records <= offset);
+        let after = self.log[first..].iter();
         let mut bytes = Vec::new();
         for batch in after {
             bytes.extend_from_slice(&batch.bytes);

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::stub::{Lie, Stub};
 use crate::base::ByteCount;
-use crate::load::{Length, Observer, Outcome, Plan, Workload, run};
+use crate::load::{Length, Observer, Outcome, Plan, Verdict, Workload, run};
 
 /// The batch at which a lying broker lies: late enough to be in the measured part.
 const AT: u64 = 40;
@@ -136,6 +136,28 @@ fn a_broker_that_changes_a_bit_fails_the_ledger() {
     check_caught(Lie::FlipBitAndSum(AT), |it| {
         u64::from(it.verdict.corrupt == 1)
     });
+}
+
+/// A thousand records to a batch, a thousand batches, and one record of the million is wrong.
+fn check_one_in_a_million(lie: Lie, wrong: impl Fn(&Verdict) -> u64) {
+    let outcome = outcome(lie, |plan| {
+        plan.record_bytes = ByteCount(60).into();
+        plan.batch_bytes = ByteCount(69_000);
+        plan.length = Length::Records(1_000_000);
+    });
+
+    let verdict = &outcome.verdict;
+    assert!(verdict.acknowledged >= 1_000_000, "{lie:?}: {verdict:?}");
+    assert!(!outcome.holds(), "{lie:?}: {verdict:?}");
+    assert_eq!(wrong(verdict), 1, "{lie:?}: {verdict:?}");
+}
+
+#[test]
+fn one_record_in_a_million_that_is_dropped_repeated_reordered_or_changed_is_found() {
+    check_one_in_a_million(Lie::ForgetRecord(600), |it| it.lost);
+    check_one_in_a_million(Lie::RepeatRecord(600), |it| it.duplicated);
+    check_one_in_a_million(Lie::SwapRecords(600), |it| it.reordered);
+    check_one_in_a_million(Lie::FlipBitAndSum(600), |it| it.corrupt);
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn load(broker: &Broker, shape: Shape) -> Result<(), Failure> {
         let partitions = partitions_of(shape, number);
         let mut plan = Plan::new(address, &topic(number));
         plan.partitions = partitions;
-        plan.record_bytes = RECORD_BYTES;
+        plan.record_bytes = RECORD_BYTES.into();
         plan.batch_bytes = BATCH_BYTES;
         plan.request_batches = REQUEST_BATCHES.min(partitions);
         plan.warm_up = Duration::ZERO;
