@@ -6,7 +6,7 @@ use crate::base::ShardId;
 use crate::base::random::Random;
 use crate::cluster::MetadataLog;
 use crate::cluster::metadata_log::MetadataError;
-use crate::journal::{EntryHead, Index, Journal, JournalError, Replay, StreamId};
+use crate::journal::{EntryHead, Index, Journal, JournalError, Replay, Settings, StreamId};
 use crate::log::Partitions;
 use crate::runtime::Boot;
 use crate::wire::ApiSet;
@@ -40,23 +40,12 @@ const MEMBER_IDS: u64 = 1;
 impl Shard {
     /// Opens the shard in its directory. Reads and repairs what a crash left; makes no system
     /// call but through `boot`.
-    pub fn open(boot: Boot<'_>, config: ShardConfig) -> Result<Self, ShardError> {
+    pub fn open(mut boot: Boot<'_>, config: ShardConfig) -> Result<Self, ShardError> {
         if !config.shards.contains(&boot.shard) {
             return Err(ShardError::NotListed { shard: boot.shard });
         }
         let mut partitions = Partitions::new(config.partitions, boot.now);
-        let mut watched = Watched {
-            partitions: &mut partitions,
-            progress: boot.progress,
-        };
-        let mut journal = Journal::open(
-            config.journal,
-            boot.directory,
-            boot.pool.clone(),
-            boot.now,
-            &mut watched,
-        )
-        .map_err(ShardError::Journal)?;
+        let mut journal = open_journal(&mut boot, config.journal, &mut partitions)?;
         let mut decider = None;
         let mut metadata = None;
         if boot.shard == ShardId::ZERO {
@@ -104,6 +93,21 @@ impl Shard {
         }
         Ok(shard)
     }
+}
+
+/// The journal, and its streams in `partitions`.
+fn open_journal(
+    boot: &mut Boot<'_>,
+    settings: Settings,
+    partitions: &mut Partitions,
+) -> Result<Journal, ShardError> {
+    let mut watched = Watched {
+        partitions,
+        progress: boot.progress,
+    };
+    let pool = boot.pool.clone();
+    let opened = Journal::open(settings, boot.directory, pool, boot.now, &mut watched);
+    opened.map_err(ShardError::Journal)
 }
 
 /// Partitions that recover while somebody waits.
