@@ -95,6 +95,12 @@ fn encoded(request: &Request, version: i16) -> BytesMut {
         CreateTopics DeleteTopics DeleteRecords InitProducerId OffsetForLeaderEpoch
         DescribeConfigs AlterConfigs SaslAuthenticate CreatePartitions DeleteGroups
         IncrementalAlterConfigs OffsetDelete DescribeCluster
+        ElectLeaders AlterPartitionReassignments ListPartitionReassignments
+        DescribeClientQuotas DescribeUserScramCredentials DescribeQuorum
+        UpdateFeatures DescribeProducers DescribeTransactions
+        ListTransactions ListConfigResources DescribeTopicPartitions
+        DescribeAcls CreateAcls DeleteAcls
+        DescribeLogDirs
     )
 }
 

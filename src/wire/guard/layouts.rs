@@ -38,6 +38,22 @@ pub(super) fn of(key: ApiKey) -> Option<&'static Shape> {
         ApiKey::IncrementalAlterConfigs => &INCREMENTAL_ALTER_CONFIGS,
         ApiKey::OffsetDelete => &OFFSET_DELETE,
         ApiKey::DescribeCluster => &DESCRIBE_CLUSTER,
+        ApiKey::ElectLeaders => &ELECT_LEADERS,
+        ApiKey::AlterPartitionReassignments => &ALTER_PARTITION_REASSIGNMENTS,
+        ApiKey::ListPartitionReassignments => &LIST_PARTITION_REASSIGNMENTS,
+        ApiKey::DescribeClientQuotas => &DESCRIBE_CLIENT_QUOTAS,
+        ApiKey::DescribeUserScramCredentials => &DESCRIBE_USER_SCRAM_CREDENTIALS,
+        ApiKey::DescribeQuorum => &DESCRIBE_QUORUM,
+        ApiKey::UpdateFeatures => &UPDATE_FEATURES,
+        ApiKey::DescribeProducers => &DESCRIBE_PRODUCERS,
+        ApiKey::DescribeTransactions => &DESCRIBE_TRANSACTIONS,
+        ApiKey::ListTransactions => &LIST_TRANSACTIONS,
+        ApiKey::ListConfigResources => &LIST_CONFIG_RESOURCES,
+        ApiKey::DescribeTopicPartitions => &DESCRIBE_TOPIC_PARTITIONS,
+        ApiKey::DescribeAcls => &DESCRIBE_ACLS,
+        ApiKey::CreateAcls => &CREATE_ACLS,
+        ApiKey::DeleteAcls => &DELETE_ACLS,
+        ApiKey::DescribeLogDirs => &DESCRIBE_LOG_DIRS,
         _ => return None,
     })
 }
@@ -190,3 +206,60 @@ static INCREMENTAL_RESOURCE: Shape = shape(&[I8, TEXT, list(&CONFIG_OPERATION)])
 static CONFIG_OPERATION: Shape = shape(&[TEXT, I8, TEXT.or_null()]);
 
 static DESCRIBE_CLUSTER: Shape = shape(&[BOOL, I8.since(1), BOOL.since(2)]);
+
+static DESCRIBE_TOPIC_PARTITIONS: Shape =
+    shape(&[list(&NAMED), I32, inner(&PARTITION_CURSOR).or_null()]);
+static NAMED: Shape = shape(&[TEXT]);
+static PARTITION_CURSOR: Shape = shape(&[TEXT, I32]);
+
+/// A topic and numbers of its partitions.
+static PARTITIONS_OF_TOPIC: Shape = shape(&[TEXT, LIST_I32]);
+
+static DESCRIBE_PRODUCERS: Shape = shape(&[list(&PARTITIONS_OF_TOPIC)]);
+static DESCRIBE_TRANSACTIONS: Shape = shape(&[LIST_TEXT]);
+static LIST_TRANSACTIONS: Shape = shape(&[
+    LIST_TEXT,
+    LIST_I64,
+    I64.since(1),
+    TEXT.or_null().since(2),
+]);
+
+static DESCRIBE_LOG_DIRS: Shape = shape(&[list(&PARTITIONS_OF_TOPIC).or_null()]);
+
+static DESCRIBE_QUORUM: Shape = shape(&[list(&QUORUM_TOPIC)]);
+static QUORUM_TOPIC: Shape = shape(&[TEXT, list(&QUORUM_PARTITION)]);
+static QUORUM_PARTITION: Shape = shape(&[I32]);
+
+static ELECT_LEADERS: Shape =
+    shape(&[I8.since(1), list(&PARTITIONS_OF_TOPIC).or_null(), I32]);
+
+static ALTER_PARTITION_REASSIGNMENTS: Shape =
+    shape(&[I32, BOOL.since(1), list(&REASSIGNED_TOPIC)]);
+static REASSIGNED_TOPIC: Shape = shape(&[TEXT, list(&REASSIGNED_PARTITION)]);
+static REASSIGNED_PARTITION: Shape = shape(&[I32, LIST_I32.or_null()]);
+static LIST_PARTITION_REASSIGNMENTS: Shape =
+    shape(&[I32, list(&PARTITIONS_OF_TOPIC).or_null()]);
+
+static UPDATE_FEATURES: Shape = shape(&[I32, list(&FEATURE_UPDATE), BOOL.since(1)]);
+static FEATURE_UPDATE: Shape = shape(&[TEXT, I16, BOOL.until(0), I8.since(1)]);
+
+static DESCRIBE_ACLS: Shape = shape(ACL_FILTER);
+static CREATE_ACLS: Shape = shape(&[list(&ACL_CREATION)]);
+static ACL_CREATION: Shape = shape(&[I8, TEXT, I8, TEXT, TEXT, I8, I8]);
+static DELETE_ACLS: Shape = shape(&[list(&ACL_DELETION)]);
+static ACL_DELETION: Shape = shape(ACL_FILTER);
+const ACL_FILTER: &[Field] = &[
+    I8,
+    TEXT.or_null(),
+    I8,
+    TEXT.or_null(),
+    TEXT.or_null(),
+    I8,
+    I8,
+];
+
+static DESCRIBE_CLIENT_QUOTAS: Shape = shape(&[list(&QUOTA_COMPONENT), BOOL]);
+static QUOTA_COMPONENT: Shape = shape(&[TEXT, I8, TEXT.or_null()]);
+static DESCRIBE_USER_SCRAM_CREDENTIALS: Shape = shape(&[list(&NAMED).or_null()]);
+
+static LIST_CONFIG_RESOURCES: Shape = shape(&[LIST_I8.since(1)]);

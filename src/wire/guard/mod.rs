@@ -49,6 +49,8 @@ pub enum GuardError {
     TooManyElements,
     /// It would decode into more than `MEMORY_PER_BYTE_MAX` times its size.
     TooMuchMemory,
+    /// A struct that may be null is marked neither as there (1) nor as null (-1).
+    BadMarker,
     /// Tags must rise; a tag twice or backwards is one of two readings too many.
     TagsOutOfOrder,
     /// A tagged field's content is shorter or longer than its size says, or the tag does not
@@ -74,6 +76,7 @@ impl std::fmt::Display for GuardError {
             Self::ArrayTooLong => "an array claims more elements than the frame can hold",
             Self::TooManyElements => "more than 200000 elements",
             Self::TooMuchMemory => "it would take more than 64 times its size in memory",
+            Self::BadMarker => "a struct is marked neither as there nor as null",
             Self::TagsOutOfOrder => "tagged fields are out of order",
             Self::TagMismatch => "a tagged field disagrees with its size or version",
             Self::TextTooLong => "a string is longer than 32767 bytes",
@@ -193,6 +196,11 @@ impl Walk<'_> {
             Kind::List(element) => match self.list_length()? {
                 Some(count) => self.list(element, count),
                 None => null(field.nullable),
+            },
+            Kind::Struct(shape) if field.nullable => match self.at.take(1)? {
+                [0xFF] => Ok(()),
+                [1] => self.shape(shape),
+                _ => Err(GuardError::BadMarker),
             },
             Kind::Struct(shape) => self.shape(shape),
         }

@@ -63,7 +63,14 @@ impl Sampler<'_> {
                     self.element(element);
                 }
             }
-            Kind::Struct(shape) => self.shape(shape),
+            Kind::Struct(shape) => {
+                if nullable {
+                    self.out.push(if null { 0xFF } else { 1 });
+                }
+                if !null {
+                    self.shape(shape);
+                }
+            }
         }
     }
 

@@ -23,6 +23,7 @@ pub(super) enum Kind {
     /// Byte strings and record sets.
     Bytes,
     List(Element),
+    /// If it may be null, a byte before it says whether it is: 1, or -1 for null.
     Struct(&'static Shape),
 }
 
@@ -91,6 +92,8 @@ pub(super) const UUID: Field = field(Kind::Fixed(16));
 pub(super) const TEXT: Field = field(Kind::Text);
 pub(super) const BYTES: Field = field(Kind::Bytes);
 pub(super) const LIST_I32: Field = field(Kind::List(Element::Fixed(4)));
+pub(super) const LIST_I8: Field = field(Kind::List(Element::Fixed(1)));
+pub(super) const LIST_I64: Field = field(Kind::List(Element::Fixed(8)));
 pub(super) const LIST_TEXT: Field = field(Kind::List(Element::Text));
 
 pub(super) const fn list(shape: &'static Shape) -> Field {
