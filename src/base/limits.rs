@@ -100,6 +100,12 @@ pub const MESH_CALLS_MAX: usize = 4_096;
 /// Requests other than Produce have no reason to be larger.
 pub const FRAME_BYTES_MAX_BUT_PRODUCE: ByteCount = ByteCount::mib(16);
 
+/// The resources that one DescribeConfigs may ask for: each may be worth 10 KB of reply.
+pub const DESCRIBED_RESOURCES_MAX: usize = 10_000;
+
+/// The partitions that one DescribeTopicPartitions shows (`max.request.partition.size.limit`).
+pub const DESCRIBED_PARTITIONS_MAX: usize = 2_000;
+
 /// The elements that one decoded request may have, all arrays together.
 pub const DECODED_ELEMENTS_MAX: u32 = 200_000;
 

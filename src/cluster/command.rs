@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::edit::ConfigEdit;
 use crate::base::{NodeId, ShardId, WallMs};
 use crate::log::Overrides;
 
@@ -39,6 +40,11 @@ pub enum Command {
     AlterConfig {
         id: Uuid,
         configs: Overrides,
+    },
+    /// Edits what is set for the topic.
+    EditConfig {
+        id: Uuid,
+        edits: Vec<ConfigEdit>,
     },
     /// 1,000 producer ids for one shard to hand out.
     NextProducerIdBlock,

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::change::{Change, ChangeKind, TopicChange};
 use super::command::{Command, Placement};
+use super::edit::edited;
 use super::metadata::Metadata;
 use super::name::check_topic_name;
 use super::topic::{Run, Topic};
@@ -70,6 +71,10 @@ impl Metadata {
                 placement,
             } => self.create_partitions(*id, *total, placement),
             Command::AlterConfig { id, configs } => self.alter_config(*id, configs),
+            Command::EditConfig { id, edits } => {
+                let configs = edited(&self.known(*id)?.overrides, edits);
+                self.alter_config(*id, &configs.map_err(Refusal::InvalidConfig)?)
+            }
             Command::NextProducerIdBlock => Ok(ChangeKind::ProducerIds {
                 first: self.next_producer_id,
                 count: PRODUCER_IDS_PER_BLOCK,
@@ -160,6 +165,9 @@ impl Metadata {
 
     fn alter_config(&self, id: Uuid, configs: &Overrides) -> Result<ChangeKind, Refusal> {
         let mut topic = Topic::clone(self.known(id)?);
+        if topic.overrides == *configs {
+            return Err(Refusal::Unchanged);
+        }
         let config = TopicConfig::from_overrides(configs).map_err(Refusal::InvalidConfig)?;
         topic.config = Arc::new(config);
         topic.overrides = configs.clone();

@@ -17,6 +17,7 @@ pub mod command;
 
 pub mod change;
 pub mod decide;
+pub mod edit;
 pub mod metadata;
 pub mod metadata_log;
 pub mod name;
@@ -29,6 +30,7 @@ mod snapshot;
 pub use change::{Change, ChangeKind, TopicChange};
 pub use command::{Command, Placement};
 pub use decide::{PRODUCER_IDS_PER_BLOCK, Refusal};
+pub use edit::{ConfigEdit, Edit};
 pub use metadata::Metadata;
 pub use metadata_log::{MetadataError, MetadataLog, ProposalToken, Settlement};
 pub use name::check_topic_name;

@@ -43,6 +43,8 @@ pub enum ConfigError {
     UnknownName { name: String },
     /// The value is not of the key's type or out of its bounds.
     InvalidValue { key: &'static str, value: String },
+    /// Items are added to or taken out of something that is no list.
+    NotAList { name: String },
     /// The value is one of Kafka's, but this broker can not do it.
     NotSupported { key: &'static str, value: String },
 }
@@ -134,6 +136,12 @@ impl fmt::Display for ConfigError {
                 write!(f, "Invalid value {value} for configuration {key}")?;
                 let expected = ConfigKey::find(key).map(ConfigKey::expected);
                 expected.map_or(Ok(()), |expected| write!(f, ": {expected}"))
+            }
+            Self::NotAList { name } => {
+                write!(
+                    f,
+                    "{name} is not a list: items can be neither added nor taken out"
+                )
             }
             Self::NotSupported { key, value } => {
                 write!(f, "{key}={value} is not supported by this broker yet")

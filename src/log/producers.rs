@@ -70,6 +70,17 @@ impl Producer {
         &self.batches[..usize::from(self.kept)]
     }
 
+    pub fn seen(&self) -> Ticks {
+        self.seen
+    }
+
+    /// The sequence of its last record; -1 if no batch is kept.
+    pub fn last_sequence(&self) -> i32 {
+        self.last().map_or(-1, |last| {
+            sequence_after(last.base_sequence, last.count.saturating_sub(1))
+        })
+    }
+
     fn last(&self) -> Option<&Kept> {
         self.batches().last()
     }

@@ -6,11 +6,14 @@ use crate::groups::WriteId;
 use crate::runtime::ConnectionId;
 use crate::wire::ReplyTo;
 
+use super::api::alter_configs::AlterConfigsCall;
+use super::api::create_partitions::CreatePartitionsCall;
 use super::api::create_topics::CreateTopicsCall;
 use super::api::delete_topics::DeleteTopicsCall;
 use super::api::fetch::FetchCall;
 use super::api::find_coordinator::FindCoordinatorCall;
 use super::api::groups::GroupCall;
+use super::api::inquiry::InquiryCall;
 use super::api::list_offsets::ListOffsetsCall;
 use super::api::metadata::MetadataCall;
 use super::api::produce::ProduceCall;
@@ -37,9 +40,12 @@ pub enum Call {
     Produce(Box<ProduceCall>),
     Fetch(Box<FetchCall>),
     ListOffsets(Box<ListOffsetsCall>),
+    Inquiry(Box<InquiryCall>),
     Metadata(Box<MetadataCall>),
     CreateTopics(Box<CreateTopicsCall>),
     DeleteTopics(Box<DeleteTopicsCall>),
+    CreatePartitions(Box<CreatePartitionsCall>),
+    AlterConfigs(Box<AlterConfigsCall>),
     FindCoordinator(Box<FindCoordinatorCall>),
     Group(Box<GroupCall>),
     /// Records of our groups, on their way to the journal.
@@ -66,6 +72,9 @@ impl Call {
             | Self::Metadata(_)
             | Self::CreateTopics(_)
             | Self::DeleteTopics(_)
+            | Self::CreatePartitions(_)
+            | Self::AlterConfigs(_)
+            | Self::Inquiry(_)
             | Self::FindCoordinator(_)
             | Self::Block
             | Self::Registration

@@ -1,5 +1,6 @@
 //! The one place where an internal error becomes Kafka's code, and words for the reply.
 
+use crate::admin::AdminError;
 use crate::cluster::Refusal;
 use crate::groups::GroupError;
 use crate::journal::JournalError;
@@ -18,6 +19,12 @@ impl Failure {
     /// A code that says it all.
     pub fn bare(code: ErrorCode) -> Self {
         Self { code, words: None }
+    }
+
+    /// A request names one thing twice where it may once.
+    pub fn named_twice() -> Self {
+        let words = "the request names this more than once";
+        Self::because(ErrorCode::InvalidRequest, words)
     }
 
     pub fn because(code: ErrorCode, words: impl Into<String>) -> Self {
@@ -155,6 +162,21 @@ impl From<GroupError> for Failure {
             GroupError::NotCoordinator => Code::NotCoordinator,
             GroupError::NotAvailable => Code::CoordinatorNotAvailable,
         })
+    }
+}
+
+impl From<&AdminError> for Failure {
+    fn from(error: &AdminError) -> Self {
+        use ErrorCode as Code;
+        let (code, words) = match error {
+            AdminError::Request(words) => (Code::InvalidRequest, words),
+            AdminError::Config(words) => (Code::InvalidConfig, words),
+            AdminError::Partitions(words) => (Code::InvalidPartitions, words),
+            AdminError::ReplicationFactor(words) => (Code::InvalidReplicationFactor, words),
+            AdminError::Assignment(words) => (Code::InvalidReplicaAssignment, words),
+            AdminError::Refused(refusal) => return refusal.into(),
+        };
+        Self::because(code, words)
     }
 }
 

@@ -9,7 +9,8 @@ use crate::cluster::{Change, Command, Metadata, Refusal};
 use crate::groups::{Answer, Ask};
 use crate::journal::{Slice, StreamId};
 use crate::log::{
-    Appended, Isolation, LeaderEpoch, LogError, OffsetFound, OffsetSpec, ReadAsk, ReadPlan,
+    Appended, Isolation, LeaderEpoch, LogError, Offset, OffsetFound, OffsetSpec, PartitionFacts,
+    ProducerFacts, ReadAsk, ReadPlan,
 };
 use crate::wire::batch::CheckedBatch;
 
@@ -89,6 +90,17 @@ pub enum Message {
         parts: Vec<(Place, Result<OffsetFound, LogError>)>,
     },
 
+    /// To an owner: small questions about partitions, and deletions of records.
+    Inquire {
+        token: Token,
+        parts: Vec<InquiryPart>,
+    },
+    /// Its answer, once every deletion among them is durable.
+    Inquired {
+        token: Token,
+        parts: Vec<(Place, Result<Finding, LogError>)>,
+    },
+
     /// To a coordinator: a question about a group of this partition of `__consumer_offsets`.
     Group {
         token: Token,
@@ -161,6 +173,40 @@ pub struct ListPart {
     pub spec: OffsetSpec,
     pub isolation: Isolation,
     pub leader_epoch: Option<LeaderEpoch>,
+}
+
+/// A question about one partition.
+#[derive(Clone, Copy, Debug)]
+pub struct InquiryPart {
+    pub place: Place,
+    pub stream: StreamId,
+    pub inquiry: Inquiry,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub enum Inquiry {
+    /// Where a leader epoch ended; `claimed` is the epoch that the client takes for the newest.
+    EpochEnd {
+        claimed: Option<LeaderEpoch>,
+        asked: LeaderEpoch,
+    },
+    Producers,
+    Facts,
+    /// Give up the records before this offset; None: all that may be read.
+    DeleteRecords {
+        before: Option<Offset>,
+    },
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// -1 and -1 if no epoch is that old.
+    EpochEnd(LeaderEpoch, Offset),
+    Producers(Vec<ProducerFacts>),
+    Facts(PartitionFacts),
+    LogStart(Offset),
 }
 
 /// Messages and whom they go to, gathered and then delivered.

@@ -243,12 +243,15 @@ impl Shard {
             Some(Call::CreateTopics(call)) => self.topics_created(*call, &outcomes),
             Some(Call::DeleteTopics(call)) => self.topics_deleted(*call, &outcomes),
             Some(Call::FindCoordinator(call)) => self.offsets_topic_created(*call, &outcomes),
+            Some(Call::CreatePartitions(call)) => self.partitions_created(*call, &outcomes),
+            Some(Call::AlterConfigs(call)) => self.configs_altered(*call, &outcomes),
             Some(Call::Block) => self.block_came(&outcomes),
             Some(Call::Note) | None => {}
             Some(
                 call @ (Call::Produce(_)
                 | Call::Fetch(_)
                 | Call::ListOffsets(_)
+                | Call::Inquiry(_)
                 | Call::Group(_)
                 | Call::GroupWrite(_)
                 | Call::GroupLoad(_)),

@@ -62,6 +62,9 @@ impl Shard {
             Message::List { token, parts } => self.owner.list(from, token, parts, out),
             Message::Listed { token, parts } => self.listed(token, parts),
 
+            Message::Inquire { token, parts } => self.owner.inquire(from, token, parts, now, out),
+            Message::Inquired { token, parts } => self.inquired(token, parts),
+
             Message::Group {
                 token,
                 place,

@@ -124,24 +124,49 @@ fn check(client: &mut Client, sent: &[Sent], seed: u64) {
     }
 }
 
+/// Whether a reply to each of these can be read.
+macro_rules! sound {
+    ($key:expr, $version:expr, $reply:expr; $($api:ident($request:ident))*) => {
+        match $key {
+            $(ApiKey::$api => decode::<$request>($version, $reply).is_ok(),)*
+            other => panic!("{other:?} is served and its reply is not checked here"),
+        }
+    };
+}
+
 /// A reply follows the layout of its request's version.
 fn check_reply(row: Option<(ApiKey, i16)>, reply: Bytes, about: &dyn Fn() -> String) {
     let Some((key, version)) = row else {
         return;
     };
-    let sound = match key {
-        ApiKey::Produce => decode::<ProduceRequest>(version, reply).is_ok(),
-        ApiKey::Fetch => decode::<FetchRequest>(version, reply).is_ok(),
-        ApiKey::ListOffsets => decode::<ListOffsetsRequest>(version, reply).is_ok(),
-        ApiKey::Metadata => decode::<MetadataRequest>(version, reply).is_ok(),
-        ApiKey::FindCoordinator => decode::<FindCoordinatorRequest>(version, reply).is_ok(),
-        ApiKey::ApiVersions => decode::<ApiVersionsRequest>(version, reply).is_ok(),
-        ApiKey::CreateTopics => decode::<CreateTopicsRequest>(version, reply).is_ok(),
-        ApiKey::DeleteTopics => decode::<DeleteTopicsRequest>(version, reply).is_ok(),
-        ApiKey::InitProducerId => decode::<InitProducerIdRequest>(version, reply).is_ok(),
-        ApiKey::DescribeCluster => decode::<DescribeClusterRequest>(version, reply).is_ok(),
-        other => panic!("{other:?} is served and its reply is not checked here"),
-    };
+    let sound = sound!(key, version, reply;
+        Produce(ProduceRequest) Fetch(FetchRequest) ListOffsets(ListOffsetsRequest)
+        Metadata(MetadataRequest) FindCoordinator(FindCoordinatorRequest)
+        ApiVersions(ApiVersionsRequest) CreateTopics(CreateTopicsRequest)
+        DeleteTopics(DeleteTopicsRequest) InitProducerId(InitProducerIdRequest)
+        DescribeCluster(DescribeClusterRequest) DescribeConfigs(DescribeConfigsRequest)
+        AlterConfigs(AlterConfigsRequest)
+        IncrementalAlterConfigs(IncrementalAlterConfigsRequest)
+        ListConfigResources(ListConfigResourcesRequest)
+        CreatePartitions(CreatePartitionsRequest) DeleteRecords(DeleteRecordsRequest)
+        OffsetForLeaderEpoch(OffsetForLeaderEpochRequest)
+        DescribeTopicPartitions(DescribeTopicPartitionsRequest)
+        DescribeProducers(DescribeProducersRequest)
+        DescribeTransactions(DescribeTransactionsRequest)
+        ListTransactions(ListTransactionsRequest) DescribeLogDirs(DescribeLogDirsRequest)
+        DescribeQuorum(DescribeQuorumRequest) ElectLeaders(ElectLeadersRequest)
+        AlterPartitionReassignments(AlterPartitionReassignmentsRequest)
+        ListPartitionReassignments(ListPartitionReassignmentsRequest)
+        UpdateFeatures(UpdateFeaturesRequest) DescribeAcls(DescribeAclsRequest)
+        CreateAcls(CreateAclsRequest) DeleteAcls(DeleteAclsRequest)
+        DescribeClientQuotas(DescribeClientQuotasRequest)
+        DescribeUserScramCredentials(DescribeUserScramCredentialsRequest)
+        OffsetCommit(OffsetCommitRequest) OffsetFetch(OffsetFetchRequest)
+        JoinGroup(JoinGroupRequest) Heartbeat(HeartbeatRequest) LeaveGroup(LeaveGroupRequest)
+        SyncGroup(SyncGroupRequest) DescribeGroups(DescribeGroupsRequest)
+        ListGroups(ListGroupsRequest) DeleteGroups(DeleteGroupsRequest)
+        OffsetDelete(OffsetDeleteRequest)
+    );
     assert!(sound, "a reply that can not be read: {}", about());
 }
 

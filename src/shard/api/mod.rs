@@ -3,19 +3,37 @@
 //! Each has the same verbs: a method named after the request that begins it, and one for each
 //! answer that it awaits.
 
+mod acls;
+pub mod alter_configs;
 pub mod api_versions;
+pub mod create_partitions;
 pub mod create_topics;
+mod delete_records;
 pub mod delete_topics;
 pub mod describe_cluster;
+pub mod describe_configs;
+mod describe_log_dirs;
+mod describe_producers;
+mod describe_quorum;
+mod describe_topic_partitions;
+mod elect_leaders;
 pub mod fetch;
 mod fetch_reply;
 pub mod find_coordinator;
 pub mod groups;
 pub mod init_producer_id;
+pub mod inquiry;
+pub mod list_config_resources;
 pub mod list_offsets;
 pub mod metadata;
 pub mod metadata_cache;
+mod named;
+mod offset_for_leader_epoch;
 pub mod produce;
+mod quotas;
+mod reassignments;
+mod transactions;
+mod update_features;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -83,6 +101,47 @@ impl Shard {
             Request::DescribeGroups(request) => self.describe_groups(asked, request),
             Request::ListGroups(request) => self.list_groups(asked, request),
             Request::DeleteGroups(request) => self.delete_groups(asked, request),
+            Request::DescribeConfigs(request) => self.describe_configs(asked, request),
+            Request::AlterConfigs(request) => self.alter_configs(asked, request),
+            Request::IncrementalAlterConfigs(request) => {
+                self.incremental_alter_configs(asked, request);
+            }
+            Request::CreatePartitions(request) => self.create_partitions(asked, request),
+            Request::ListConfigResources(request) => self.list_config_resources(asked, request),
+            Request::DeleteRecords(request) => self.delete_records(asked, request),
+            Request::OffsetForLeaderEpoch(request) => {
+                self.offset_for_leader_epoch(asked, request);
+            }
+            request => self.begin_short(asked, request),
+        }
+    }
+
+    /// Requests with short true answers on one node.
+    fn begin_short(&mut self, asked: Asked, request: Request) {
+        match request {
+            Request::DescribeTopicPartitions(request) => {
+                self.describe_topic_partitions(asked, request);
+            }
+            Request::DescribeProducers(request) => self.describe_producers(asked, request),
+            Request::DescribeTransactions(request) => self.describe_transactions(asked, request),
+            Request::ListTransactions(request) => self.list_transactions(asked, request),
+            Request::DescribeLogDirs(request) => self.describe_log_dirs(asked, request),
+            Request::DescribeQuorum(request) => self.describe_quorum(asked, request),
+            Request::ElectLeaders(request) => self.elect_leaders(asked, request),
+            Request::AlterPartitionReassignments(request) => {
+                self.alter_partition_reassignments(asked, request);
+            }
+            Request::ListPartitionReassignments(request) => {
+                self.list_partition_reassignments(asked, request);
+            }
+            Request::UpdateFeatures(request) => self.update_features(asked, request),
+            Request::DescribeAcls(request) => self.describe_acls(asked, request),
+            Request::CreateAcls(request) => self.create_acls(asked, request),
+            Request::DeleteAcls(request) => self.delete_acls(asked, request),
+            Request::DescribeClientQuotas(request) => self.describe_client_quotas(asked, request),
+            Request::DescribeUserScramCredentials(request) => {
+                self.describe_user_scram_credentials(asked, request);
+            }
             // `ApiSet` lets no other pass.
             other => {
                 let why = format!("{:?} is not served", other.api());

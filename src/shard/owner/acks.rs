@@ -1,4 +1,4 @@
-//! Produced batches that await durability, and the answers that await them.
+//! Produced batches and deletions that await durability, and the answers that await them.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -6,18 +6,41 @@ use crate::base::ShardId;
 use crate::log::{AckToken, Appended, LogError};
 
 use super::super::calls::Token;
-use super::super::message::{Message, Outbox, Place};
+use super::super::message::{Finding, Message, Outbox, Place};
 
-/// One answer to `Message::Produce` in the making.
+/// One answer in the making.
 #[derive(Debug)]
 pub struct Answer {
     asker: ShardId,
     token: Token,
-    parts: Vec<(Place, Result<Appended, LogError>)>,
+    parts: Parts,
     /// Parts that are staged and not durable.
     missing: usize,
     /// No part is to come any more.
     whole: bool,
+}
+
+/// What it will say, of `Message::Produce` or `Message::Inquire`.
+#[derive(Debug)]
+enum Parts {
+    Produced(Vec<(Place, Result<Appended, LogError>)>),
+    Inquired(Vec<(Place, Result<Finding, LogError>)>),
+}
+
+impl Parts {
+    fn len(&self) -> usize {
+        match self {
+            Self::Produced(parts) => parts.len(),
+            Self::Inquired(parts) => parts.len(),
+        }
+    }
+
+    fn fail(&mut self, index: usize, error: LogError) {
+        match self {
+            Self::Produced(parts) => parts[index].1 = Err(error),
+            Self::Inquired(parts) => parts[index].1 = Err(error),
+        }
+    }
 }
 
 /// An answer's name among those in the making.
@@ -39,14 +62,23 @@ impl Acks {
         self.answers.is_empty()
     }
 
-    /// Begins an answer.
+    /// Begins an answer to a Produce.
     pub fn open(&mut self, asker: ShardId, token: Token, parts: usize) -> AnswerId {
+        self.open_with(asker, token, Parts::Produced(Vec::with_capacity(parts)))
+    }
+
+    /// Begins an answer to an inquiry.
+    pub fn open_findings(&mut self, asker: ShardId, token: Token, parts: usize) -> AnswerId {
+        self.open_with(asker, token, Parts::Inquired(Vec::with_capacity(parts)))
+    }
+
+    fn open_with(&mut self, asker: ShardId, token: Token, parts: Parts) -> AnswerId {
         let id = AnswerId(self.next);
         self.next += 1;
         let answer = Answer {
             asker,
             token,
-            parts: Vec::with_capacity(parts),
+            parts,
             missing: 0,
             whole: false,
         };
@@ -68,7 +100,31 @@ impl Acks {
         waits: bool,
     ) {
         let answer = self.answers.get_mut(&id).expect("an answer is open");
-        answer.parts.push((place, part));
+        match &mut answer.parts {
+            Parts::Produced(parts) => parts.push((place, part)),
+            Parts::Inquired(_) => unreachable!("a batch in an answer to an inquiry"),
+        }
+        self.added(id, waits);
+    }
+
+    /// As `add`, for an inquiry.
+    pub fn add_finding(
+        &mut self,
+        id: AnswerId,
+        place: Place,
+        part: Result<Finding, LogError>,
+        waits: bool,
+    ) {
+        let answer = self.answers.get_mut(&id).expect("an answer is open");
+        match &mut answer.parts {
+            Parts::Inquired(parts) => parts.push((place, part)),
+            Parts::Produced(_) => unreachable!("a finding in an answer to a Produce"),
+        }
+        self.added(id, waits);
+    }
+
+    fn added(&mut self, id: AnswerId, waits: bool) {
+        let answer = self.answers.get_mut(&id).expect("an answer is open");
         if waits {
             answer.missing += 1;
             let index = answer.parts.len() as u32 - 1;
@@ -96,7 +152,7 @@ impl Acks {
             return;
         };
         if let Some(answer) = self.answers.get_mut(&id) {
-            answer.parts[index as usize].1 = Err(error);
+            answer.parts.fail(index as usize, error);
         }
         self.one_less(id, out);
     }
@@ -133,7 +189,11 @@ impl Acks {
         else {
             return;
         };
-        out.push((asker, Message::Produced { token, parts }));
+        let message = match parts {
+            Parts::Produced(parts) => Message::Produced { token, parts },
+            Parts::Inquired(parts) => Message::Inquired { token, parts },
+        };
+        out.push((asker, message));
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod acks;
 mod fetch;
+mod inquire;
 mod list;
 mod produce;
 mod reads;
@@ -31,6 +32,8 @@ pub struct Owner {
     /// Batches that found the journal busy, in the order in which they came. While there are any,
     /// later ones go behind them.
     busy: VecDeque<produce::Unstaged>,
+    /// Inquiries that found the journal busy.
+    unanswered: VecDeque<inquire::Unanswered>,
     /// The journal's failure has been dealt with.
     failed: bool,
     /// The last batch found the disk full.
@@ -46,6 +49,7 @@ impl Owner {
             acks: Acks::default(),
             reads: Reads::default(),
             busy: VecDeque::new(),
+            unanswered: VecDeque::new(),
             failed: false,
             full: false,
         }
@@ -69,6 +73,7 @@ impl Owner {
         self.settled.clear();
         self.fail_if_journal_failed(out);
         self.stage_busy(now, out);
+        self.answer_busy(now, out);
         for done in self.journal.take_finished() {
             self.read_finished(done, out);
         }

@@ -1,5 +1,7 @@
 //! A broker of several shards in a simulated world, and clients that speak real frames to it.
 
+mod admin;
+mod answers;
 mod durable;
 mod fetch;
 mod hostile;

@@ -217,12 +217,8 @@ static PARTITIONS_OF_TOPIC: Shape = shape(&[TEXT, LIST_I32]);
 
 static DESCRIBE_PRODUCERS: Shape = shape(&[list(&PARTITIONS_OF_TOPIC)]);
 static DESCRIBE_TRANSACTIONS: Shape = shape(&[LIST_TEXT]);
-static LIST_TRANSACTIONS: Shape = shape(&[
-    LIST_TEXT,
-    LIST_I64,
-    I64.since(1),
-    TEXT.or_null().since(2),
-]);
+static LIST_TRANSACTIONS: Shape =
+    shape(&[LIST_TEXT, LIST_I64, I64.since(1), TEXT.or_null().since(2)]);
 
 static DESCRIBE_LOG_DIRS: Shape = shape(&[list(&PARTITIONS_OF_TOPIC).or_null()]);
 
@@ -230,15 +226,12 @@ static DESCRIBE_QUORUM: Shape = shape(&[list(&QUORUM_TOPIC)]);
 static QUORUM_TOPIC: Shape = shape(&[TEXT, list(&QUORUM_PARTITION)]);
 static QUORUM_PARTITION: Shape = shape(&[I32]);
 
-static ELECT_LEADERS: Shape =
-    shape(&[I8.since(1), list(&PARTITIONS_OF_TOPIC).or_null(), I32]);
+static ELECT_LEADERS: Shape = shape(&[I8.since(1), list(&PARTITIONS_OF_TOPIC).or_null(), I32]);
 
-static ALTER_PARTITION_REASSIGNMENTS: Shape =
-    shape(&[I32, BOOL.since(1), list(&REASSIGNED_TOPIC)]);
+static ALTER_PARTITION_REASSIGNMENTS: Shape = shape(&[I32, BOOL.since(1), list(&REASSIGNED_TOPIC)]);
 static REASSIGNED_TOPIC: Shape = shape(&[TEXT, list(&REASSIGNED_PARTITION)]);
 static REASSIGNED_PARTITION: Shape = shape(&[I32, LIST_I32.or_null()]);
-static LIST_PARTITION_REASSIGNMENTS: Shape =
-    shape(&[I32, list(&PARTITIONS_OF_TOPIC).or_null()]);
+static LIST_PARTITION_REASSIGNMENTS: Shape = shape(&[I32, list(&PARTITIONS_OF_TOPIC).or_null()]);
 
 static UPDATE_FEATURES: Shape = shape(&[I32, list(&FEATURE_UPDATE), BOOL.since(1)]);
 static FEATURE_UPDATE: Shape = shape(&[TEXT, I16, BOOL.until(0), I8.since(1)]);

@@ -1,0 +1,191 @@
+//! What DescribeConfigs says: every key with its value, where the value comes from, and what would
+//! hold otherwise.
+
+use std::collections::BTreeMap;
+
+use crate::log::{ConfigKey, ConfigKind, Overrides, TOPIC_CONFIGS};
+
+use super::broker_config::BrokerConfig;
+use super::broker_key::{BrokerKey, Update};
+
+/// Where a value comes from (`DescribeConfigsResponse.ConfigSource`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i8)]
+pub enum Source {
+    /// Set for the topic.
+    Topic = 1,
+    /// Set when the broker was started.
+    StaticBroker = 4,
+    /// Set by nobody.
+    Default = 5,
+}
+
+/// One configuration as it is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    pub name: &'static str,
+    /// None: not set, and nothing stands for it.
+    pub value: Option<String>,
+    pub source: Source,
+    pub kind: ConfigKind,
+    pub read_only: bool,
+    pub doc: &'static str,
+    /// What gives the value, then what would if that were not set, and so on.
+    pub synonyms: Vec<Synonym>,
+}
+
+/// One place where a value could come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Synonym {
+    pub name: &'static str,
+    pub value: String,
+    pub source: Source,
+}
+
+/// A topic's configuration, in the order of the names; those that `wanted` names, None: all.
+pub fn describe_topic<'a>(
+    set: &'a Overrides,
+    broker: &'a BrokerConfig,
+    wanted: Option<&'a [&'a str]>,
+) -> impl Iterator<Item = Described> + 'a {
+    let keys = TOPIC_CONFIGS.iter();
+    let keys = keys.filter(move |key| wanted.is_none_or(|names| names.contains(&key.name)));
+    keys.map(move |key| topic_key(key, set, broker))
+}
+
+/// The broker's configuration, likewise.
+pub fn describe_broker<'a>(
+    broker: &'a BrokerConfig,
+    wanted: Option<&'a [&'a str]>,
+) -> impl Iterator<Item = Described> + 'a {
+    let keys = BrokerKey::all();
+    let keys = keys.filter(move |key| wanted.is_none_or(|names| names.contains(&key.name)));
+    keys.map(move |key| broker_key(key, broker))
+}
+
+fn topic_key(key: &'static ConfigKey, set: &Overrides, broker: &BrokerConfig) -> Described {
+    let own = set.get(key.name).map(|value| Synonym {
+        name: key.name,
+        value: value.clone(),
+        source: Source::Topic,
+    });
+    let given = broker
+        .topic_default(key, &BTreeMap::new())
+        .map(|default| Synonym {
+            name: default.broker_name,
+            value: default.value,
+            source: Source::StaticBroker,
+        });
+    // Kafka shows the broker's default under its name, if the broker's key has one.
+    let named = BrokerKey::find(key.broker_name).filter(|broker| broker.default.is_some());
+    let default = named.map(|broker| Synonym {
+        name: broker.name,
+        value: key.default.to_owned(),
+        source: Source::Default,
+    });
+    let synonyms: Vec<Synonym> = own.into_iter().chain(given).chain(default).collect();
+    let first = synonyms.first();
+    Described {
+        name: key.name,
+        value: Some(first.map_or(key.default.to_owned(), |first| first.value.clone())),
+        source: first.map_or(Source::Default, |first| first.source),
+        kind: key.kind,
+        read_only: false,
+        doc: key.doc,
+        synonyms,
+    }
+}
+
+fn broker_key(key: &'static BrokerKey, broker: &BrokerConfig) -> Described {
+    let given = broker.given(key.name).map(|value| Synonym {
+        name: key.name,
+        value: value.to_owned(),
+        source: Source::StaticBroker,
+    });
+    let default = key.default.map(|value| Synonym {
+        name: key.name,
+        value: value.to_owned(),
+        source: Source::Default,
+    });
+    let synonyms: Vec<Synonym> = given.into_iter().chain(default).collect();
+    let first = synonyms.first();
+    Described {
+        name: key.name,
+        value: first.map(|first| first.value.clone()),
+        source: first.map_or(Source::Default, |first| first.source),
+        kind: key.kind,
+        read_only: key.update == Update::ReadOnly,
+        doc: key.doc,
+        synonyms,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described(name: &str, set: &[(&str, &str)], broker: &[(&str, &str)]) -> Described {
+        let owned = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
+        let set: Overrides = set.iter().map(owned).collect();
+        let mut config = BrokerConfig::default();
+        for (name, value) in broker {
+            let key = BrokerKey::find(name).expect("a key");
+            config.set(key, value).expect("a value");
+        }
+        let found = describe_topic(&set, &config, Some(&[name])).next();
+        found.expect("a topic key")
+    }
+
+    fn sources(described: &Described) -> Vec<(&str, &str, i8)> {
+        let synonyms = described.synonyms.iter();
+        let row = |one: &Synonym| (one.name, one.source as i8);
+        synonyms
+            .map(|one| (row(one).0, &*one.value, row(one).1))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_set_for_the_topic_goes_before_the_brokers_and_the_default() {
+        let set = [("max.message.bytes", "5")];
+        let broker = [("message.max.bytes", "7")];
+
+        let topic = described("max.message.bytes", &set, &broker);
+        let static_broker = described("max.message.bytes", &[], &broker);
+        let default = described("max.message.bytes", &[], &[]);
+
+        let expected = [
+            ("max.message.bytes", "5", 1),
+            ("message.max.bytes", "7", 4),
+            ("message.max.bytes", "1048588", 5),
+        ];
+        assert_eq!(sources(&topic), expected);
+        assert_eq!(sources(&static_broker), expected[1..]);
+        assert_eq!(sources(&default), expected[2..]);
+        assert_eq!(static_broker.source, Source::StaticBroker);
+        assert_eq!(default.value.as_deref(), Some("1048588"));
+    }
+
+    #[test]
+    fn a_key_without_a_broker_wide_default_has_no_synonym_but_a_value() {
+        let topic = described("retention.ms", &[], &[("log.retention.hours", "2")]);
+        let default = described("retention.ms", &[], &[]);
+
+        assert_eq!(sources(&topic), [("log.retention.hours", "7200000", 4)]);
+        assert_eq!(sources(&default), []);
+        assert_eq!(default.value.as_deref(), Some("604800000"));
+        assert_eq!(default.source, Source::Default);
+    }
+
+    #[test]
+    fn every_key_is_described_once_and_only_what_is_wanted() {
+        let (none, broker) = (Overrides::new(), BrokerConfig::default());
+        let all = describe_topic(&none, &broker, None).count();
+        let few = describe_topic(&none, &broker, Some(&["retention.ms", "no.such"])).count();
+
+        assert_eq!((all, few), (TOPIC_CONFIGS.len(), 1));
+        assert_eq!(
+            describe_broker(&broker, None).count(),
+            BrokerKey::all().count()
+        );
+    }
+}

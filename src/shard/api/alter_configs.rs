@@ -1,0 +1,180 @@
+//! AlterConfigs 0-2 (everything that is set, anew) and IncrementalAlterConfigs 0-1 (KIP-339):
+//! checked here, decided by shard 0, in force on every shard before the answer.
+
+use std::collections::BTreeMap;
+
+use crate::admin::AdminError;
+use crate::admin::alteration::{edits, replacement};
+use crate::cluster::Command;
+use crate::wire::messages::alter_configs_response::AlterConfigsResourceResponse;
+use crate::wire::messages::incremental_alter_configs_response as edited;
+use crate::wire::messages::{
+    AlterConfigsRequest, AlterConfigsResponse, IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+};
+use crate::wire::{ApiKey, ErrorCode, StrBytes, reply};
+
+use super::super::calls::{Asked, Call};
+use super::super::codes::Failure;
+use super::super::machine::Shard;
+use super::super::message::Outcome;
+
+/// An alteration that awaits shard 0.
+#[derive(Debug)]
+pub struct AlterConfigsCall {
+    asked: Asked,
+    results: Vec<Altered>,
+    /// Which result each proposed command is about.
+    proposed: Vec<usize>,
+}
+
+/// One resource, and why it was not altered.
+#[derive(Debug)]
+struct Altered {
+    kind: i8,
+    name: StrBytes,
+    failure: Option<Failure>,
+}
+
+/// A resource, and the command that would alter it.
+type Wish = (i8, StrBytes, Result<Command, AdminError>);
+
+impl Shard {
+    pub(super) fn alter_configs(&mut self, asked: Asked, request: AlterConfigsRequest) {
+        let Some(known) = self.known() else {
+            return self.answer_alter_configs(AlterConfigsCall::new(asked));
+        };
+        let wishes = request.resources.into_iter().map(|resource| {
+            let command = replacement(&resource, known);
+            (resource.resource_type, resource.resource_name, command)
+        });
+        let wishes = wishes.collect();
+        self.alter(asked, wishes, request.validate_only);
+    }
+
+    pub(super) fn incremental_alter_configs(
+        &mut self,
+        asked: Asked,
+        request: IncrementalAlterConfigsRequest,
+    ) {
+        let Some(known) = self.known() else {
+            return self.answer_alter_configs(AlterConfigsCall::new(asked));
+        };
+        let wishes = request.resources.into_iter().map(|resource| {
+            let command = edits(&resource, known);
+            (resource.resource_type, resource.resource_name, command)
+        });
+        let wishes = wishes.collect();
+        self.alter(asked, wishes, request.validate_only);
+    }
+
+    fn alter(&mut self, asked: Asked, wishes: Vec<Wish>, validate_only: bool) {
+        let mut times = BTreeMap::<(i8, StrBytes), u32>::new();
+        for (kind, name, _) in &wishes {
+            *times.entry((*kind, name.clone())).or_default() += 1;
+        }
+        let mut call = AlterConfigsCall::new(asked);
+        let mut commands = Vec::new();
+        for (kind, name, command) in wishes {
+            let twice = times
+                .get(&(kind, name.clone()))
+                .is_some_and(|times| *times > 1);
+            let command = match twice {
+                true => {
+                    let words = "the request names this resource more than once";
+                    Err(Failure::because(ErrorCode::InvalidRequest, words))
+                }
+                false => self.check_alteration(command),
+            };
+            let failure = match command {
+                Ok(_) if validate_only => None,
+                Ok(command) => {
+                    call.proposed.push(call.results.len());
+                    commands.push(command);
+                    None
+                }
+                Err(failure) => Some(failure),
+            };
+            call.results.push(Altered {
+                kind,
+                name,
+                failure,
+            });
+        }
+        if commands.is_empty() {
+            return self.answer_alter_configs(call);
+        }
+        self.propose(commands, Call::AlterConfigs(Box::new(call)));
+    }
+
+    /// Whether our copy of the metadata would take it; shard 0 has the last word.
+    fn check_alteration(&self, command: Result<Command, AdminError>) -> Result<Command, Failure> {
+        let command = command.map_err(|error| Failure::from(&error))?;
+        match self.known().map(|known| known.decide(&command)) {
+            Some(Err(refusal)) => {
+                let failure = Failure::from(&refusal);
+                // Nothing would change, which is no failure.
+                if failure.code.is_none() {
+                    Ok(command)
+                } else {
+                    Err(failure)
+                }
+            }
+            Some(Ok(_)) | None => Ok(command),
+        }
+    }
+
+    /// Shard 0 has decided, and what it decided is in force on every shard.
+    pub(in super::super) fn configs_altered(
+        &mut self,
+        mut call: AlterConfigsCall,
+        outcomes: &[Outcome],
+    ) {
+        for (place, outcome) in call.proposed.iter().zip(outcomes) {
+            let failure = outcome.as_ref().err().map(Failure::from);
+            call.results[*place].failure = failure;
+        }
+        self.answer_alter_configs(call);
+    }
+
+    fn answer_alter_configs(&mut self, call: AlterConfigsCall) {
+        let to = call.asked.to;
+        let results = call.results.into_iter().map(|result| {
+            let failure = result.failure.unwrap_or(Failure::bare(ErrorCode::None));
+            (result.kind, result.name, failure)
+        });
+        let frame = if to.api == ApiKey::AlterConfigs {
+            let responses = results.map(|(kind, name, failure)| {
+                AlterConfigsResourceResponse::default()
+                    .with_error_code(failure.code.code())
+                    .with_error_message(failure.words)
+                    .with_resource_type(kind)
+                    .with_resource_name(name)
+            });
+            let response = AlterConfigsResponse::default().with_responses(responses.collect());
+            reply::encode(to, &response)
+        } else {
+            let responses = results.map(|(kind, name, failure)| {
+                edited::AlterConfigsResourceResponse::default()
+                    .with_error_code(failure.code.code())
+                    .with_error_message(failure.words)
+                    .with_resource_type(kind)
+                    .with_resource_name(name)
+            });
+            let responses = responses.collect();
+            let response = IncrementalAlterConfigsResponse::default().with_responses(responses);
+            reply::encode(to, &response)
+        };
+        self.send_reply(call.asked, frame.map(|frame| vec![frame]));
+    }
+}
+
+impl AlterConfigsCall {
+    fn new(asked: Asked) -> Self {
+        Self {
+            asked,
+            results: Vec::new(),
+            proposed: Vec::new(),
+        }
+    }
+}
