@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 
 THALWEG = sys.argv[1]
 
@@ -117,6 +118,34 @@ def plain(command, text):
     return lines
 
 
+def members(address, group):
+    code, out, _ = run(address, f"group describe {group} --output json", "")
+    return len(json.loads(out)["members"]) if code == 0 else 0
+
+
+def share(address):
+    """Two members of a group read a topic between them: every record once, half of them each."""
+    assert run(address, "topic create shared --partitions 2", "")[0] == 0
+    words = [THALWEG, *"consume shared --group pair --from-beginning --max-messages 20".split()]
+    words += ["--bootstrap-server", address]
+    readers = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        until = time.monotonic() + 60
+        while members(address, "pair") < 2:
+            assert time.monotonic() < until, "two members after 60 s"
+            time.sleep(0.1)
+        for partition in range(2):
+            lines = "".join(f"{partition}-{number}\n" for number in range(20))
+            run(address, f"produce shared --partition {partition}", lines)
+        read = [reader.communicate(timeout=60)[0].splitlines() for reader in readers]
+    finally:
+        for reader in readers:
+            reader.kill()
+    run(address, "topic delete shared", "")
+    run(address, "group delete pair", "")
+    return [reader.returncode for reader in readers], sorted(read[0] + read[1])
+
+
 def offers(address, command):
     _, _, errors = run(address, command, "")
     return "does not offer" not in errors
@@ -139,6 +168,12 @@ def main():
         if found[0] != found[1]:
             differences += 1
             print(f"DIFFERS: thalweg {command}\n  ours:      {found[0]}\n  reference: {found[1]}")
+    if GROUP[0] in commands:
+        commands.append(("two members of one group", ""))
+        found = [share(address) for address in (ours, reference)]
+        if found[0] != found[1] or found[0][0] != [0, 0] or len(set(found[0][1])) != 40:
+            differences += 1
+            print(f"DIFFERS: two members of one group\n  {found[0]}\n  {found[1]}")
     print(f"{len(commands)} commands, {differences} with other words from the two brokers")
     return 1 if differences else 0
 
