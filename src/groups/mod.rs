@@ -40,6 +40,9 @@ mod rewrite;
 pub mod records;
 mod subscription;
 
+#[cfg(test)]
+mod tests;
+
 pub use ask::{Answer, Ask, Caller};
 pub use config::{GroupConfig, OFFSETS_TOPIC, partition_of};
 pub use context::{Effects, Write, WriteId};

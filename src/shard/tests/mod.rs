@@ -4,6 +4,7 @@ mod admin;
 mod answers;
 mod durable;
 mod fetch;
+mod groups;
 mod hostile;
 mod limits;
 mod metadata;
