@@ -1,7 +1,9 @@
-//! FindCoordinator 0-6: this node, once `__consumer_offsets` is there; it is made on first use.
+//! FindCoordinator 0-6: this node (or, to clients that see shards, the shard that owns the group's
+//! partition), once `__consumer_offsets` is there; it is made on first use.
 
 use crate::cluster::{Command, Placement, Refusal};
 use crate::groups::OFFSETS_TOPIC;
+use crate::runtime::ConnectionId;
 use crate::wire::messages::find_coordinator_response::Coordinator;
 use crate::wire::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
 use crate::wire::{ErrorCode, StrBytes, reply};
@@ -81,27 +83,39 @@ impl Shard {
         }
     }
 
+    /// The broker that a group's coordinator is to this client.
+    fn coordinator_id(&self, id: ConnectionId, group: &str) -> i32 {
+        let shard = self.coordinator_of(group).map(|(shard, _)| shard);
+        // Whose shard has failed is told so when it asks.
+        self.ids()
+            .of(shard.unwrap_or(self.id), self.sees_shards(id))
+    }
+
     fn answer_find_coordinator(&mut self, call: FindCoordinatorCall, code: ErrorCode) {
         let asked = call.asked;
-        let (host, id, port) = match code {
-            ErrorCode::None => {
-                let endpoint = self.endpoint(asked.connection);
-                (endpoint.host, self.broker_id(), i32::from(endpoint.port))
-            }
-            _ => (StrBytes::default(), -1, -1),
+        let found = code == ErrorCode::None;
+        let (host, port) = if found {
+            let endpoint = self.endpoint(asked.connection);
+            (endpoint.host, i32::from(endpoint.port))
+        } else {
+            (StrBytes::default(), -1)
+        };
+        let id_of = |key: &StrBytes| match found {
+            true => self.coordinator_id(asked.connection, key),
+            false => -1,
         };
         let response = if asked.to.version < KEYS_SINCE {
             FindCoordinatorResponse::default()
                 .with_error_code(code.code())
                 .with_error_message(Some(words(code)))
-                .with_node_id(id.into())
+                .with_node_id(call.keys.first().map_or(-1, id_of).into())
                 .with_host(host)
                 .with_port(port)
         } else {
             let coordinators = call.keys.into_iter().map(|key| {
                 Coordinator::default()
+                    .with_node_id(id_of(&key).into())
                     .with_key(key)
-                    .with_node_id(id.into())
                     .with_host(host.clone())
                     .with_port(port)
                     .with_error_code(code.code())

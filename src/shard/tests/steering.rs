@@ -252,3 +252,41 @@ fn the_layout_core_shows_shards_to_everybody_and_node_to_nobody() {
         assert_eq!(metadata(&mut broker, socket, "t").brokers.len(), brokers);
     }
 }
+
+#[test]
+fn a_groups_coordinator_is_the_shard_of_its_offsets_and_its_connection_moves_there() {
+    let mut broker = Broker::start(2);
+    let mut seen = std::collections::BTreeSet::new();
+    let probe = java(&mut broker, 0);
+    let find = |group: &str| {
+        FindCoordinatorRequest::default()
+            .with_key_type(0)
+            .with_coordinator_keys(vec![StrBytes::from_string(group.to_owned())])
+    };
+
+    for number in 0..20 {
+        let group = format!("group-{number}");
+        let found = broker.ask(probe, &find(&group), 4).coordinators[0].clone();
+        assert_eq!(found.error_code, 0, "{found:?}");
+        seen.insert(found.node_id.0);
+        let owner = (found.node_id.0 - 1000) as u16;
+        let socket = java(&mut broker, 1 - owner);
+        let before = counts(&broker, owner);
+
+        let heartbeat = HeartbeatRequest::default()
+            .with_group_id(GroupId(StrBytes::from_string(group)))
+            .with_member_id(StrBytes::from_static_str("nobody"));
+        for _ in 0..2 {
+            let code = broker.ask(socket, &heartbeat, 4).error_code;
+            assert_eq!(code, crate::wire::ErrorCode::UnknownMemberId.code());
+        }
+
+        let after = counts(&broker, owner);
+        assert_eq!(after.arrived - before.arrived, 1);
+        assert_eq!(after.own - before.own, 1);
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [1000, 1001]);
+    let plain = broker.connect();
+    let found = broker.ask(plain, &find("group-1"), 4);
+    assert_eq!(found.coordinators[0].node_id.0, 1000);
+}

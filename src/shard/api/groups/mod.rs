@@ -54,7 +54,13 @@ impl GroupCall {
 impl Shard {
     /// Puts each question to the coordinator of its group.
     fn ask_coordinators(&mut self, asked: Asked, shape: Shape, asks: Vec<Ask>) {
-        let targets: Vec<_> = asks.iter().map(|ask| self.coordinator_of(ask)).collect();
+        let targets = asks.iter().map(|ask| {
+            let group = ask.group().map_or("", |group| group);
+            self.coordinator_of(group)
+        });
+        let targets: Vec<_> = targets.collect();
+        let shards = targets.iter().flatten().map(|(shard, _)| *shard);
+        self.note_routed(asked.connection, shards);
         self.ask_shards(asked, shape, asks.into_iter().zip(targets).collect());
     }
 
@@ -97,11 +103,10 @@ impl Shard {
         }
     }
 
-    /// The shard and the partition of `__consumer_offsets` that a question's group belongs to.
-    fn coordinator_of(&self, ask: &Ask) -> Result<(ShardId, u32), GroupError> {
+    /// The shard and the partition of `__consumer_offsets` that a group belongs to.
+    pub(super) fn coordinator_of(&self, group: &str) -> Result<(ShardId, u32), GroupError> {
         let topic = self.known().and_then(|known| known.topic(OFFSETS_TOPIC));
         let topic = topic.ok_or(GroupError::NotCoordinator)?;
-        let group = ask.group().map_or("", |group| group);
         let partition = partition_of(group, topic.partition_count());
         let place = topic
             .partition(partition)
