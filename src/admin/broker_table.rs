@@ -8,7 +8,7 @@ use crate::log::config_table::{Bounds, ConfigKind};
 
 use super::broker_key::{BrokerKey, key};
 
-use Bounds::{Between, OneOrMoreOf};
+use Bounds::{Between, SomeOf};
 use ConfigKind::{Boolean, Int, List, Long, Short, String};
 
 const INT_MAX: i64 = i32::MAX as i64;
@@ -278,7 +278,7 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
         "The roles of a process in Kafka. Here every node has all.",
     )
     .default("broker,controller")
-    .bounds(OneOrMoreOf(&["broker", "controller"]))
+    .bounds(SomeOf(&["broker", "controller"]))
     .without_effect(),
     key(
         "producer.id.expiration.ms",

@@ -6,7 +6,7 @@ use crate::log::config_table::{Bounds, ConfigKind};
 
 use super::broker_key::{BrokerKey, key};
 
-use Bounds::{Between, Fraction, OneOf, OneOrMoreOf};
+use Bounds::{Between, Fraction, OneOf, SomeOf};
 use ConfigKind::{Boolean, Double, Int, List, Long, String};
 
 const INT_MAX: i64 = i32::MAX as i64;
@@ -20,7 +20,7 @@ pub const TOPIC_DEFAULTS: &[BrokerKey] = &[
         "The level at which a broker would compress with gzip.",
     )
     .default("-1")
-    .bounds(Between(-1, 9))
+    .bounds(Bounds::Level(1, 9))
     .dynamic()
     .without_effect(),
     key(
@@ -98,7 +98,7 @@ pub const TOPIC_DEFAULTS: &[BrokerKey] = &[
         "What happens to old records of topics: delete, compact, or both.",
     )
     .default("delete")
-    .bounds(OneOrMoreOf(&["compact", "delete"]))
+    .bounds(SomeOf(&["compact", "delete"]))
     .dynamic(),
     key(
         "log.flush.interval.messages",

@@ -43,6 +43,11 @@ pub enum ConfigError {
     UnknownName { name: String },
     /// The value is not of the key's type or out of its bounds.
     InvalidValue { key: &'static str, value: String },
+    /// A lower bound is above its upper bound.
+    Crossed {
+        low: &'static str,
+        high: &'static str,
+    },
     /// Items are added to or taken out of something that is no list.
     NotAList { name: String },
     /// The value is one of Kafka's, but this broker can not do it.
@@ -79,6 +84,7 @@ impl TopicConfig {
                 ConfigKey::find(name).ok_or(ConfigError::UnknownName { name: name.clone() })?;
             config.set(key, value.trim())?;
         }
+        check_lags(overrides)?;
         Ok(config)
     }
 
@@ -121,6 +127,20 @@ impl TopicConfig {
     }
 }
 
+/// A record would have to be compacted before it may be.
+fn check_lags(overrides: &Overrides) -> Result<(), ConfigError> {
+    let (low, high) = ("min.compaction.lag.ms", "max.compaction.lag.ms");
+    let value = |name: &str| {
+        let default = ConfigKey::find(name).map(|key| key.default);
+        let value = overrides.get(name).map(String::as_str).or(default);
+        value.and_then(|value| value.trim().parse::<i64>().ok())
+    };
+    match value(low) > value(high) {
+        true => Err(ConfigError::Crossed { low, high }),
+        false => Ok(()),
+    }
+}
+
 fn not_supported(key: &'static ConfigKey, value: &str) -> ConfigError {
     ConfigError::NotSupported {
         key: key.name,
@@ -137,6 +157,7 @@ impl fmt::Display for ConfigError {
                 let expected = ConfigKey::find(key).map(ConfigKey::expected);
                 expected.map_or(Ok(()), |expected| write!(f, ": {expected}"))
             }
+            Self::Crossed { low, high } => write!(f, "{low} must not be above {high}"),
             Self::NotAList { name } => {
                 write!(
                     f,

@@ -23,9 +23,13 @@ pub enum Bounds {
     Between(i64, i64),
     /// From 0 to 1.
     Fraction,
+    /// First and last, or -1.
+    Level(i64, i64),
+    /// `*`, or a list of partition and broker with a colon between them.
+    Replicas,
     OneOf(&'static [&'static str]),
-    /// A list without repetitions, not empty.
-    OneOrMoreOf(&'static [&'static str]),
+    /// A list of any of these; it may be empty.
+    SomeOf(&'static [&'static str]),
 }
 
 /// One topic configuration.
@@ -81,9 +85,11 @@ impl Expected {
             Bounds::Between(first, last) => (first..=last).contains(&number),
             Bounds::Fraction => (0.0..=1.0).contains(&value.parse::<f64>().ok()?),
             Bounds::OneOf(words) => words.contains(&value),
-            Bounds::OneOrMoreOf(words) => {
-                !value.is_empty() && items(value).all(|item| words.contains(&item))
+            Bounds::SomeOf(words) => {
+                value.is_empty() || items(value).all(|item| words.contains(&item))
             }
+            Bounds::Level(first, last) => number == -1 || (first..=last).contains(&number),
+            Bounds::Replicas => value == "*" || items(value).all(is_replica),
         };
         allowed.then_some(number)
     }
@@ -99,7 +105,16 @@ impl fmt::Display for Expected {
             }
             Bounds::Fraction => write!(f, "it must be a number from 0 to 1"),
             Bounds::OneOf(words) => write!(f, "it must be one of {words:?}"),
-            Bounds::OneOrMoreOf(words) => write!(f, "it must be a list of some of {words:?}"),
+            Bounds::SomeOf(words) => write!(f, "it must be a list of some of {words:?}"),
+            Bounds::Level(first, last) => {
+                write!(
+                    f,
+                    "it must be a level from {first} to {last}, or -1 for the default"
+                )
+            }
+            Bounds::Replicas => {
+                write!(f, "it must be '*' or a list of PARTITION:BROKER")
+            }
         }
     }
 }
@@ -108,11 +123,17 @@ pub(super) fn is_true(value: &str) -> bool {
     value.eq_ignore_ascii_case("true")
 }
 
+fn is_replica(item: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let pair = item.split_once(':');
+    item.is_empty() || pair.is_some_and(|(one, other)| is_number(one) && is_number(other))
+}
+
 pub(super) fn items(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim)
 }
 
-use Bounds::{Any, Between, Fraction, OneOf, OneOrMoreOf};
+use Bounds::{Any, Between, Fraction, Level, OneOf, Replicas, SomeOf};
 use ConfigKind::{Boolean, Double, Int, List, Long, String};
 
 const INT_MAX: i64 = i32::MAX as i64;
@@ -124,7 +145,7 @@ pub const TOPIC_CONFIGS: &[ConfigKey] = &[
     ConfigKey {
         name: "cleanup.policy",
         kind: List,
-        bounds: OneOrMoreOf(&["compact", "delete"]),
+        bounds: SomeOf(&["compact", "delete"]),
         default: "delete",
         broker_name: "log.cleanup.policy",
         acts: true,
@@ -134,7 +155,7 @@ pub const TOPIC_CONFIGS: &[ConfigKey] = &[
     ConfigKey {
         name: "compression.gzip.level",
         kind: Int,
-        bounds: Between(-1, 9),
+        bounds: Level(1, 9),
         default: "-1",
         broker_name: "compression.gzip.level",
         acts: false,
@@ -210,7 +231,7 @@ pub const TOPIC_CONFIGS: &[ConfigKey] = &[
     ConfigKey {
         name: "follower.replication.throttled.replicas",
         kind: List,
-        bounds: Any,
+        bounds: Replicas,
         default: "",
         broker_name: "",
         acts: false,
@@ -228,7 +249,7 @@ pub const TOPIC_CONFIGS: &[ConfigKey] = &[
     ConfigKey {
         name: "leader.replication.throttled.replicas",
         kind: List,
-        bounds: Any,
+        bounds: Replicas,
         default: "",
         broker_name: "",
         acts: false,

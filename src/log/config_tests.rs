@@ -34,13 +34,14 @@ fn values_outside_their_bounds_or_of_another_type_are_refused() {
         ("max.message.bytes", "2147483648"),
         ("segment.bytes", "1048575"),
         ("min.insync.replicas", "0"),
-        ("cleanup.policy", ""),
         ("cleanup.policy", "delete,shred"),
         ("message.timestamp.type", "createtime"),
         ("preallocate", "yes"),
         ("min.cleanable.dirty.ratio", "1.1"),
         ("compression.type", "brotli"),
         ("compression.zstd.level", "23"),
+        ("compression.gzip.level", "0"),
+        ("follower.replication.throttled.replicas", "0:1,2"),
     ] {
         let refused = matches!(with(name, value), Err(ConfigError::InvalidValue { .. }));
         assert!(refused, "{name}={value}");
@@ -74,6 +75,51 @@ fn what_is_set_is_in_force() {
         Ok(Some(5))
     );
     assert_eq!(with("preallocate", "TRUE"), Ok(TopicConfig::default()));
+}
+
+#[test]
+fn a_topic_with_no_cleanup_policy_keeps_everything_as_in_kafka() {
+    let none = CleanupPolicy {
+        delete: false,
+        compact: false,
+    };
+    assert_eq!(with("cleanup.policy", "").map(|c| c.cleanup), Ok(none));
+}
+
+#[test]
+fn throttled_replicas_are_all_or_a_list_of_pairs() {
+    for value in ["", "*", "0:1", "0:1, 12:3"] {
+        let set = with("leader.replication.throttled.replicas", value);
+        assert_eq!(set, Ok(TopicConfig::default()), "{value}");
+    }
+}
+
+#[test]
+fn the_shortest_lag_of_compaction_is_not_above_the_longest() {
+    let set = |low: &str, high: &str| {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let low = pair("min.compaction.lag.ms", low);
+        let high = pair("max.compaction.lag.ms", high);
+        TopicConfig::from_overrides(&Overrides::from([low, high]))
+    };
+
+    assert!(matches!(set("10", "5"), Err(ConfigError::Crossed { .. })));
+    assert!(set("5", "5").is_ok());
+}
+
+#[test]
+fn readmes_table_has_every_key_with_its_default_and_whether_it_acts() {
+    let readme = include_str!("../../README.md");
+    for key in TOPIC_CONFIGS {
+        let default = match key.default {
+            "" => String::new(),
+            default => format!("`{default}`"),
+        };
+        let acts = if key.acts { "yes" } else { "no" };
+        let row = format!("| `{}` | {default} | {acts} |", key.name);
+
+        assert!(readme.contains(&row), "README's table lacks {row}");
+    }
 }
 
 #[test]

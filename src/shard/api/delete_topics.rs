@@ -10,6 +10,7 @@ use super::super::calls::{Asked, Call};
 use super::super::codes::Failure;
 use super::super::machine::Shard;
 use super::super::message::Outcome;
+use super::named::{Named, once_each};
 
 /// From here on topics are named by `topics`, before by `topic_names`.
 const IDS_SINCE: i16 = 6;
@@ -36,11 +37,18 @@ impl Shard {
             proposed: Vec::new(),
         };
         let mut commands = Vec::new();
-        for topic in topics {
+        for named in once_each(topics, name_or_id) {
+            let (topic, deletion) = match named {
+                Named::Once(topic) => {
+                    let deletion = self.deletion(&topic);
+                    (topic, deletion)
+                }
+                Named::Often(topic) => (topic, Err(Failure::named_twice())),
+            };
             let mut result = DeletableTopicResult::default()
                 .with_name(topic.name.clone())
                 .with_topic_id(topic.topic_id);
-            match self.deletion(&topic) {
+            match deletion {
                 Ok((name, id)) => {
                     result.name = Some(name);
                     result.topic_id = id;
@@ -94,6 +102,12 @@ impl Shard {
         let name = TopicName(StrBytes::from_string(found.name.to_string()));
         Ok((name, found.id))
     }
+}
+
+/// What tells one topic of a request from another.
+fn name_or_id(topic: &DeleteTopicState) -> StrBytes {
+    let name = topic.name.as_ref().map(|name| name.0.clone());
+    name.unwrap_or_else(|| StrBytes::from_string(format!("id {}", topic.topic_id)))
 }
 
 fn refuse(result: &mut DeletableTopicResult, failure: Failure) {

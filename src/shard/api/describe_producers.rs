@@ -1,5 +1,7 @@
 //! DescribeProducers 0 (KIP-664): the idempotent producers that partitions remember.
 
+use std::collections::BTreeSet;
+
 use crate::cluster::check_topic_name;
 use crate::log::ProducerFacts;
 use crate::wire::messages::describe_producers_response::{
@@ -17,12 +19,17 @@ use super::inquiry::{InquiryCall, InquiryKind};
 impl Shard {
     pub(super) fn describe_producers(&mut self, asked: Asked, request: DescribeProducersRequest) {
         let mut call = InquiryCall::new(asked, InquiryKind::Producers);
+        // A partition may have thousands of producers: they are told once in a reply.
+        let mut seen = BTreeSet::new();
         for topic in request.topics {
             call.topic(topic.name.clone());
             let checked = check_topic_name(&topic.name)
                 .map_err(|why| Failure::because(ErrorCode::InvalidTopicException, why));
             for index in topic.partition_indexes {
-                let found = checked.clone();
+                let found = match seen.insert((topic.name.clone(), index)) {
+                    true => checked.clone(),
+                    false => Err(Failure::named_twice()),
+                };
                 let found =
                     found.and_then(|()| self.inquiry(&topic.name, index, Inquiry::Producers));
                 call.part(index, found);
