@@ -54,6 +54,8 @@ impl Replay for Quiet {
     fn entry(&mut self, _: &EntryHead) {}
     fn trimmed(&mut self, _: StreamId, _: Index) {}
     fn dropped(&mut self, _: StreamId) {}
+
+    fn lost(&mut self, _: StreamId, _: Index) {}
 }
 
 impl Snapshots for Quiet {

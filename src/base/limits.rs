@@ -45,6 +45,22 @@ pub const JOURNAL_SEAL_WAIT: Span = Span::millis(50);
 /// with more of them it is the device that is broken.
 pub const UNREADABLE_IN_RESCAN_MAX: u32 = 64;
 
+/// A place that can not be read, or brings bytes that are not what was written, is read again so
+/// often before anything is decided by it: a device may be wrong once.
+pub const READ_TRIES: u32 = 3;
+
+/// A start reads so many places of one file again in all, so that a file full of foreign bytes
+/// does not cost minutes.
+pub const READS_AGAIN_MAX: u32 = 1_000;
+
+/// With more unreadable units than these in one file the device, and not a place, is broken: the
+/// shard does not start.
+pub const UNREADABLE_UNITS_MAX: u32 = 4_096;
+
+/// No group is believed to hold more indexes: as many as the largest batch has bytes, so that only
+/// a batch that is compressed to less than a seventh could hold more records.
+pub const LOST_GROUP_INDEXES: i64 = 64 << 20;
+
 /// A round of a checkpoint takes one share of the streams, of so many shares,
 pub const CHECKPOINT_SHARES: u32 = 16;
 

@@ -191,6 +191,11 @@ fn write_state(stream: &Stream, out: &mut Vec<u8>) {
     }
 }
 
+/// Where the stream of a checkpoint's row ended; its payload is not needed for that.
+pub(super) fn end_of(row: &Row) -> Index {
+    Index(get_u64(&row.note, 0) as i64)
+}
+
 /// A stream's state as a checkpoint has it.
 #[derive(Debug)]
 pub(super) struct SavedState<'a> {
@@ -217,7 +222,7 @@ pub(super) fn read_state<'a>(row: &Row, payload: &'a [u8]) -> Option<SavedState<
     });
     Some(SavedState {
         first: row.first,
-        end: Index(get_u64(&row.note, 0) as i64),
+        end: end_of(row),
         term: row.term,
         parts: parts.collect(),
         snapshot: &payload[parts_end..],

@@ -3,6 +3,8 @@
 use crate::base::Position;
 use crate::runtime::{DiskError, FileId};
 
+use super::entry::Index;
+
 /// One error of the journal. Callers choose by the variant; the fields are for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JournalError {
@@ -22,6 +24,13 @@ pub enum JournalError {
         at: Position,
         expected: u32,
         found: u32,
+    },
+    /// Acknowledged entries from `first` up to `end` are damaged or gone: noticed at this place.
+    Lost {
+        file: FileId,
+        at: Position,
+        first: Index,
+        end: Index,
     },
     /// The stream does not have this index (any more, or yet).
     OutOfRange,

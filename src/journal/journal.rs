@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::base::crc::crc32c;
-use crate::base::limits::{self, STAGED_BYTES_MAX};
+use crate::base::limits::{self, READ_TRIES, STAGED_BYTES_MAX};
 use crate::base::{ByteCount, Now, Position, Ticks};
 use crate::runtime::{Block, BlockPool, Directory, DiskDone, DiskError, DiskOp};
 
@@ -22,6 +22,7 @@ use super::plan::{Asked, Horizon, Place, Stop, View};
 use super::reads::{Reads, Shelf, bunch_place};
 use super::recover::{Damage, recover};
 use super::rescan::Rescan;
+use super::scan::read_patiently;
 use super::turn::{Files, Turn};
 
 /// Sizes of one journal.
@@ -65,6 +66,9 @@ pub trait Replay {
     fn trimmed(&mut self, stream: StreamId, first: Index);
     /// The stream was given up.
     fn dropped(&mut self, stream: StreamId);
+    /// Acknowledged entries may have been lost behind the stream's last: nobody knows which, so
+    /// the stream ends at `end` now, and no index below is given again.
+    fn lost(&mut self, stream: StreamId, end: Index);
     /// So many of `all` steps of equal weight are behind us: for people who wait.
     fn progress(&mut self, _done: u32, _all: u32) {}
 }
@@ -148,6 +152,7 @@ impl Journal {
         replay: &mut dyn Replay,
     ) -> Result<Self, JournalError> {
         let found = recover(settings, directory, &pool, replay)?;
+        let checkpoints = found.checkpoints();
         let shape = Shape {
             segment_bytes: settings.segment_bytes.as_usize(),
             chunk_bytes: settings.chunk_bytes.as_usize(),
@@ -173,7 +178,7 @@ impl Journal {
                     indexed_from,
                 },
             ),
-            checkpoints: Checkpoints::new(found.superblock.replay_from),
+            checkpoints,
             footer: None,
             footers_due: found.footers_due.into(),
             cleaner: Cleaner::default(),
@@ -239,22 +244,24 @@ impl Journal {
         let skip = (place.at - start) as usize;
         let wanted = (skip + place.row.length as usize).next_multiple_of(UNIT);
         let at = Position(u64::from(start));
-        let block = directory.read(file, at, ByteCount(wanted as u64))?;
-        let bytes = block.freeze();
-        let end = (skip + place.row.length as usize).min(bytes.len());
-        let payload = bytes.slice(skip.min(end)..end);
-        let short = payload.len() != place.row.length as usize;
-        if short || !place.row.fits(&payload) {
-            return Err(JournalError::Checksum {
-                file,
-                at: Position(u64::from(place.at)),
-                expected: place.row.body_sum,
-                found: crc32c(&payload),
-            });
+        let mut sum = 0;
+        for _ in 0..READ_TRIES {
+            let block = read_patiently(directory, file, at, ByteCount(wanted as u64))?;
+            let bytes = block.freeze();
+            let end = (skip + place.row.length as usize).min(bytes.len());
+            let payload = bytes.slice(skip.min(end)..end);
+            let short = payload.len() != place.row.length as usize;
+            if !short && place.row.fits(&payload) {
+                let head = place.row.head();
+                return Ok(Slice { head, payload });
+            }
+            sum = crc32c(&payload);
         }
-        Ok(Slice {
-            head: place.row.head(),
-            payload,
+        Err(JournalError::Checksum {
+            file,
+            at: Position(u64::from(place.at)),
+            expected: place.row.body_sum,
+            found: sum,
         })
     }
 
@@ -277,12 +284,23 @@ impl Journal {
             };
             let (file, at, length) = bunch_place(&self.book, id);
             let at = Position(at);
-            let bytes = directory.read(file, at, ByteCount(length))?.freeze();
-            let good = self
-                .reads
-                .pages
-                .insert(self.settings.incarnation, id, &bytes);
-            if !good || bytes.len() as u64 != length {
+            let incarnation = self.settings.incarnation;
+            let mut good = false;
+            for _ in 0..READ_TRIES {
+                good = match read_patiently(directory, file, at, ByteCount(length)) {
+                    Ok(block) => {
+                        let bytes = block.freeze();
+                        let whole = bytes.len() as u64 == length;
+                        self.reads.pages.insert(incarnation, id, &bytes) && whole
+                    }
+                    Err(error) if error.is_medium() => false,
+                    Err(error) => return Err(error.into()),
+                };
+                if good {
+                    break;
+                }
+            }
+            if !good {
                 self.rescan_at_boot(directory, id.segment)?;
             }
         }

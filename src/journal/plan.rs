@@ -1,7 +1,10 @@
 //! Which rows a read or a search means, and where their payloads are. No I/O: what is not in
 //! memory is named, fetched by `reads`, and the question asked again.
 
+use crate::base::Position;
+
 use super::book::{Book, Segment};
+use super::cleaning::CLEANING;
 use super::entry::{Index, StreamId};
 use super::error::JournalError;
 use super::format::Row;
@@ -9,6 +12,7 @@ use super::index::NONE;
 use super::journal::{ReadRequest, ReadToken, SearchRequest};
 use super::pages::{Footer, PageCache, PageId, RowRecord, RunRecord};
 use super::streams::Part;
+use super::superblock::SUPERBLOCK_FILE;
 
 /// A row and where its payload lies.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +93,10 @@ impl View<'_> {
         }
         let mut places: Vec<Place> = Vec::new();
         let mut left = request.bytes_max.0;
+        let mut next = request.from;
+        let mut gap = None;
+        // The cleaner carries what there is.
+        let passes = request.token == CLEANING;
         let start = stream
             .parts
             .partition_point(|part| part.end <= request.from);
@@ -98,23 +106,59 @@ impl View<'_> {
                 if place.row.end() > request.until || self.horizon.hides(&place) {
                     return false;
                 }
+                if place.row.first > next && !passes {
+                    gap = Some(place);
+                    return false;
+                }
                 let whole = places.is_empty() && request.first_whole;
                 if u64::from(place.row.length) > left && !whole {
                     return false;
                 }
                 left = left.saturating_sub(u64::from(place.row.length));
+                next = place.row.end();
                 places.push(place);
                 true
             });
             match walked {
                 Ok(true) => {}
-                Ok(false) => break,
+                Ok(false) => return self.up_to_gap(request, places, gap),
                 // What is known is enough for an answer; the next read brings the rest.
-                Err(_) if !places.is_empty() => break,
+                Err(_) if !places.is_empty() => return Ok(places),
                 Err(stop) => return Err(stop),
             }
         }
+        let ends_early = next < request.until.min(stream.end) && !passes;
+        if places.is_empty() && ends_early {
+            return Err(self.lost(request, stream.end, None));
+        }
         Ok(places)
+    }
+
+    /// What lies before a gap; none of it: the gap is the answer.
+    fn up_to_gap(
+        &self,
+        request: &ReadRequest,
+        places: Vec<Place>,
+        gap: Option<Place>,
+    ) -> Result<Vec<Place>, Stop> {
+        match gap {
+            Some(behind) if places.is_empty() => {
+                Err(self.lost(request, behind.row.first, Some(behind)))
+            }
+            Some(_) | None => Ok(places),
+        }
+    }
+
+    /// No entry holds what was asked for, though entries were given there up to `end`.
+    fn lost(&self, request: &ReadRequest, end: Index, behind: Option<Place>) -> Stop {
+        let number = behind.map_or(self.horizon.segment, |place| place.segment);
+        let segment = self.book.segments.get(&number);
+        Stop::Error(JournalError::Lost {
+            file: segment.map_or(SUPERBLOCK_FILE, |segment| segment.file),
+            at: Position(behind.map_or(0, |place| u64::from(place.at))),
+            first: request.from,
+            end,
+        })
     }
 
     fn find(&self, request: &SearchRequest) -> Result<Option<Place>, Stop> {

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 
+use crate::base::limits::READ_TRIES;
 use crate::base::{ByteCount, Position};
 use crate::runtime::{DiskDone, DiskError, DiskOp, DiskOutput, FileId, Ticket};
 
@@ -44,6 +45,8 @@ struct Waiting {
     places: Vec<(Place, Source)>,
     ranges: Vec<Range>,
     missing: usize,
+    /// How often its first range was read again, because it did not bring what was written.
+    again: u32,
 }
 
 /// What an operation of a read is for.
@@ -138,6 +141,7 @@ impl Reads {
             places,
             ranges,
             missing,
+            again: 0,
         };
         if missing == 0 {
             let result = waiting.assemble();
@@ -216,9 +220,28 @@ impl Reads {
         if waiting.missing == 0
             && let Some(waiting) = self.waiting.remove(&read)
         {
-            let token = waiting.token;
-            let result = waiting.assemble();
-            self.finish(ReadDone { token, result });
+            self.gathered(book, read, waiting);
+        }
+    }
+
+    /// All ranges of a read are there. A device may be wrong once: before an error is the answer,
+    /// its place is read again.
+    fn gathered(&mut self, book: &mut Book, read: u64, mut waiting: Waiting) {
+        let token = waiting.token;
+        let result = waiting.assemble();
+        let first = match waiting.places.first() {
+            Some((_, Source::Disk(range))) => Some(*range),
+            Some((_, Source::Memory(_))) | None => None,
+        };
+        match (result, first) {
+            (Err(_), Some(range)) if waiting.again + 1 < READ_TRIES => {
+                waiting.again += 1;
+                waiting.missing = 1;
+                hold(book, waiting.ranges[range].segment);
+                self.wanted.push(Purpose::Range { read, range });
+                self.waiting.insert(read, waiting);
+            }
+            (result, _) => self.finish(ReadDone { token, result }),
         }
     }
 
@@ -426,7 +449,7 @@ fn cover(ranges: &mut Vec<Range>, book: &Book, place: &Place) -> usize {
 
 impl Waiting {
     /// The slices in order, up to the first that can not be had; its error if it is the first.
-    fn assemble(self) -> Result<Vec<Slice>, JournalError> {
+    fn assemble(&self) -> Result<Vec<Slice>, JournalError> {
         let mut slices = Vec::with_capacity(self.places.len());
         for (place, source) in &self.places {
             let slice = match source {
@@ -438,11 +461,26 @@ impl Waiting {
                     head: place.row.head(),
                     payload,
                 }),
-                Err(error) if slices.is_empty() => return Err(error),
+                Err(error) if slices.is_empty() => return Err(damaged(place, error)),
                 Err(_) => break,
             }
         }
         Ok(slices)
+    }
+}
+
+/// The error of an entry that can not be read; a device that fails altogether says so itself.
+fn damaged(place: &Place, error: JournalError) -> JournalError {
+    let file = match error {
+        JournalError::Checksum { file, .. } => file,
+        JournalError::Device(error) if error.is_medium() => error.file,
+        other => return other,
+    };
+    JournalError::Lost {
+        file,
+        at: Position(u64::from(place.at)),
+        first: place.row.first,
+        end: place.row.end(),
     }
 }
 

@@ -7,14 +7,15 @@
 //! What is read is read in few and large pieces, and little more than is needed: with 140,000
 //! streams a read for each of them took a minute.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::base::Position;
+use crate::base::limits::LOST_GROUP_INDEXES;
 use crate::runtime::Directory;
 
 use super::book::{Book, Segment};
-use super::checkpoint::read_state;
-use super::entry::StreamId;
+use super::checkpoint::{end_of, read_state};
+use super::entry::{Index, StreamId};
 use super::error::JournalError;
 use super::format::{Kind, Row};
 use super::index::{NONE, SegmentIndex};
@@ -31,6 +32,12 @@ pub(super) struct Rebuild<'a> {
     pub damage: Vec<Damage>,
     /// Where each stream's newest checkpoint is, until it is taken up.
     saved: HashMap<StreamId, (u32, u32)>,
+    /// Streams whose checkpoints can not be read: all segments tell of them.
+    unsaved: HashSet<StreamId>,
+    /// The streams of which something is known from behind the last group whose rows are lost.
+    proven: HashSet<StreamId>,
+    /// Groups whose rows nobody knows.
+    groups_lost: u64,
 }
 
 impl<'a> Rebuild<'a> {
@@ -41,6 +48,9 @@ impl<'a> Rebuild<'a> {
             book: Book::default(),
             damage: Vec::new(),
             saved: HashMap::new(),
+            unsaved: HashSet::new(),
+            proven: HashSet::new(),
+            groups_lost: 0,
         }
     }
 
@@ -60,6 +70,7 @@ impl<'a> Rebuild<'a> {
             self.find_checkpoints(source)?;
             share.grew(replay);
         }
+        self.replay_unsaved(sources, replay)?;
         for source in sources.iter_mut() {
             if source.replayed {
                 self.replay(source, losses, replay)?;
@@ -70,6 +81,7 @@ impl<'a> Rebuild<'a> {
             }
         }
         self.drop_lost_parts();
+        self.lose_ends(losses, replay);
         let last = sources.last().map(|source| source.file.file);
         let noticed = |loss: &&Loss| self.damage.iter().any(|known| known.first == loss.first);
         let unseen: Vec<Loss> = losses.iter().filter(|l| !noticed(l)).copied().collect();
@@ -131,8 +143,13 @@ impl<'a> Rebuild<'a> {
         for seen in saved {
             let payload = payloads.get(&seen.at);
             if payload.is_some_and(|bytes| read_state(&seen.row, bytes).is_some()) {
+                self.unsaved.remove(&seen.row.stream);
                 self.saved
                     .insert(seen.row.stream, (source.segment, seen.at));
+            } else if !self.saved.contains_key(&seen.row.stream) {
+                let (stream, segment) = (seen.row.stream.0, source.segment);
+                tracing::error!(stream, segment, "a checkpoint can not be read");
+                self.unsaved.insert(seen.row.stream);
             }
         }
         Ok(())
@@ -169,6 +186,9 @@ impl<'a> Rebuild<'a> {
         };
         for (seen, run) in seen.iter().zip(runs) {
             self.note_losses(source, seen.item, losses);
+            if matches!(seen.row.kind, Kind::Entry | Kind::Checkpoint) {
+                self.proven.insert(seen.row.stream);
+            }
             if self.saved.contains_key(&seen.row.stream) {
                 if self.is_newest(source, seen) {
                     let state = states.get(&seen.at).map(Vec::as_slice);
@@ -176,9 +196,7 @@ impl<'a> Rebuild<'a> {
                 }
                 continue;
             }
-            self.note_gap(&seen.row);
-            tell(&seen.row, replay);
-            self.book.count(source.segment, &seen.row, run);
+            self.take(source.segment, &seen.row, run, replay);
         }
         // A later group of the same segment may go on with these runs.
         if source.footer.is_none() {
@@ -195,6 +213,50 @@ impl<'a> Rebuild<'a> {
                     .kind;
                 if let Some(stream) = self.book.streams.get_mut(run.stream) {
                     stream.set_last_run(source.segment, kind, number as u32);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, segment: u32, row: &Row, run: u32, replay: &mut dyn Replay) {
+        self.note_gap(row);
+        tell(row, replay);
+        self.book.count(segment, row, run);
+        if row.kind != Kind::Checkpoint || !self.unsaved.contains(&row.stream) {
+            return;
+        }
+        // The row itself is whole, and says where the stream began and ended.
+        let trim = Row::bare(Kind::Trim, row.stream, row.first);
+        tell(&trim, replay);
+        self.book.count(segment, &trim, NONE);
+        let end = end_of(row);
+        if let Some(stream) = self.book.streams.get_mut(row.stream)
+            && stream.end < end
+        {
+            stream.end = end;
+            replay.lost(row.stream, end);
+        }
+    }
+
+    /// What the segments that need no replay tell of the streams whose checkpoints are lost.
+    fn replay_unsaved(
+        &mut self,
+        sources: &mut [Source],
+        replay: &mut dyn Replay,
+    ) -> Result<(), JournalError> {
+        if self.unsaved.is_empty() {
+            return Ok(());
+        }
+        for source in sources.iter_mut().filter(|source| !source.replayed) {
+            let seen = self.rows(source, |footer| footer.all_rows())?;
+            let runs: Vec<u32> = match source.footer {
+                Some(_) => seen.iter().map(|seen| seen.run.unwrap_or(NONE)).collect(),
+                None => self.index(source.segment, &seen),
+            };
+            for (seen, run) in seen.iter().zip(runs) {
+                if self.unsaved.contains(&seen.row.stream) {
+                    self.take(source.segment, &seen.row, run, replay);
                 }
             }
         }
@@ -280,6 +342,10 @@ impl<'a> Rebuild<'a> {
                 .groups
                 .iter()
                 .find(|(number, _)| *number == loss.item);
+            if loss.rows_unknown(group.map(|(_, group)| group.header.sequence)) {
+                self.groups_lost += loss.last.0 - loss.first.0 + 1;
+                self.proven.clear();
+            }
             self.damage.push(Damage {
                 file: source.file.file,
                 at: Position(group.map_or(0, |(_, group)| u64::from(group.header.at))),
@@ -287,6 +353,27 @@ impl<'a> Rebuild<'a> {
                 last: loss.last,
                 streams: Vec::new(),
             });
+        }
+    }
+
+    /// Groups were lost with their tables: a stream of which nothing is known from behind them may
+    /// have had its last entries there. No index that they may have had is given again.
+    fn lose_ends(&mut self, losses: &[Loss], replay: &mut dyn Replay) {
+        let noticed = |loss: &&Loss| self.damage.iter().any(|known| known.first == loss.first);
+        let at_end: Vec<&Loss> = losses.iter().filter(|loss| !noticed(loss)).collect();
+        for loss in at_end {
+            self.groups_lost += loss.last.0 - loss.first.0 + 1;
+            self.proven.clear();
+        }
+        if self.groups_lost == 0 {
+            return;
+        }
+        let reserve = (self.groups_lost as i64).saturating_mul(LOST_GROUP_INDEXES);
+        for stream in self.book.streams.all_mut() {
+            if stream.id.0 >= StreamId::FIRST_FREE && !self.proven.contains(&stream.id) {
+                stream.end = Index(stream.end.0.saturating_add(reserve));
+                replay.lost(stream.id, stream.end);
+            }
         }
     }
 

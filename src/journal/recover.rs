@@ -7,21 +7,19 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-
 use crate::base::{ByteCount, Position};
 use crate::runtime::disk::Found as FoundFile;
-use crate::runtime::{BlockPool, Directory, FileId};
+use crate::runtime::{Block, BlockPool, Directory, FileId};
 
 use super::appender::Tail;
 use super::book::{Book, Segment};
-use super::checkpoint::{SavedSegment, read_table};
+use super::checkpoint::{Checkpoints, SavedSegment, read_table};
 use super::entry::{Index, Sequence, StreamId};
 use super::error::JournalError;
 use super::format::{Content, HEADER_BYTES, Header, Kind, UNIT, rows};
 use super::journal::{Replay, Settings};
 use super::rebuild::Rebuild;
-use super::scan::{Item, Reader, Wanted, group_at, number_of, scan};
+use super::scan::{Item, Reader, ScannedGroup, Wanted, group_at, number_of, scan};
 use super::sources::Source;
 use super::superblock::{SUPERBLOCK_BYTES, SUPERBLOCK_FILE, Superblock};
 use super::torn::{Found, Verdict, judge};
@@ -54,6 +52,18 @@ pub(super) struct Recovered {
     pub footers_due: Vec<u32>,
     pub next_segment: u32,
     pub next_file: u32,
+}
+
+impl Recovered {
+    /// After damage a round begins at once, so that the ends that streams were given because of it
+    /// are kept by more than the damage itself.
+    pub fn checkpoints(&self) -> Checkpoints {
+        let mut checkpoints = Checkpoints::new(self.superblock.replay_from);
+        if !self.damage.is_empty() {
+            checkpoints.begin();
+        }
+        checkpoints
+    }
 }
 
 /// What recovery works with.
@@ -315,11 +325,12 @@ impl Recovery<'_> {
             if group.header.sequence <= flushed {
                 continue;
             }
-            let file = self.segments[&found.segment].file;
+            let file = self.segments[&found.segment];
             let at = Position(u64::from(group.header.at));
-            let length = ByteCount(u64::from(group.header.length));
-            let bytes: Bytes = self.directory.read(file, at, length)?.freeze();
-            self.directory.write(file, at, &bytes)?;
+            let mut reader = Reader::with_window(self.directory, file, HEAD_WINDOW_BYTES);
+            let block = whole_group(&mut reader, self.pool, group)?;
+            let file = file.file;
+            self.directory.write(file, at, &block.freeze())?;
             if touched.last() != Some(&file) {
                 touched.push(file);
             }
@@ -434,6 +445,31 @@ impl Recovery<'_> {
         }
         Ok(())
     }
+}
+
+/// The bytes of a group that was whole when it was scanned, and still is: a wrong byte here would
+/// be written over the right one.
+fn whole_group(
+    reader: &mut Reader<'_>,
+    pool: &BlockPool,
+    group: &ScannedGroup,
+) -> Result<Block, JournalError> {
+    let header = &group.header;
+    let (file, at) = (reader.file(), u64::from(header.at));
+    let found = group_at(reader, at, header.incarnation)?;
+    let same = found.is_some_and(|found| found.whole && found.sum == group.sum);
+    let bytes = reader.view(at, header.length as usize)?;
+    let Some(bytes) = bytes.filter(|_| same) else {
+        return Err(JournalError::Checksum {
+            file,
+            at: Position(at),
+            expected: group.sum,
+            found: 0,
+        });
+    };
+    let mut block = pool.take(ByteCount(bytes.len() as u64));
+    block.append(bytes);
+    Ok(block)
 }
 
 /// The table of segments in the group at a place; empty if there is none that can be read.

@@ -1,8 +1,12 @@
 //! Reading a segment from front to back, past places that cannot be read.
+//!
+//! A device may be wrong once: what can not be read, or is not what was written, is read again
+//! before anything is decided by it. A unit that still refuses counts as zeros, which no sum fits.
 
+use crate::base::limits::{READ_TRIES, READS_AGAIN_MAX, UNREADABLE_UNITS_MAX};
 use crate::base::{ByteCount, Position};
 use crate::runtime::disk::Found;
-use crate::runtime::{Block, Directory, FileId};
+use crate::runtime::{Block, BlockPool, Directory, DiskError, FileId};
 
 use super::entry::Sequence;
 use super::error::JournalError;
@@ -17,6 +21,10 @@ pub(super) struct Reader<'a> {
     found: Found,
     window: Option<(u64, Block)>,
     window_bytes: u64,
+    /// Reads that may still be repeated.
+    again: u32,
+    /// Units that may still be unreadable.
+    unreadable: u32,
 }
 
 impl<'a> Reader<'a> {
@@ -31,6 +39,8 @@ impl<'a> Reader<'a> {
             found,
             window: None,
             window_bytes: bytes,
+            again: READS_AGAIN_MAX,
+            unreadable: UNREADABLE_UNITS_MAX,
         }
     }
 
@@ -57,7 +67,7 @@ impl<'a> Reader<'a> {
                 .next_multiple_of(UNIT as u64)
                 .max(self.window_bytes);
             let wanted = ByteCount(wanted.min(self.found.length.0 - at));
-            let block = self.directory.read(self.found.file, Position(at), wanted)?;
+            let block = self.read(at, wanted)?;
             self.window = Some((at, block));
             self.window_bytes = (self.window_bytes * 2).min(WINDOW_BYTES);
         }
@@ -67,6 +77,78 @@ impl<'a> Reader<'a> {
         let offset = (at - start) as usize;
         Ok(block.filled_bytes().get(offset..offset + length))
     }
+
+    /// As `view`, for bytes that `fits` knows: others are read again, `READ_TRIES` times. None if
+    /// they never fit.
+    pub fn view_of(
+        &mut self,
+        at: u64,
+        length: usize,
+        fits: impl Fn(&[u8]) -> bool,
+    ) -> Result<Option<&[u8]>, JournalError> {
+        for _ in 0..READ_TRIES {
+            let good = self.view(at, length)?.is_none_or(&fits);
+            if good || !self.forget() {
+                break;
+            }
+        }
+        Ok(self.view(at, length)?.filter(|bytes| fits(bytes)))
+    }
+
+    /// The next view comes from the device again. False: that was asked too often.
+    fn forget(&mut self) -> bool {
+        if self.again == 0 {
+            return false;
+        }
+        self.again -= 1;
+        self.window = None;
+        self.window_bytes = UNIT as u64;
+        true
+    }
+
+    fn read(&mut self, at: u64, length: ByteCount) -> Result<Block, JournalError> {
+        let file = self.found.file;
+        match read_patiently(self.directory, file, Position(at), length) {
+            Ok(block) => return Ok(block),
+            Err(error) if !error.is_medium() => return Err(error.into()),
+            Err(_) => {}
+        }
+        let mut block = BlockPool::default().take(length);
+        for unit in (at..at + length.0).step_by(UNIT) {
+            let count = ByteCount((UNIT as u64).min(at + length.0 - unit));
+            match read_patiently(self.directory, file, Position(unit), count) {
+                Ok(part) => block.append(part.filled_bytes()),
+                Err(error) if error.is_medium() && self.unreadable > 0 => {
+                    self.unreadable -= 1;
+                    tracing::error!(
+                        file = file.0,
+                        at = unit,
+                        errno = error.errno,
+                        "the device can not read this unit of the journal; it counts as damaged"
+                    );
+                    block.append(&[0; UNIT][..count.as_usize()])
+                }
+                Err(error) => return Err(error.into()),
+            };
+        }
+        Ok(block)
+    }
+}
+
+/// A read that is tried again if the medium refuses it.
+pub(super) fn read_patiently(
+    directory: &mut dyn Directory,
+    file: FileId,
+    at: Position,
+    length: ByteCount,
+) -> Result<Block, DiskError> {
+    for _ in 1..READ_TRIES {
+        match directory.read(file, at, length) {
+            Err(error) if error.is_medium() => {}
+            ended => return ended,
+        }
+    }
+    directory.read(file, at, length)
 }
 
 /// A group as a scan found it: its header and table are whole.
@@ -102,23 +184,52 @@ pub(super) fn group_at(
     at: u64,
     incarnation: u64,
 ) -> Result<Option<ScannedGroup>, JournalError> {
+    let mut best = None;
+    for _ in 0..=READ_TRIES {
+        match look_at(reader, at, incarnation)? {
+            Look::Whole(group) => return Ok(Some(group)),
+            Look::Nothing => return Ok(best),
+            Look::Damaged(group) => best = group.or(best),
+        }
+        if !reader.forget() {
+            break;
+        }
+    }
+    Ok(best)
+}
+
+/// What one look at a place brings.
+enum Look {
+    Whole(ScannedGroup),
+    /// Nothing was ever written there, or what was belongs elsewhere.
+    Nothing,
+    /// Bytes that do not fit together; the group, if its header and table do.
+    Damaged(Option<ScannedGroup>),
+}
+
+fn look_at(reader: &mut Reader<'_>, at: u64, incarnation: u64) -> Result<Look, JournalError> {
     let file = reader.file();
     let Some(bytes) = reader.view(at, HEADER_BYTES)? else {
-        return Ok(None);
+        return Ok(Look::Nothing);
     };
     let header = match Header::read(bytes) {
         Ok(header) => header,
-        Err(BadHeader::Foreign | BadHeader::Shape | BadHeader::Version(_)) => return Ok(None),
+        Err(BadHeader::Foreign) if bytes.iter().all(|byte| *byte == 0) => {
+            return Ok(Look::Nothing);
+        }
+        Err(BadHeader::Foreign | BadHeader::Shape | BadHeader::Version(_)) => {
+            return Ok(Look::Damaged(None));
+        }
     };
-    if header.incarnation != incarnation || u64::from(header.at) != at {
-        return Ok(None);
-    }
     let Some(group) = reader.view(at, header.length as usize)? else {
-        return Ok(None);
+        return Ok(Look::Damaged(None));
     };
     let sum = Header::stored_sum(group);
     if header.sum(group) != sum {
-        return Ok(None);
+        return Ok(Look::Damaged(None));
+    }
+    if header.incarnation != incarnation || u64::from(header.at) != at {
+        return Ok(Look::Nothing);
     }
     let Some(rows) = rows(&header, group) else {
         return Err(JournalError::Format { file, found: 0 });
@@ -126,7 +237,22 @@ pub(super) fn group_at(
     let whole = rows
         .iter()
         .all(|(row, at)| payload(group, row, *at).is_some_and(|p| row.fits(p)));
-    Ok(Some(ScannedGroup { header, sum, whole }))
+    let found = ScannedGroup { header, sum, whole };
+    Ok(match whole {
+        true => Look::Whole(found),
+        false => Look::Damaged(Some(found)),
+    })
+}
+
+/// Header, payloads and table of a group that a scan found; None if they can not be read again.
+pub(super) fn bytes_of<'r>(
+    reader: &'r mut Reader<'_>,
+    group: &ScannedGroup,
+) -> Result<Option<&'r [u8]>, JournalError> {
+    let header = &group.header;
+    reader.view_of(u64::from(header.at), header.length as usize, |bytes| {
+        Header::stored_sum(bytes) == group.sum && header.sum(bytes) == group.sum
+    })
 }
 
 fn payload<'a>(group: &'a [u8], row: &Row, at: u32) -> Option<&'a [u8]> {

@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 
-use crate::base::{ByteCount, Position};
 use crate::runtime::Directory;
 use crate::runtime::disk::Found as FoundFile;
 
@@ -15,7 +14,7 @@ use super::error::JournalError;
 use super::format::{Row, UNIT, rows};
 use super::index::NONE;
 use super::pages::{Footer, PageId, RowRecord, RunRecord, is_page};
-use super::scan::{Item, Reader, ScannedGroup, Wanted, scan};
+use super::scan::{Item, Reader, ScannedGroup, Wanted, bytes_of, scan};
 
 /// Payloads with less than this between them are read together,
 const GAP_BYTES_MAX: u64 = 64 << 10;
@@ -88,10 +87,9 @@ impl Source {
         let mut seen = Vec::new();
         let mut reader = Reader::new(directory, self.file);
         for (item, group) in &self.groups {
-            let (start, length) = (group.header.at, group.header.length as usize);
-            let bytes = reader.view(u64::from(start), length)?;
+            let start = group.header.at;
             // The scan has read the same bytes; if the device now says otherwise, they are gone.
-            let rows = bytes
+            let rows = bytes_of(&mut reader, group)?
                 .and_then(|bytes| rows(&group.header, bytes))
                 .unwrap_or_default();
             seen.extend(rows.into_iter().map(|(row, at)| Seen {
@@ -112,6 +110,7 @@ impl Source {
         rows: &[&Seen],
     ) -> Result<HashMap<u32, Vec<u8>>, JournalError> {
         let mut found = HashMap::with_capacity(rows.len());
+        let mut reader = Reader::with_window(directory, self.file, UNIT as u64);
         let mut rest = rows;
         while let Some(first) = rest.first() {
             let start = u64::from(first.at) / UNIT as u64 * UNIT as u64;
@@ -128,14 +127,10 @@ impl Source {
                 close
             });
             let (together, others) = rest.split_at(count.count());
-            let length = ByteCount(end.max(start + UNIT as u64) - start);
-            let block = directory.read(self.file.file, Position(start), length)?;
+            // One read for all of them; those that do not fit are read again by themselves.
+            reader.view(start, (end.max(start + UNIT as u64) - start) as usize)?;
             for seen in together {
-                let from = (u64::from(seen.at) - start) as usize;
-                let payload = block
-                    .filled_bytes()
-                    .get(from..from + seen.row.length as usize);
-                if let Some(payload) = payload.filter(|payload| seen.row.fits(payload)) {
+                if let Some(payload) = payload(&mut reader, seen)? {
                     found.insert(seen.at, payload.to_vec());
                 }
             }
@@ -143,6 +138,20 @@ impl Source {
         }
         Ok(found)
     }
+}
+
+/// A row's payload, if it can be read and is what was written.
+fn payload<'r>(reader: &'r mut Reader<'_>, seen: &Seen) -> Result<Option<&'r [u8]>, JournalError> {
+    let start = seen.at as usize / UNIT * UNIT;
+    let skip = seen.at as usize - start;
+    let inside = skip..skip + seen.row.length as usize;
+    let units = inside.end.next_multiple_of(UNIT).max(UNIT);
+    let range = inside.clone();
+    let bytes = reader.view_of(start as u64, units, |bytes| {
+        let payload = bytes.get(range.clone());
+        payload.is_some_and(|payload| seen.row.fits(payload))
+    })?;
+    Ok(bytes.and_then(|bytes| bytes.get(inside)))
 }
 
 /// A footer that is read front to back.
@@ -176,8 +185,9 @@ impl<'a> FooterReader<'a> {
             segment: self.segment,
             page,
         };
-        let bytes = self.reader.view(at, UNIT)?;
-        Ok(bytes.filter(|bytes| is_page(bytes, self.incarnation, id)))
+        let incarnation = self.incarnation;
+        self.reader
+            .view_of(at, UNIT, |bytes| is_page(bytes, incarnation, id))
     }
 
     /// All rows in the order of staging, with their runs; None if a page is bad.

@@ -15,12 +15,14 @@
 //! | 48 | 4 | CRC-32C of bytes 0..48 |
 
 use crate::base::crc::crc32c;
+use crate::base::limits::READ_TRIES;
 use crate::base::{ByteCount, Position};
 use crate::runtime::{BlockPool, Directory, FileId};
 
 use super::entry::Sequence;
 use super::error::JournalError;
 use super::format::{UNIT, get_u16, get_u32, get_u64, put};
+use super::scan::read_patiently;
 
 pub(super) const SUPERBLOCK_FILE: FileId = FileId(0);
 pub(super) const SUPERBLOCK_BYTES: ByteCount = ByteCount(2 * UNIT as u64);
@@ -38,6 +40,15 @@ pub(super) struct Superblock {
     pub replay_from: u32,
     /// Segment and position of the group with the newest table of segments.
     pub table: Option<(u32, u32)>,
+}
+
+/// What one of the two slots holds.
+enum Slot {
+    Good(Result<Superblock, JournalError>),
+    /// Never written.
+    Blank,
+    /// Torn by a crash, or harmed since.
+    Damaged,
 }
 
 impl Superblock {
@@ -106,17 +117,49 @@ impl Superblock {
         }))
     }
 
-    /// The newer of the two slots, if either can be read.
+    /// The newer of the two slots, if either was ever written. What a slot that is damaged said is
+    /// not known, so the stop before counts as unclean then.
+    ///
+    /// # Errors
+    ///
+    /// The device's, if it can read neither; `Format` if a slot is of another version.
     pub fn load(directory: &mut dyn Directory) -> Result<Option<Self>, JournalError> {
-        let block = directory.read(SUPERBLOCK_FILE, Position(0), SUPERBLOCK_BYTES)?;
+        let slots = [0, 1].map(|slot| Self::load_slot(directory, slot));
+        if let [Err(error), Err(_)] = slots {
+            return Err(error);
+        }
+        let damaged = !slots
+            .iter()
+            .all(|slot| matches!(slot, Ok(Slot::Good(_) | Slot::Blank)));
         let mut newest: Option<Self> = None;
-        for slot in block.filled_bytes().chunks(UNIT).filter_map(Self::read) {
+        for slot in slots {
+            let Ok(Slot::Good(slot)) = slot else { continue };
             let slot = slot?;
             if newest.is_none_or(|known| known.generation < slot.generation) {
                 newest = Some(slot);
             }
         }
+        if let Some(newest) = newest.as_mut().filter(|_| damaged) {
+            newest.clean = false;
+        }
         Ok(newest)
+    }
+
+    fn load_slot(directory: &mut dyn Directory, slot: u64) -> Result<Slot, JournalError> {
+        let at = Position(slot * UNIT as u64);
+        for _ in 0..READ_TRIES {
+            let unit = ByteCount(UNIT as u64);
+            let block = read_patiently(directory, SUPERBLOCK_FILE, at, unit)?;
+            let bytes = block.filled_bytes();
+            if let Some(read) = Self::read(bytes) {
+                return Ok(Slot::Good(read));
+            }
+            if bytes.iter().all(|byte| *byte == 0) {
+                return Ok(Slot::Blank);
+            }
+        }
+        tracing::warn!(at = at.0, "a slot of the superblock is torn or damaged");
+        Ok(Slot::Damaged)
     }
 
     /// Writes and flushes this generation, while the machine boots.

@@ -23,6 +23,14 @@ pub(super) struct Loss {
     pub last: Sequence,
 }
 
+impl Loss {
+    /// True unless the lost group is the one that noticed it: then only payloads are lost, and the
+    /// table names them.
+    pub fn rows_unknown(&self, noticed_by: Option<Sequence>) -> bool {
+        noticed_by != Some(self.first)
+    }
+}
+
 /// What to make of the items.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdict {

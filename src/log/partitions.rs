@@ -79,6 +79,8 @@ pub struct Partitions {
     pub(super) retention_cursor: usize,
     /// Streams whose checkpoint could not be read: their producers are unknown.
     pub(super) unreadable: Vec<StreamId>,
+    /// Streams whose last records may be lost to damage.
+    pub(super) cut_short: Vec<StreamId>,
 }
 
 impl Partitions {
@@ -96,6 +98,7 @@ impl Partitions {
             unconfigured: Arc::new(TopicConfig::default()),
             retention_cursor: 0,
             unreadable: Vec::new(),
+            cut_short: Vec::new(),
         }
     }
 

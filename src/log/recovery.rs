@@ -60,6 +60,15 @@ impl Replay for Partitions {
     fn dropped(&mut self, stream: StreamId) {
         self.forget(stream);
     }
+
+    fn lost(&mut self, stream: StreamId, end: Index) {
+        if is_partition(stream) {
+            let partition = self.found_at_recovery(stream);
+            partition.end = end.into();
+            partition.high_watermark = end.into();
+            self.cut_short.push(stream);
+        }
+    }
 }
 
 impl Snapshots for Partitions {

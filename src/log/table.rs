@@ -23,6 +23,12 @@ impl Partitions {
         &self.unreadable
     }
 
+    /// Streams that may have lost their last records to damage: their offsets go on beyond what may
+    /// have been given, and a fetch of the offsets between is an error.
+    pub fn cut_short(&self) -> &[StreamId] {
+        &self.cut_short
+    }
+
     /// After the journal has opened and the metadata is known: `wanted` are this shard's partitions
     /// (`cluster::Metadata::partitions_of`). Partitions without a stream yet are empty; streams
     /// that no partition wants belong to deleted topics and are dropped.

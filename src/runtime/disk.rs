@@ -98,6 +98,15 @@ pub struct DiskError {
     pub errno: i32,
 }
 
+impl DiskError {
+    /// True if a place of the medium could not be read, as Linux says it: EIO, ENODATA (a medium
+    /// error of the block layer), EILSEQ (protection information) and EBADMSG (a file system's own
+    /// sums). Other places may be as good as ever.
+    pub fn is_medium(&self) -> bool {
+        matches!(self.errno, 5 | 61 | 74 | 84)
+    }
+}
+
 /// A file found in the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {

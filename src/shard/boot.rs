@@ -86,6 +86,7 @@ impl Shard {
             drained: BTreeSet::new(),
             ticks: 0,
             wake_asked: None,
+            told: Default::default(),
             config,
         };
         if shard.metadata.is_some() {
@@ -141,11 +142,50 @@ impl Replay for Watched<'_> {
 impl std::fmt::Display for ShardError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Journal(error) => write!(f, "the journal does not open: {error:?}"),
-            Self::Metadata(error) => write!(f, "the metadata cannot be read: {error:?}"),
+            Self::Journal(error) => write!(f, "the journal does not open: {}", Place(error)),
+            Self::Metadata(error) => write_metadata(f, error),
             Self::NotListed { shard } => write!(f, "the manifest lists no shard {shard}"),
         }
     }
+}
+
+/// What a person needs of a journal's error: the call or the sum that failed, and where.
+struct Place<'a>(&'a JournalError);
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (what, file, at) = match self.0 {
+            JournalError::Device(error) => {
+                let what = format!("{} failed with errno {}", error.call, error.errno);
+                (what, error.file, error.at)
+            }
+            JournalError::Checksum { file, at, .. } => {
+                ("the bytes are not those written".to_owned(), *file, *at)
+            }
+            JournalError::Lost { file, at, .. } => ("entries are gone".to_owned(), *file, *at),
+            other => return write!(f, "{other:?}"),
+        };
+        write!(f, "{what}, in {:08}.journal at byte {}", file.0, at.0)
+    }
+}
+
+/// Without all of its metadata shard 0 would take the partitions of forgotten topics for deleted
+/// ones, so it does not start.
+fn write_metadata(f: &mut std::fmt::Formatter<'_>, error: &MetadataError) -> std::fmt::Result {
+    write!(
+        f,
+        "the metadata (topics, their ids and partitions) is damaged: "
+    )?;
+    match error {
+        MetadataError::Journal(error) => write!(f, "{}", Place(error))?,
+        MetadataError::Unreadable { at, why } => write!(f, "entry {}: {why}", at.0)?,
+    }
+    write!(
+        f,
+        ". Nothing was changed: going on would lose topics in silence. Copy the data directory \
+         away, look at the device (dmesg, smartctl), and start again: a device that failed for \
+         a moment may have recovered. If not, restore the directory of shard 0 from a copy"
+    )
 }
 
 impl std::error::Error for ShardError {}

@@ -91,6 +91,12 @@ impl From<JournalError> for Failure {
                 Code::CorruptMessage,
                 "what the disk returned is not what was written",
             ),
+            // Consumers for which this is final stop here: Java's throws, librdkafka tells the
+            // application. KAFKA_STORAGE_ERROR would make both try again in silence, for ever.
+            JournalError::Lost { first, end, .. } => Self::because(
+                Code::CorruptMessage,
+                format!("offsets {} to {} are damaged on disk", first.0, end.0 - 1),
+            ),
             JournalError::OutOfRange => Self::bare(Code::OffsetOutOfRange),
             JournalError::Format { .. } => Self::because(
                 Code::KafkaStorageError,

@@ -50,6 +50,8 @@ pub struct Shard {
     pub(super) failed: BTreeSet<ShardId>,
     pub(super) producer_ids: ProducerIds,
     pub(super) retention: Option<RetentionClock>,
+    /// Damaged places of which the log has told.
+    pub(super) told: super::damage::Told,
     pub(super) timers: Timers,
     pub(super) random: Random,
     pub(super) stopping: Option<Stopping>,

@@ -110,7 +110,10 @@ impl Shard {
         let mut wanted = metadata.partitions_of(self.id);
         let owner = &mut self.owner;
         match owner.partitions.reconcile(&mut wanted, &mut owner.journal) {
-            Ok(()) => true,
+            Ok(()) => {
+                self.report_damage();
+                true
+            }
             Err(error) => {
                 tracing::error!(?error, "the partitions of shard {} do not open", self.id);
                 self.ended = Some(EXIT_STORAGE);

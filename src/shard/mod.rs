@@ -37,6 +37,7 @@ mod message;
 mod route;
 
 mod coordinator;
+mod damage;
 mod decider;
 mod metadata;
 mod owner;

@@ -58,6 +58,8 @@ impl Replay for Told {
         self.heads.retain(|head| head.stream != stream);
         self.restored.retain(|(restored, _, _)| *restored != stream);
     }
+
+    fn lost(&mut self, _: StreamId, _: Index) {}
 }
 
 /// Opens the journal; `ops_left` as for `SimDisk::directory`. None: the process died meanwhile.

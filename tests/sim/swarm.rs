@@ -95,6 +95,7 @@ fn disk_faults(random: &mut Random, harms: bool) -> DiskFaults {
         slow: rate(random, 2, 20, 500),
         full: rate(random, 5, 2, 10),
         at_boot: false,
+        reads_at_boot: true,
         latency_max: Span(100_000 << random.below(6)),
         capacity: ByteCount::mib(1 << 20),
     }

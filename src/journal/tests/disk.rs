@@ -65,6 +65,10 @@ pub struct Disk {
     pub short_write: bool,
     pub write_error: bool,
     pub flush_error: bool,
+    /// A byte of a file that the next so many reads of it bring wrong.
+    pub misread: Option<(FileId, u64, u32)>,
+    /// A byte of a file that the next so many reads of it fail over.
+    pub refused: Vec<(FileId, u64, u32)>,
     /// Boot writes count down to a crash: then every call fails.
     pub boot_writes_left: Option<u64>,
 }
@@ -197,6 +201,14 @@ impl Disk {
         file.durable[at as usize] ^= 0x5A;
     }
 
+    /// Where these bytes are stored.
+    pub fn place_of(&self, bytes: &[u8]) -> (FileId, u64) {
+        let holds = |file: &File| file.view.windows(bytes.len()).position(|w| w == bytes);
+        let mut files = self.files.iter();
+        let found = files.find_map(|(file, stored)| Some((*file, holds(stored)? as u64)));
+        found.expect("the bytes are stored somewhere")
+    }
+
     fn count_boot_write(&mut self, file: FileId) -> Result<(), DiskError> {
         match &mut self.boot_writes_left {
             Some(0) => Err(error("write (crashed)", file, 5)),
@@ -228,10 +240,26 @@ impl Directory for Disk {
         };
         self.reads += 1;
         self.read_bytes += length.0;
+        let covers = |at_byte: u64| (at.0..at.0 + length.0).contains(&at_byte);
+        for (bad, byte, times) in &mut self.refused {
+            if *bad == file && covers(*byte) && *times > 0 {
+                *times -= 1;
+                return Err(error("read", file, 5));
+            }
+        }
         let mut block = BlockPool::default().take(length);
         let start = (at.0 as usize).min(bytes.view.len());
         let end = (start + length.as_usize()).min(bytes.view.len());
-        block.append(&bytes.view[start..end]);
+        let mut read = bytes.view[start..end].to_vec();
+        if let Some((bad, byte, times)) = &mut self.misread
+            && *bad == file
+            && covers(*byte)
+            && *times > 0
+        {
+            *times -= 1;
+            read[(*byte - at.0) as usize] ^= 0x10;
+        }
+        block.append(&read);
         Ok(block)
     }
 

@@ -2,6 +2,7 @@
 
 mod crash;
 mod disk;
+mod medium;
 mod serve;
 mod space;
 mod world;

@@ -86,6 +86,10 @@ impl Replay for Caller {
         self.streams.remove(&stream);
     }
 
+    fn lost(&mut self, stream: StreamId, end: Index) {
+        self.streams.entry(stream).or_default().end = end.0;
+    }
+
     fn progress(&mut self, done: u32, all: u32) {
         assert!(done > self.progress.0 && done <= all, "{done} of {all}");
         self.progress = (done, all);

@@ -7,6 +7,10 @@ use crate::base::{ByteCount, Position};
 use crate::runtime::block::{Block, BlockPool};
 use crate::runtime::disk::{Directory, DiskError, FileId, Found};
 
+/// A device that is wrong now and then must not seem to be wrong for good, as it would if several
+/// tries failed in a row.
+const BOOT_READS_PER_FAULT: u64 = 20;
+
 pub struct SimDirectory<'a> {
     disk: &'a mut SimDisk,
     pool: BlockPool,
@@ -67,8 +71,13 @@ impl Directory for SimDirectory<'_> {
         }
         let faults = self.disk.faults;
         if !faults.at_boot {
-            self.disk.faults.read_error = 0;
-            self.disk.faults.read_flip = 0;
+            let rate = if faults.reads_at_boot {
+                BOOT_READS_PER_FAULT
+            } else {
+                0
+            };
+            self.disk.faults.read_error *= rate;
+            self.disk.faults.read_flip *= rate;
         }
         let bytes = self.disk.bytes(file, at, length);
         self.disk.faults = faults;

@@ -26,6 +26,8 @@ pub struct DiskFaults {
     pub full: u64,
     /// The faults above happen to a machine that boots, too.
     pub at_boot: bool,
+    /// The faults of reads happen to a machine that boots, once for twenty times otherwise.
+    pub reads_at_boot: bool,
     /// The longest that an ordinary operation takes.
     pub latency_max: Span,
     /// What the file system can hold.
@@ -44,6 +46,7 @@ impl DiskFaults {
         slow: 0,
         full: 0,
         at_boot: false,
+        reads_at_boot: false,
         latency_max: Span::millis(1),
         capacity: ByteCount::mib(1 << 20),
     };

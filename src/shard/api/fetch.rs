@@ -185,8 +185,14 @@ impl Shard {
             }
             return;
         };
+        let mut damaged = Vec::new();
         for (place, outcome) in parts {
-            call.parts[place.0 as usize].outcome = Some(outcome.map_err(Failure::from));
+            let part = &mut call.parts[place.0 as usize];
+            if let Err(error @ LogError::Journal(_)) = &outcome {
+                let topic = call.topics[part.topic].0.to_string();
+                damaged.push((topic, part.index, *error));
+            }
+            part.outcome = Some(outcome.map_err(Failure::from));
         }
         let Some(share) = call.owners.get_mut(&from) else {
             return;
@@ -194,6 +200,9 @@ impl Shard {
         share.answered = true;
         share.waits = waits && !share.woken_early;
         let ask_again = share.woken_early;
+        for (topic, partition, error) in damaged {
+            self.note_damage_met(&topic, partition, &error);
+        }
         self.look_at_fetch(token);
         if ask_again {
             self.ask_owner(token, from);
