@@ -225,7 +225,8 @@ fn look_at(reader: &mut Reader<'_>, at: u64, incarnation: u64) -> Result<Look, J
         return Ok(Look::Damaged(None));
     };
     let sum = Header::stored_sum(group);
-    if header.sum(group) != sum {
+    // The header and the group may come from two reads, and the sum is over the second.
+    if Header::read(group) != Ok(header) || header.sum(group) != sum {
         return Ok(Look::Damaged(None));
     }
     if header.incarnation != incarnation || u64::from(header.at) != at {

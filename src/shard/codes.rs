@@ -5,6 +5,7 @@ use crate::cluster::Refusal;
 use crate::groups::GroupError;
 use crate::journal::JournalError;
 use crate::log::{ConfigError, LogError};
+use crate::wire::batch::BatchError;
 use crate::wire::{ErrorCode, StrBytes};
 
 /// What a reply says of a failure.
@@ -183,6 +184,31 @@ impl From<&AdminError> for Failure {
             AdminError::Refused(refusal) => return refusal.into(),
         };
         Self::because(code, words)
+    }
+}
+
+/// The codes that Kafka 4.1.1 answers, with one exception.
+impl From<BatchError> for Failure {
+    fn from(error: BatchError) -> Self {
+        use ErrorCode as Code;
+        let code = match error {
+            BatchError::Empty
+            | BatchError::MoreThanOne
+            | BatchError::OldMagic { .. }
+            | BatchError::CountMismatch { .. }
+            | BatchError::ControlFromClient
+            | BatchError::BadProducerFields
+            | BatchError::RecordMalformed => Code::InvalidRecord,
+            BatchError::TooShort { .. }
+            | BatchError::LengthMismatch { .. }
+            | BatchError::UnknownMagic { .. }
+            | BatchError::Crc { .. }
+            | BatchError::Decompression => Code::CorruptMessage,
+            // Kafka fails with UNKNOWN_SERVER_ERROR here; this one says what is wrong.
+            BatchError::UnknownCodec { .. } => Code::UnsupportedCompressionType,
+            BatchError::TooLarge { .. } => Code::MessageTooLarge,
+        };
+        Self::because(code, error.to_string())
     }
 }
 

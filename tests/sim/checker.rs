@@ -8,9 +8,9 @@ use super::history::{History, Outcome, Tp};
 use super::value::ValueId;
 
 /// Judges the history after everything was read back: `ends` are the partitions' ends, `start`s
-/// are 0 everywhere, for nothing expires in these runs. Offsets in `harmed` could not be read, and
+/// are 0 everywhere, for nothing expires in these runs. Ranges in `harmed` could not be read, and
 /// the broker said so; that is allowed only where the medium was harmed.
-pub fn judge(history: &mut History, ends: &BTreeMap<Tp, i64>, harmed: &BTreeSet<(Tp, i64)>) {
+pub fn judge(history: &mut History, ends: &BTreeMap<Tp, i64>, harmed: &Harmed) {
     let mut found = Vec::new();
     let empty = BTreeMap::new();
     for (tp, end) in ends {
@@ -24,16 +24,36 @@ pub fn judge(history: &mut History, ends: &BTreeMap<Tp, i64>, harmed: &BTreeSet<
     found.into_iter().for_each(|what| history.violate(what));
 }
 
+/// Ranges of offsets by their first, with their ends.
+pub type Harmed = BTreeMap<(Tp, i64), i64>;
+
+/// Where the harmed ranges that cover `offset` end, if any do.
+fn harmed_to(harmed: &Harmed, tp: Tp, mut offset: i64) -> Option<i64> {
+    let mut reached = None;
+    while let Some((_, end)) = harmed
+        .range((tp, 0)..=(tp, offset))
+        .next_back()
+        .filter(|(_, end)| **end > offset)
+    {
+        offset = *end;
+        reached = Some(offset);
+    }
+    reached
+}
+
 fn holes(
     tp: Tp,
     end: i64,
     seen: &BTreeMap<i64, ValueId>,
-    harmed: &BTreeSet<(Tp, i64)>,
+    harmed: &Harmed,
     found: &mut Vec<String>,
 ) {
-    let hole =
-        (0..end).find(|offset| !seen.contains_key(offset) && !harmed.contains(&(tp, *offset)));
-    if let Some(offset) = hole {
+    let mut offset = harmed_to(harmed, tp, 0).unwrap_or(0);
+    while seen.contains_key(&offset) {
+        offset += 1;
+        offset = harmed_to(harmed, tp, offset).unwrap_or(offset);
+    }
+    if offset < end {
         found.push(format!(
             "{tp:?} has nothing at offset {offset}, and ends at {end}"
         ));
@@ -107,19 +127,16 @@ fn real_time_order(
     }
 }
 
-fn lost(
-    history: &History,
-    ends: &BTreeMap<Tp, i64>,
-    harmed: &BTreeSet<(Tp, i64)>,
-    found: &mut Vec<String>,
-) {
+fn lost(history: &History, ends: &BTreeMap<Tp, i64>, harmed: &Harmed, found: &mut Vec<String>) {
     let mut seen = BTreeSet::new();
     for ids in history.seen.values() {
         seen.extend(ids.values().copied());
     }
     let harmed_ids: BTreeSet<ValueId> = harmed
         .iter()
-        .filter_map(|(tp, offset)| history.acked.get(tp)?.get(offset).copied())
+        .flat_map(|((tp, from), to)| history.acked.get(tp).map(|ids| ids.range(*from..*to)))
+        .flatten()
+        .map(|(_, id)| *id)
         .collect();
     for (id, written) in &history.written {
         let is_acked = matches!(written.outcome, Outcome::Acked { .. });

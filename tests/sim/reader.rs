@@ -15,6 +15,7 @@ use thalweg::wire::batch::{BatchHeader, records};
 use thalweg::wire::{ErrorCode, client};
 
 use super::broker::World;
+use super::checker::Harmed;
 use super::history::{History, Tp};
 use super::line::Line;
 use super::producer::error_name;
@@ -51,13 +52,17 @@ pub struct Reader {
     /// What a final reader still has to reach.
     pub goals: BTreeMap<Tp, Option<i64>>,
     /// Offsets that could not be read, and the broker said so.
-    pub harmed: BTreeSet<(Tp, i64)>,
+    pub harmed: Harmed,
+    /// How far the next step over harm goes, if harm follows on harm.
+    strides: BTreeMap<Tp, (i64, i64)>,
     /// Errors about harmed data are to be expected, and stepped over.
     pub forgiving: bool,
 }
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
+/// More harmed offsets than a group of these runs has records.
+const STEPS_OF_ONE: i64 = 500;
 
 impl Reader {
     pub fn new(client: u32, habits: Habits, seed: u64) -> Self {
@@ -67,7 +72,8 @@ impl Reader {
             random: Random::with_seed(seed),
             positions: BTreeMap::new(),
             goals: BTreeMap::new(),
-            harmed: BTreeSet::new(),
+            harmed: Harmed::new(),
+            strides: BTreeMap::new(),
             forgiving: false,
         }
     }
@@ -289,8 +295,7 @@ impl Reader {
         }
         match ErrorCode::from_i16(code) {
             Some(ErrorCode::CorruptMessage | ErrorCode::KafkaStorageError) if self.forgiving => {
-                self.harmed.insert((tp, floor.position));
-                self.positions.insert(tp, floor.position + 1);
+                self.step_over_harm(tp, floor.position);
             }
             Some(
                 ErrorCode::KafkaStorageError
@@ -306,6 +311,20 @@ impl Reader {
                 ));
             }
         }
+    }
+
+    /// One offset at first, as batches are small; but what was lost may be millions of offsets.
+    fn step_over_harm(&mut self, tp: Tp, position: i64) {
+        let (expected, steps) = self.strides.get(&tp).copied().unwrap_or((0, 0));
+        let steps = if expected == position { steps + 1 } else { 0 };
+        let stride = 1 << (steps - STEPS_OF_ONE).clamp(0, 30);
+        let next = match self.goals.get(&tp) {
+            Some(Some(goal)) => (position + stride).min(*goal).max(position + 1),
+            Some(None) | None => position + stride,
+        };
+        self.harmed.insert((tp, position), next);
+        self.strides.insert(tp, (next, steps));
+        self.positions.insert(tp, next);
     }
 
     /// Notes what the batches hold; they must go on exactly where the last poll ended.

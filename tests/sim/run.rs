@@ -1,6 +1,6 @@
 //! One seed, from an empty disk to the verdict.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use thalweg::base::random::Random;
 use thalweg::base::{ShardId, Span, Ticks};
@@ -430,7 +430,7 @@ impl Run {
         if !self.history.violations.is_empty() {
             return;
         }
-        let harmed: BTreeSet<(Tp, i64)> = self.last().harmed.clone();
+        let harmed = self.last().harmed.clone();
         checker::judge(&mut self.history, ends, &harmed);
     }
 

@@ -363,6 +363,18 @@ impl SimDisk {
         flipped.then_some((file, at))
     }
 
+    /// Turns a bit in the page that holds these bytes, so far from the page's start; false if none
+    /// does.
+    pub fn rot_page_of(&mut self, bytes: &[u8], offset: u64) -> bool {
+        let mut files = self.files.values_mut();
+        let harmed = files.find_map(|file| {
+            let page = file.find(bytes)? / ALIGN_BYTES.0 * ALIGN_BYTES.0;
+            Some(file.flip_bit(page + offset, 3))
+        });
+        self.harmed |= harmed.is_some();
+        harmed.is_some_and(|flipped| flipped)
+    }
+
     /// Makes one sector that holds something unreadable; returns where.
     pub fn spoil(&mut self) -> Option<(FileId, Position)> {
         let (file, at) = self.some_place()?;

@@ -167,6 +167,14 @@ impl SimFile {
         true
     }
 
+    /// Where stable storage holds these bytes, within one page.
+    pub fn find(&self, bytes: &[u8]) -> Option<u64> {
+        self.pages.iter().find_map(|(number, page)| {
+            let at = page.windows(bytes.len()).position(|part| part == bytes)?;
+            Some(number * PAGE_BYTES + at as u64)
+        })
+    }
+
     /// The sector that holds `at` answers no read from now on.
     pub fn spoil(&mut self, at: u64) {
         self.bad_sectors.insert(at / SECTOR_BYTES);

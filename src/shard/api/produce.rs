@@ -206,8 +206,7 @@ impl Shard {
 }
 
 fn check_batch(records: Option<Bytes>, asked: Asked) -> Result<CheckedBatch, Failure> {
-    let batch = check_produced(&records.unwrap_or_default())
-        .map_err(|error| Failure::because(error.code(), error.to_string()))?;
+    let batch = check_produced(&records.unwrap_or_default())?;
     if batch.codec == Codec::Zstd && asked.to.version < ZSTD_SINCE {
         return Err(Failure::bare(ErrorCode::UnsupportedCompressionType));
     }

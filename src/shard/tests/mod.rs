@@ -2,6 +2,7 @@
 
 mod admin;
 mod answers;
+mod damage;
 mod durable;
 mod fetch;
 mod groups;

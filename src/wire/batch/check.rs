@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use super::header::{BATCH_HEADER_BYTES, BatchHeader, Codec, sum_batch};
-use crate::wire::ErrorCode;
 
 /// What is wrong with a record batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,29 +35,6 @@ pub enum BatchError {
     Decompression,
     /// The records are larger than the caller allows.
     TooLarge { limit: usize },
-}
-
-impl BatchError {
-    /// The code that a producer gets; Kafka 4.1.1 answers these.
-    pub const fn code(self) -> ErrorCode {
-        match self {
-            BatchError::Empty => ErrorCode::InvalidRecord,
-            BatchError::TooShort { .. } => ErrorCode::CorruptMessage,
-            BatchError::LengthMismatch { .. } => ErrorCode::CorruptMessage,
-            BatchError::MoreThanOne => ErrorCode::InvalidRecord,
-            BatchError::OldMagic { .. } => ErrorCode::InvalidRecord,
-            BatchError::UnknownMagic { .. } => ErrorCode::CorruptMessage,
-            // Kafka fails with UNKNOWN_SERVER_ERROR here; this one says what is wrong.
-            BatchError::UnknownCodec { .. } => ErrorCode::UnsupportedCompressionType,
-            BatchError::Crc { .. } => ErrorCode::CorruptMessage,
-            BatchError::CountMismatch { .. } => ErrorCode::InvalidRecord,
-            BatchError::ControlFromClient => ErrorCode::InvalidRecord,
-            BatchError::BadProducerFields => ErrorCode::InvalidRecord,
-            BatchError::RecordMalformed => ErrorCode::InvalidRecord,
-            BatchError::Decompression => ErrorCode::CorruptMessage,
-            BatchError::TooLarge { .. } => ErrorCode::MessageTooLarge,
-        }
-    }
 }
 
 impl std::fmt::Display for BatchError {
