@@ -75,7 +75,7 @@ impl<'a> Rebuild<'a> {
             if source.replayed {
                 self.replay(source, losses, replay)?;
                 share.grew(replay);
-            } else if source.footer.is_none() {
+            } else if source.footer.is_none() && self.unsaved.is_empty() {
                 let seen = source.rows_of_groups(self.directory)?;
                 self.index(source.segment, &seen);
             }

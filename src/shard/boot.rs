@@ -134,6 +134,10 @@ impl Replay for Watched<'_> {
         self.partitions.dropped(stream);
     }
 
+    fn lost(&mut self, stream: StreamId, end: Index) {
+        self.partitions.lost(stream, end);
+    }
+
     fn progress(&mut self, done: u32, all: u32) {
         (self.progress)(done, all);
     }

@@ -1,7 +1,7 @@
 //! A consumer without a group: polls partitions from the start, from an offset, or from the end,
 //! and asks where they begin and end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
