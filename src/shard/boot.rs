@@ -46,8 +46,7 @@ impl Shard {
         }
         let mut partitions = Partitions::new(config.partitions, boot.now);
         let mut journal = open_journal(&mut boot, config.journal, &mut partitions)?;
-        let mut decider = None;
-        let mut metadata = None;
+        let (mut decider, mut metadata) = (None, None);
         if boot.shard == ShardId::ZERO {
             let log =
                 MetadataLog::open(&mut journal, boot.directory).map_err(ShardError::Metadata)?;

@@ -1,5 +1,5 @@
-//! What recovery could not read and what fetches find damaged, said once each in words that name the
-//! partition and the way on.
+//! What recovery could not read and what fetches find damaged, said once each in words that name
+//! the partition and the way on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +14,8 @@ const NAMED_MAX: usize = 10;
 /// Damaged places that are remembered as told.
 const TOLD_MAX: usize = 10_000;
 
-const WAY_ON: &str = "records before and after are served; a fetch there gets CORRUPT_MESSAGE until \
-    the consumer seeks past it, or the records up to there are deleted (DeleteRecords)";
+const WAY_ON: &str = "records before and after are served; a fetch there gets CORRUPT_MESSAGE \
+    until the consumer seeks past it, or the records up to there are deleted (DeleteRecords)";
 
 /// Damaged places that fetches met, by partition and first offset: each is told once.
 pub type Told = BTreeSet<(String, i32, i64)>;
