@@ -360,6 +360,7 @@ fn write_error(error: LogError) -> GroupError {
             JournalError::Device(_)
             | JournalError::Stopped
             | JournalError::Checksum { .. }
+            | JournalError::Lost { .. }
             | JournalError::OutOfRange
             | JournalError::Format { .. },
         ) => GroupError::NotCoordinator,
