@@ -73,6 +73,8 @@ impl Replay for Nothing {
     fn entry(&mut self, _: &EntryHead) {}
     fn trimmed(&mut self, _: StreamId, _: Index) {}
     fn dropped(&mut self, _: StreamId) {}
+
+    fn lost(&mut self, _: StreamId, _: Index) {}
 }
 
 fn open(
