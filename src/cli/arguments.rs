@@ -81,7 +81,7 @@ pub struct Serve {
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub cache_bytes: Option<u64>,
     /// Where the file system can't do direct I/O, go through the page cache with fdatasync.
-    #[arg(long)]
+    #[arg(long, visible_alias = "dev")]
     pub allow_buffered: bool,
     /// Partitions of a topic that is created without saying how many.
     #[arg(long, value_name = "N", default_value_t = 1)]

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::load::process::{DiskSample, ProcessSample};
 use crate::load::{Length, Observer, Outcome, Plan, Tick};
-use crate::runtime::probe::{self, DeviceProbe};
+use crate::runtime::probe::{self, DeviceProbe, DirectIo};
 
 use super::arguments::{Broker, Consume, Demo, Format, Output, Topic};
 use super::table::Table;
@@ -26,7 +26,10 @@ pub fn run(options: &Demo) -> Result<u8, Failure> {
     let broker = Running::start()?;
     quick_start(broker.address, begun)?;
     println!("\nWhat the disk does, flushed, without a broker:");
-    let shape = DeviceProbe::default();
+    let shape = DeviceProbe {
+        direct: writes_directly(&broker.directory),
+        ..DeviceProbe::default()
+    };
     let device = probe::measure(&broker.directory, shape)
         .map_err(|error| Failure::failed(format!("can not measure the disk: {error}")))?;
     println!(
@@ -56,6 +59,12 @@ pub fn run(options: &Demo) -> Result<u8, Failure> {
         return broker.wait();
     }
     broker.stop()
+}
+
+/// As the broker does: the measurement is of the same kind of write.
+fn writes_directly(directory: &Path) -> bool {
+    let found = probe::directory(directory);
+    found.is_ok_and(|found| matches!(found.direct_io, DirectIo::Works { .. }))
 }
 
 fn quick_start(address: SocketAddr, begun: Instant) -> Result<(), Failure> {

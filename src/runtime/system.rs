@@ -211,6 +211,9 @@ fn allocate_as(file: &File, mode: i32, length: u64) -> Result<(), Errno> {
     check(unsafe { libc::fallocate(file.as_raw_fd(), mode, 0, length as i64) } as isize).map(drop)
 }
 
+/// What a file system that does not count its space is taken to have.
+const SPACE_UNCOUNTED: u64 = 1 << 60;
+
 /// Bytes that the file system of `file` can still give to us.
 pub(super) fn space_of(file: &File) -> Result<u64, Errno> {
     // SAFETY: all zero is a valid `statvfs`, and it is valid for writes.
@@ -219,6 +222,10 @@ pub(super) fn space_of(file: &File) -> Result<u64, Errno> {
         check(libc::fstatvfs(file.as_raw_fd(), &mut stat) as isize)?;
         stat
     };
+    // A file system in memory may count no blocks at all; it ends where memory does.
+    if stat.f_blocks == 0 {
+        return Ok(SPACE_UNCOUNTED);
+    }
     Ok(stat.f_bavail as u64 * stat.f_frsize as u64)
 }
 

@@ -61,9 +61,14 @@ fn a_file_system_without_direct_io_is_used_only_when_that_is_allowed() {
         "{said}"
     );
 
+    check_buffered(&point, &mount, "--allow-buffered");
+    check_buffered(&point, &mount, "--dev");
+}
+
+fn check_buffered(point: &Path, mount: &[&str], flag: &str) {
     let mut flags = ONE_SHARD.to_vec();
-    flags.push("--allow-buffered");
-    let broker = Broker::start_command(&point, serve_on(&mount, &point, &flags));
+    flags.push(flag);
+    let broker = Broker::start_command(point, serve_on(mount, point, &flags));
     assert!(
         broker.introduction().contains("page cache"),
         "{}",
@@ -77,6 +82,36 @@ fn a_file_system_without_direct_io_is_used_only_when_that_is_allowed() {
     );
     assert_eq!(client.read_all("t", 0), [(0, number(0))]);
     assert_eq!(broker.stop().0, Some(0));
+}
+
+#[test]
+fn the_demo_runs_without_direct_io_and_says_what_it_does_instead() {
+    if !may_mount("the_demo_runs_without_direct_io") {
+        return;
+    }
+    let scratch = Scratch::new("demo-ramfs");
+    let point = scratch.path("point");
+    fs::create_dir(&point).expect("a mount point");
+    let mut command = Command::new("unshare");
+    let line = "mount -t ramfs none \"$0\" && cd \"$0\" && exec \"$@\"";
+    command.args(["--mount", "sh", "-c", line]).arg(&point);
+    command
+        .arg(env!("CARGO_BIN_EXE_thalweg"))
+        .args(["demo", "--quick"]);
+    system::die_with_parent(&mut command);
+
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .expect("it can be started");
+
+    let said = String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("page cache and fdatasync"), "{said}");
+    assert!(
+        said.contains("records lost, doubled, out of order  0, 0, 0"),
+        "{said}"
+    );
 }
 
 /// A small ext4 in a file.
