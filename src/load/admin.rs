@@ -76,7 +76,8 @@ impl Admin {
     /// A new id for an idempotent producer.
     pub(super) fn producer_id(&mut self) -> Result<ProducerId, LoadError> {
         let request = InitProducerIdRequest::default().with_producer_id((-1).into());
-        let request = request.with_producer_epoch(-1);
+        // The default is an empty name, which asks for transactions.
+        let request = request.with_transactional_id(None).with_producer_epoch(-1);
         let reply = self.ask(&request, 4)?;
         match reply.error_code {
             0 => Ok(ProducerId {
