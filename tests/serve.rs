@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "serve/configuration.rs"]
+mod configuration;
 #[path = "serve/disks.rs"]
 mod disks;
 #[path = "serve/refusals.rs"]

@@ -59,6 +59,12 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
     .default("600000")
     .bounds(Between(1, i64::MAX)),
     key(
+        "controller.listener.names",
+        List,
+        "Listeners of these names are not opened: there are no controllers.",
+    )
+    .default(""),
+    key(
         "cores",
         Int,
         "Cores to run on, one thread each. Not set: the CPUs this process may use.",
@@ -90,77 +96,88 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
         "How often members of consumer groups are to send heartbeats.",
     )
     .default("5000")
-    .bounds(Between(1, INT_MAX)),
+    .bounds(Between(1, INT_MAX))
+    .without_effect(),
     key(
         "group.consumer.max.heartbeat.interval.ms",
         Int,
         "The longest heartbeat interval of a consumer group.",
     )
     .default("15000")
-    .bounds(Between(1, INT_MAX)),
+    .bounds(Between(1, INT_MAX))
+    .without_effect(),
     key(
         "group.consumer.max.session.timeout.ms",
         Int,
         "The longest session time-out of a consumer group.",
     )
     .default("60000")
-    .bounds(Between(1, INT_MAX)),
+    .bounds(Between(1, INT_MAX))
+    .without_effect(),
     key(
         "group.consumer.max.size",
         Int,
         "The most members of one consumer group.",
     )
     .default("2147483647")
-    .bounds(Between(1, INT_MAX)),
+    .bounds(Between(1, INT_MAX))
+    .without_effect(),
     key(
         "group.consumer.min.heartbeat.interval.ms",
         Int,
         "The shortest heartbeat interval of a consumer group.",
     )
     .default("5000")
-    .bounds(Between(1, INT_MAX)),
+    .bounds(Between(1, INT_MAX))
+    .without_effect(),
     key(
         "group.consumer.min.session.timeout.ms",
         Int,
         "The shortest session time-out of a consumer group.",
     )
     .default("45000")
-    .bounds(Between(1, INT_MAX)),
+    .bounds(Between(1, INT_MAX))
+    .without_effect(),
     key(
         "group.consumer.session.timeout.ms",
         Int,
         "How long a member of a consumer group may be silent.",
     )
     .default("45000")
-    .bounds(Between(1, INT_MAX)),
+    .bounds(Between(1, INT_MAX))
+    .without_effect(),
     key(
         "group.initial.rebalance.delay.ms",
         Int,
         "How long an empty classic group waits for more members before its first rebalance.",
     )
     .default("3000")
-    .bounds(Between(0, INT_MAX)),
+    .bounds(Between(0, INT_MAX))
+    .without_effect(),
     key(
         "group.max.session.timeout.ms",
         Int,
         "The longest session time-out of a classic group.",
     )
     .default("1800000")
-    .bounds(Between(1, INT_MAX)),
+    .bounds(Between(1, INT_MAX))
+    .without_effect(),
     key(
         "group.max.size",
         Int,
         "The most members of one classic group.",
     )
     .default("2147483647")
-    .bounds(Between(1, INT_MAX)),
+    .bounds(Between(1, INT_MAX))
+    .without_effect(),
     key(
         "group.min.session.timeout.ms",
         Int,
         "The shortest session time-out of a classic group.",
     )
     .default("6000")
-    .bounds(Between(1, INT_MAX)),
+    .bounds(Between(1, INT_MAX))
+    .without_effect(),
     key(
         "index.cache.bytes",
         Long,
@@ -217,7 +234,7 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
         Int,
         "This node. Not set: what the data directory says; 1 for a new one.",
     )
-    .bounds(Between(1, 2_000_000)),
+    .bounds(Between(1, 65_535)),
     key(
         "num.io.threads",
         Int,
@@ -249,21 +266,24 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
         "The longest text that may be committed with an offset.",
     )
     .default("4096")
-    .bounds(Between(0, INT_MAX)),
+    .bounds(Between(0, INT_MAX))
+    .without_effect(),
     key(
         "offsets.retention.minutes",
         Int,
         "How long offsets of an empty group are kept.",
     )
     .default("10080")
-    .bounds(Between(1, INT_MAX)),
+    .bounds(Between(1, INT_MAX))
+    .without_effect(),
     key(
         "offsets.topic.num.partitions",
         Int,
         "Partitions of __consumer_offsets, when it is made.",
     )
     .default("50")
-    .bounds(Between(1, INT_MAX)),
+    .bounds(Between(1, INT_MAX))
+    .without_effect(),
     key(
         "offsets.topic.replication.factor",
         Short,
@@ -323,19 +343,22 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
         "The longest time-out that a transaction may ask for.",
     )
     .default("900000")
-    .bounds(Between(1, INT_MAX)),
+    .bounds(Between(1, INT_MAX))
+    .without_effect(),
     key(
         "transaction.state.log.num.partitions",
         Int,
         "Partitions of __transaction_state, when it is made.",
     )
     .default("50")
-    .bounds(Between(1, INT_MAX)),
+    .bounds(Between(1, INT_MAX))
+    .without_effect(),
     key(
         "transactional.id.expiration.ms",
         Int,
         "How long an idle transactional id is remembered.",
     )
     .default("604800000")
-    .bounds(Between(1, INT_MAX)),
+    .bounds(Between(1, INT_MAX))
+    .without_effect(),
 ];

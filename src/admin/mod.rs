@@ -25,6 +25,9 @@ pub mod placement;
 
 pub mod error;
 
+#[cfg(test)]
+mod readme_tests;
+
 pub use broker_config::{BrokerConfig, BrokerConfigError};
 pub use broker_key::{BrokerKey, Named, Update};
 pub use broker_table::BROKER_CONFIGS;

@@ -16,7 +16,6 @@ pub const WITHOUT_MEANING: &[&str] = &[
     "connection.failed.authentication.delay.ms",
     "connections.max.reauth.ms",
     "controlled.shutdown.enable",
-    "controller.listener.names",
     "controller.quorum.append.linger.ms",
     "controller.quorum.bootstrap.servers",
     "controller.quorum.election.backoff.max.ms",

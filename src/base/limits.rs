@@ -89,6 +89,9 @@ pub const FRAME_ROOM_CLASSES: [ByteCount; 6] = [
 /// Memory of one shard for frames in progress and requests under way (`request.memory.bytes`).
 pub const REQUEST_MEMORY_BYTES: ByteCount = ByteCount::mib(256);
 
+/// The least of it: the largest frame, and a little for everybody else.
+pub const REQUEST_MEMORY_BYTES_MIN: ByteCount = ByteCount::mib(104);
+
 /// Frames up to this size may use the last quarter of that memory.
 pub const SMALL_FRAME_BYTES: ByteCount = ByteCount::mib(2);
 
@@ -198,5 +201,6 @@ const _: () = assert!(GROUP_BYTES_MAX.0 <= CHUNK_BYTES.0);
 const _: () = assert!(BATCH_BYTES_MAX.0 < SEGMENT_BYTES.0 / 2 + 1);
 const _: () = assert!(BATCH_BYTES_MAX.0 < FRAME_BYTES_MAX.0);
 // The oldest partial frame alone must always fit.
-const _: () = assert!(FRAME_BYTES_MAX.0 < REQUEST_MEMORY_BYTES.0);
+const _: () = assert!(FRAME_BYTES_MAX.0 < REQUEST_MEMORY_BYTES_MIN.0);
+const _: () = assert!(REQUEST_MEMORY_BYTES_MIN.0 <= REQUEST_MEMORY_BYTES.0);
 const _: () = assert!(FETCH_BYTES_MAX.0 >= BATCH_BYTES_MAX.0);

@@ -21,7 +21,10 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a broker.
-    #[command(after_help = "Example:\n  thalweg serve --data-dir ./thalweg-data --cores 2")]
+    #[command(
+        after_help = "Examples:\n  thalweg serve --data-dir ./thalweg-data --cores 2\n  \
+        thalweg serve --config server.properties --override log.retention.hours=24"
+    )]
     Serve(Serve),
     /// Create, list, describe, alter and delete topics, on any Kafka broker.
     #[command(subcommand)]
@@ -61,12 +64,19 @@ pub enum Command {
 /// Flags of `serve`.
 #[derive(Args, Clone, Debug)]
 pub struct Serve {
-    /// Where everything is kept; made if it is not there.
-    #[arg(long, value_name = "DIR", default_value = "./thalweg-data")]
-    pub data_dir: PathBuf,
-    /// Where clients connect. An IPv6 address stands in brackets.
-    #[arg(long, value_name = "HOST:PORT", default_value = "localhost:9092")]
-    pub listen: String,
+    /// A configuration file: .toml with our names, or Kafka's .properties. Flags override it.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Any key of the configuration file, such as log.retention.hours=24; may be given several
+    /// times.
+    #[arg(long = "override", value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub overrides: Vec<(String, String)>,
+    /// Where everything is kept; made if it is not there [default: ./thalweg-data].
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// Where clients connect. An IPv6 address stands in brackets [default: localhost:9092].
+    #[arg(long, value_name = "HOST:PORT")]
+    pub listen: Option<String>,
     /// The name and port that clients are told, if it is not the one they connect to.
     #[arg(long, value_name = "HOST:PORT")]
     pub advertise: Option<String>,
@@ -83,13 +93,12 @@ pub struct Serve {
     /// Where the file system can't do direct I/O, go through the page cache with fdatasync.
     #[arg(long, visible_alias = "dev")]
     pub allow_buffered: bool,
-    /// Partitions of a topic that is created without saying how many.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=200_000))]
-    pub num_partitions: u32,
-    /// Create topics that clients ask for and that do not exist.
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
-    pub auto_create_topics: bool,
+    /// Partitions of a topic that is created without saying how many [default: 1].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200_000))]
+    pub num_partitions: Option<u32>,
+    /// Create topics that clients ask for and that do not exist [default: true].
+    #[arg(long, value_name = "BOOL")]
+    pub auto_create_topics: Option<bool>,
     /// Stop when standard input ends, and remove the data directory: for demos and tests.
     #[arg(long, hide = true)]
     pub until_input_ends: bool,
@@ -289,7 +298,7 @@ pub(super) fn parse_pair(text: &str) -> Result<(String, String), String> {
 }
 
 /// A count of bytes with an optional unit: `4096`, `64KiB`, `512MiB`, `2GiB`.
-fn parse_bytes(text: &str) -> Result<u64, String> {
+pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
     let split = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());

@@ -18,38 +18,48 @@ pub struct DataDir {
     pub manifest: Manifest,
     /// True if this start made it.
     pub is_new: bool,
-    _lock: File,
+    _locks: Vec<File>,
 }
 
 impl DataDir {
-    /// Takes hold of `path`. A directory that holds no broker yet gets `shards` shards, or one per
-    /// core. One with fewer shards than cores gets more, unless it was said how many there are.
-    pub fn open(path: &Path, shards: Option<usize>, cores: usize) -> Result<Self, Failure> {
-        fs::create_dir_all(path).map_err(|error| refused("make", path, &error))?;
-        let lock = lock(path)?;
+    /// Takes hold of `paths`; the first has the manifest. A directory that holds no broker yet gets
+    /// `shards` shards, or one per core. One with fewer shards than cores gets more, unless it was
+    /// said how many there are. A new shard i lives in directory i mod n of `paths`; from then on
+    /// the manifest decides.
+    pub fn open(
+        paths: &[PathBuf],
+        node: Option<NodeId>,
+        shards: Option<usize>,
+        cores: usize,
+    ) -> Result<Self, Failure> {
+        let locks = paths.iter().map(|path| {
+            fs::create_dir_all(path).map_err(|error| refused("make", path, &error))?;
+            lock(path)
+        });
+        let locks: Vec<File> = locks.collect::<Result<_, _>>()?;
+        let path = paths.first().map_or(Path::new("."), PathBuf::as_path);
         let found = read_manifest(path)?;
         let is_new = found.is_none();
-        let manifest = match found {
+        let (manifest, known) = match found {
             None => {
                 let incarnations = new_incarnations(shards.unwrap_or(cores));
-                write_manifest(path, Manifest::new(NODE, cluster_id(), &incarnations))?
+                let node = node.unwrap_or(NODE);
+                (Manifest::new(node, cluster_id(), &incarnations), 0)
             }
-            Some(manifest) if shards.is_none() && manifest.shards.len() < cores => {
-                let more = new_incarnations(cores - manifest.shards.len());
-                write_manifest(path, manifest.with_more(&more))?
+            Some(manifest) => {
+                check_known(path, &manifest, node)?;
+                let missing = cores.saturating_sub(manifest.shards.len());
+                let missing = if shards.is_none() { missing } else { 0 };
+                let known = manifest.shards.len();
+                (manifest.with_more(&new_incarnations(missing)), known)
             }
-            Some(manifest) => manifest,
         };
-        for shard in &manifest.shards {
-            let directory = path.join(&shard.directory);
-            fs::create_dir_all(&directory).map_err(|error| refused("make", &directory, &error))?;
-        }
-        sync(path)?;
+        let manifest = make_new(paths, manifest, known)?;
         Ok(Self {
             path: path.to_owned(),
             manifest,
             is_new,
-            _lock: lock,
+            _locks: locks,
         })
     }
 
@@ -88,7 +98,7 @@ pub fn hold(path: &Path) -> Result<DataDir, Failure> {
         path: path.to_owned(),
         manifest,
         is_new: false,
-        _lock: lock,
+        _locks: vec![lock],
     })
 }
 
@@ -106,6 +116,51 @@ pub fn shard_directories(path: &Path) -> Vec<PathBuf> {
     let shards = manifest.map_or_else(Vec::new, |manifest| manifest.shards);
     let directories = shards.iter().map(|shard| path.join(&shard.directory));
     directories.collect()
+}
+
+/// What the manifest lists must be there: a disk that is not mounted looks like an empty one, and
+/// a shard made anew in its place would have lost everything.
+fn check_known(path: &Path, manifest: &Manifest, node: Option<NodeId>) -> Result<(), Failure> {
+    if let Some(node) = node.filter(|node| *node != manifest.node) {
+        return Err(Failure::data_dir(format!(
+            "{} belongs to node {}, and node.id is {}",
+            path.display(),
+            manifest.node.0,
+            node.0
+        )));
+    }
+    for shard in &manifest.shards {
+        let directory = path.join(&shard.directory);
+        if !directory.is_dir() {
+            return Err(Failure::data_dir(format!(
+                "{} is missing, where the manifest of {} has shard {}: mount or restore it",
+                directory.display(),
+                path.display(),
+                shard.id
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Makes the directories of the shards from `known` on, then says so in the manifest.
+fn make_new(paths: &[PathBuf], mut manifest: Manifest, known: usize) -> Result<Manifest, Failure> {
+    let path = paths.first().map_or(Path::new("."), PathBuf::as_path);
+    let turns = paths.iter().cycle().enumerate().skip(known);
+    for (shard, (_, parent)) in manifest.shards.iter_mut().skip(known).zip(turns) {
+        let parent = std::path::absolute(parent);
+        let parent = parent.map_err(|error| refused("find", path, &error))?;
+        let directory = parent.join(&shard.directory);
+        fs::create_dir_all(&directory).map_err(|error| refused("make", &directory, &error))?;
+        sync(&parent)?;
+        if std::path::absolute(path).is_ok_and(|own| own != parent) {
+            shard.directory = directory.display().to_string();
+        }
+    }
+    if known == manifest.shards.len() {
+        return Ok(manifest);
+    }
+    write_manifest(path, manifest)
 }
 
 /// Random, because a restored or wiped directory must differ from what it was.

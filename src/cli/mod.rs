@@ -6,13 +6,14 @@
 //!
 //! Exit codes: 0 done; 1 the command failed; 2 wrong usage; 64 to 78 as in sysexits.h, where one
 //! fits (69 a requirement of this machine is missing, 73 the data directory can not be used, 74 the
-//! disk failed, 75 try again later).
+//! disk failed, 75 try again later, 78 the configuration is wrong).
 //! Begin at `arguments`, then the file of each command.
 
 pub mod arguments;
 pub mod client;
 pub mod cluster;
 pub mod config;
+pub mod config_file;
 pub mod consume;
 pub mod coordinator;
 pub mod data_dir;
@@ -24,6 +25,7 @@ pub mod listen;
 pub mod produce;
 pub mod requirements;
 pub mod serve;
+pub mod settings;
 pub mod table;
 pub mod time;
 pub mod topic;
@@ -57,6 +59,14 @@ impl Failure {
         Self {
             message: message.into(),
             code: 69,
+        }
+    }
+
+    /// The configuration is wrong (EX_CONFIG).
+    pub fn config(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            code: 78,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a broker needs of its machine, asked before anything is touched. Each refusal is one
 //! sentence that ends with the remedy.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::base::ByteCount;
 use crate::base::limits::{LOCKED_MEMORY_BYTES_MIN, OPEN_FILES_MIN, RESERVE_BYTES};
@@ -57,8 +57,21 @@ pub fn check_machine(cores: Option<u16>) -> Result<Machine, Failure> {
     })
 }
 
-/// Asks the file system below `path`, a directory that is there.
-pub fn check_data_dir(path: &Path, allow_buffered: bool) -> Result<Storage, Failure> {
+/// Asks the file systems below `paths`, directories that are there.
+pub fn check_data_dirs(paths: &[PathBuf], allow_buffered: bool) -> Result<Storage, Failure> {
+    let mut all = Storage {
+        buffered: false,
+        notes: Vec::new(),
+    };
+    for path in paths {
+        let one = check_data_dir(path, allow_buffered)?;
+        all.buffered |= one.buffered;
+        all.notes.extend(one.notes);
+    }
+    Ok(all)
+}
+
+fn check_data_dir(path: &Path, allow_buffered: bool) -> Result<Storage, Failure> {
     let found = probe::directory(path).map_err(|error| {
         Failure::data_dir(format!(
             "{} can not be used: {error}; make it a directory on a local disk that this user can \

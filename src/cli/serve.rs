@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::base::{ByteCount, ShardId};
-use crate::journal::Settings;
+use crate::journal;
 use crate::runtime::Boot;
 use crate::runtime::real::{
     BindError, Config, Listeners, RunError, ShardHome, Stats, Stopper, run as drive,
@@ -19,25 +19,29 @@ use super::arguments::{LogFormat, Serve};
 use super::data_dir::DataDir;
 use super::listen::HostPort;
 use super::requirements::{self, Machine, Storage};
+use super::settings::Settings;
 
 /// Runs a broker until it is asked to stop; returns the exit code.
 pub fn run(options: &Serve) -> Result<u8, Failure> {
     let begun = Instant::now();
     start_logs(options.log_format);
-    let at = HostPort::parse(&options.listen, "--listen")?;
-    let advertised = options.advertise.as_deref();
-    let advertised = advertised.map(|text| HostPort::parse(text, "--advertise"));
-    let advertised = advertised.transpose()?;
-    let machine = requirements::check_machine(options.cores)?;
-    let shards = options.shards.map(usize::from);
-    let data_dir = DataDir::open(&options.data_dir, shards, machine.cores.len())?;
-    let storage = requirements::check_data_dir(&data_dir.path, options.allow_buffered)?;
-    let listeners = Listeners::bind(&at.resolve("--listen")?, machine.cores.len())
+    let settings = Settings::resolve(options)?;
+    let machine = requirements::check_machine(settings.cores)?;
+    // The port first: who finds it taken has left nothing behind.
+    let listeners = Listeners::bind(&settings.listen.resolve("--listen")?, machine.cores.len())
         .map_err(|error| taken(&error))?;
-    let listener = listener(&at, advertised, &listeners);
+    let data_dir = DataDir::open(
+        &settings.directories,
+        settings.node,
+        settings.shards,
+        machine.cores.len(),
+    )?;
+    let storage = requirements::check_data_dirs(&settings.directories, settings.allow_buffered)?;
+    let listener = listener(&settings, &listeners);
     warn_if_open(&listeners);
     let plan = Plan {
         options,
+        settings: &settings,
         machine: &machine,
         data_dir: &data_dir,
         listener,
@@ -52,8 +56,9 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
 }
 
 /// What clients will be told, decided by flags and by what was bound.
-fn listener(at: &HostPort, advertised: Option<HostPort>, bound: &Listeners) -> Listener {
-    let first = bound.addresses().first();
+fn listener(settings: &Settings, bound: &Listeners) -> Listener {
+    let (at, first) = (&settings.listen, bound.addresses().first());
+    let advertised = settings.advertised.as_ref();
     Listener {
         advertised: advertised.map(|told| Endpoint::new(&told.host, told.port)),
         host: at.host.clone(),
@@ -77,6 +82,7 @@ fn refused(error: &RunError) -> Failure {
 /// Everything that was decided before the first thread starts.
 struct Plan<'a> {
     options: &'a Serve,
+    settings: &'a Settings,
     machine: &'a Machine,
     data_dir: &'a DataDir,
     listener: Listener,
@@ -118,17 +124,18 @@ impl Plan<'_> {
     }
 
     fn cache_bytes(&self) -> ByteCount {
-        let default = self.machine.memory.0 / 10 * 4;
-        ByteCount(self.options.cache_bytes.unwrap_or(default))
+        let default = ByteCount(self.machine.memory.0 / 10 * 4);
+        self.settings.cache_bytes.unwrap_or(default)
     }
 
     fn shard_configs(&self) -> Vec<ShardConfig> {
         let manifest = &self.data_dir.manifest;
         let ids: Vec<ShardId> = manifest.shards.iter().map(|place| place.id).collect();
         let cache = ByteCount(self.cache_bytes().0 / ids.len().max(1) as u64);
+        let broker = Arc::new(self.settings.broker.clone());
         let places = manifest.shards.iter();
         let configs = places.map(|place| {
-            let mut journal = Settings::new(place.incarnation);
+            let mut journal = journal::Settings::new(place.incarnation);
             journal.cache_bytes = cache;
             let mut config = ShardConfig::new(
                 manifest.node,
@@ -138,8 +145,7 @@ impl Plan<'_> {
                 journal,
             );
             config.clock_accepted = manifest.clock_accepted;
-            config.defaults.partitions = self.options.num_partitions;
-            config.defaults.auto_create_topics = self.options.auto_create_topics;
+            config.follow(broker.clone());
             config
         });
         configs.collect()
@@ -170,7 +176,8 @@ impl Plan<'_> {
             format!("  durability   {mode}"),
             format!("  cache        {}", self.cache_bytes()),
         ];
-        let notes = self.machine.notes.iter().chain(&self.storage.notes);
+        let notes = self.settings.notes.iter().chain(&self.machine.notes);
+        let notes = notes.chain(&self.storage.notes);
         lines.extend(notes.map(|note| format!("  note         {note}")));
         lines.push(format!("  started in   {} ms", begun.elapsed().as_millis()));
         println!("{}", lines.join("\n"));

@@ -169,14 +169,17 @@ impl Metadata {
         self.retention_clock
     }
 
-    /// The partitions of one shard, as `log::Partitions::reconcile` takes them.
-    pub fn partitions_of(
-        &self,
+    /// The partitions of one shard, as `log::Partitions::reconcile` takes them. `config` says what
+    /// is in force for a topic: what was set for it, over what the broker has by default.
+    pub fn partitions_of<'a>(
+        &'a self,
         shard: ShardId,
-    ) -> impl Iterator<Item = (StreamId, LeaderEpoch, Arc<TopicConfig>)> + '_ {
+        config: impl Fn(&Topic) -> Arc<TopicConfig> + 'a,
+    ) -> impl Iterator<Item = (StreamId, LeaderEpoch, Arc<TopicConfig>)> + 'a {
         self.topics.values().flat_map(move |topic| {
             let here = topic.partitions().filter(move |place| place.shard == shard);
-            here.map(|place| (place.stream, place.leader_epoch, topic.config.clone()))
+            let config = config(topic);
+            here.map(move |place| (place.stream, place.leader_epoch, config.clone()))
         })
     }
 }

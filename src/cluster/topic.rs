@@ -90,6 +90,19 @@ impl Topic {
         })
     }
 
+    /// A topic of no partitions, for which this was set.
+    #[cfg(test)]
+    pub fn for_test(overrides: Overrides) -> Self {
+        let config = TopicConfig::from_overrides(&overrides).expect("valid");
+        Self {
+            name: "t".into(),
+            id: Uuid::nil(),
+            overrides,
+            config: Arc::new(config),
+            runs: Vec::new(),
+        }
+    }
+
     /// The stream after the last that this topic has.
     pub(super) fn streams_end(&self) -> u64 {
         let end = |run: &Run| run.first_stream.0 + u64::from(run.count);

@@ -76,9 +76,14 @@ impl Default for TopicConfig {
 }
 
 impl TopicConfig {
-    /// Defaults, then `overrides`. The only way in: it checks names, types and bounds.
+    /// Defaults, then `overrides`; names, types and bounds are checked.
     pub fn from_overrides(overrides: &Overrides) -> Result<Self, ConfigError> {
-        let mut config = Self::default();
+        Self::default().with(overrides)
+    }
+
+    /// This with `overrides` put over it; names, types and bounds are checked.
+    pub fn with(&self, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let mut config = *self;
         for (name, value) in overrides {
             let key =
                 ConfigKey::find(name).ok_or(ConfigError::UnknownName { name: name.clone() })?;
@@ -113,8 +118,11 @@ impl TopicConfig {
             "flush.messages" => self.flush_messages = number,
             "flush.ms" => self.flush_ms = number,
             "min.insync.replicas" => self.min_insync_replicas = number as u32,
-            "message.timestamp.type" if value == "LogAppendTime" => {
-                self.timestamp_type = TimestampType::LogAppendTime;
+            "message.timestamp.type" => {
+                self.timestamp_type = match value {
+                    "LogAppendTime" => TimestampType::LogAppendTime,
+                    _ => TimestampType::CreateTime,
+                };
             }
             "message.timestamp.before.max.ms" => self.timestamp_before_max_ms = number,
             "message.timestamp.after.max.ms" => self.timestamp_after_max_ms = number,

@@ -1,6 +1,6 @@
 //! How a shard comes up: its journal is opened and replayed before any event.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::ShardId;
 use crate::base::random::Random;
@@ -22,6 +22,7 @@ use super::decider::Decider;
 use super::machine::{Listen, Shard};
 use super::owner::Owner;
 use super::timers::Timers;
+use super::topic_configs::TopicConfigs;
 
 /// Why a shard did not come up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,13 +63,17 @@ impl Shard {
             now: boot.now,
             turn: 0,
             turn_bytes: 0,
-            connections: Connections::new(Admission::new(config.request_memory)),
+            connections: Connections::new(
+                Admission::new(config.request_memory),
+                config.connections,
+            ),
             calls: Calls::default(),
             steering: Default::default(),
             owner: Owner::new(journal, partitions),
             decider,
             metadata,
             failed: BTreeSet::new(),
+            topic_configs: TopicConfigs::new(&config.broker, &BTreeMap::new()),
             metadata_cache: MetadataCache::default(),
             producer_ids: ProducerIds::default(),
             retention: None,

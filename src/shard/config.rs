@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use crate::admin::BrokerConfig;
-use crate::base::limits::{LISTENER_IDS_MAX, REQUEST_MEMORY_BYTES};
-use crate::base::{ByteCount, NodeId, ShardId, WallMs};
+use crate::base::limits::{
+    FETCH_BYTES_MAX, FRAME_BYTES_MAX, IDLE_WAIT, LISTENER_IDS_MAX, PARTITIONS_PER_TOPIC_MAX,
+    REQUEST_MEMORY_BYTES, REQUEST_MEMORY_BYTES_MIN,
+};
+use crate::base::{ByteCount, NodeId, ShardId, Span, WallMs};
 use crate::groups::GroupConfig;
 use crate::journal::Settings;
 use crate::log::PartitionsSettings;
@@ -28,6 +31,7 @@ pub struct ShardConfig {
     pub journal: Settings,
     pub partitions: PartitionsSettings,
     pub defaults: Defaults,
+    pub connections: ConnectionLimits,
     /// What the operator set, by Kafka's names: DescribeConfigs shows it, and topics that set
     /// nothing of their own follow it.
     pub broker: Arc<BrokerConfig>,
@@ -45,6 +49,34 @@ pub struct Defaults {
     pub partitions: u32,
     /// `auto.create.topics.enable`
     pub auto_create_topics: bool,
+    /// `delete.topic.enable`
+    pub delete_topics: bool,
+    /// `fetch.max.bytes`
+    pub fetch_bytes_max: ByteCount,
+}
+
+/// What connections may do, under Kafka's names.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionLimits {
+    /// `socket.request.max.bytes`
+    pub frame_bytes_max: ByteCount,
+    /// `connections.max.idle.ms`
+    pub idle: Span,
+    /// `max.connections`, of the process; None: no bound but the shard's.
+    pub connections_max: Option<u32>,
+    /// `max.connections.per.ip`, of the process.
+    pub per_ip_max: Option<u32>,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self {
+            frame_bytes_max: FRAME_BYTES_MAX,
+            idle: IDLE_WAIT,
+            connections_max: None,
+            per_ip_max: None,
+        }
+    }
 }
 
 impl Default for Defaults {
@@ -52,6 +84,8 @@ impl Default for Defaults {
         Self {
             partitions: 1,
             auto_create_topics: true,
+            delete_topics: true,
+            fetch_bytes_max: FETCH_BYTES_MAX,
         }
     }
 }
@@ -75,10 +109,65 @@ impl ShardConfig {
             journal,
             partitions: PartitionsSettings::default(),
             defaults: Defaults::default(),
+            connections: ConnectionLimits::default(),
             broker: Arc::default(),
             clock_accepted: None,
             groups: GroupConfig::default(),
             request_memory: REQUEST_MEMORY_BYTES,
         }
+    }
+
+    /// Takes over what the operator set.
+    pub fn follow(&mut self, broker: Arc<BrokerConfig>) {
+        let number = |name| {
+            broker
+                .number(name)
+                .and_then(|count| u64::try_from(count).ok())
+        };
+        let below_max = |name| {
+            let count = number(name).and_then(|count| u32::try_from(count).ok());
+            count.filter(|count| *count < i32::MAX as u32)
+        };
+        let partitions = number("num.partitions").unwrap_or(1);
+        self.defaults = Defaults {
+            partitions: partitions.min(u64::from(PARTITIONS_PER_TOPIC_MAX)) as u32,
+            auto_create_topics: broker.is_on("auto.create.topics.enable"),
+            delete_topics: broker.is_on("delete.topic.enable"),
+            fetch_bytes_max: number("fetch.max.bytes").map_or(FETCH_BYTES_MAX, |bytes| {
+                ByteCount(bytes).min(FETCH_BYTES_MAX)
+            }),
+        };
+        self.connections = ConnectionLimits {
+            frame_bytes_max: number("socket.request.max.bytes").map_or(FRAME_BYTES_MAX, |bytes| {
+                ByteCount(bytes).min(FRAME_BYTES_MAX)
+            }),
+            idle: number("connections.max.idle.ms").map_or(IDLE_WAIT, Span::millis),
+            connections_max: below_max("max.connections"),
+            per_ip_max: below_max("max.connections.per.ip"),
+        };
+        if let Some(time) = number("producer.id.expiration.ms") {
+            self.partitions.producer_expiration = Span::millis(time);
+        }
+        if let Some(bytes) = number("index.cache.bytes") {
+            self.journal.index_cache_bytes = ByteCount(bytes);
+        }
+        self.request_memory = self.request_memory_of(&broker);
+        self.broker = broker;
+    }
+
+    /// `request.memory.bytes`, or this shard's part of `queued.max.request.bytes`; never less than
+    /// one request needs.
+    fn request_memory_of(&self, broker: &BrokerConfig) -> ByteCount {
+        let number = |name| {
+            broker
+                .number(name)
+                .and_then(|count| u64::try_from(count).ok())
+        };
+        let shards = self.shards.len().max(1) as u64;
+        let own = broker.given("request.memory.bytes").is_some();
+        let queued = number("queued.max.request.bytes").filter(|_| !own);
+        let queued = queued.map(|bytes| bytes / shards);
+        let bytes = queued.or(number("request.memory.bytes"));
+        ByteCount(bytes.unwrap_or(REQUEST_MEMORY_BYTES.0)).max(REQUEST_MEMORY_BYTES_MIN)
     }
 }

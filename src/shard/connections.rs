@@ -14,6 +14,7 @@ use crate::runtime::{Actions, ConnectionId, Transit};
 
 use super::address::Listener;
 use super::admission::Admission;
+use super::config::ConnectionLimits;
 use super::connection::slots::Slot;
 use super::connection::{Connection, Silence};
 use super::message::Message;
@@ -37,10 +38,11 @@ pub struct Connections {
     arriving: Vec<Transit>,
     arrived: VecDeque<Connection>,
     pub memory: Admission,
+    limits: ConnectionLimits,
 }
 
 impl Connections {
-    pub fn new(memory: Admission) -> Self {
+    pub fn new(memory: Admission, limits: ConnectionLimits) -> Self {
         Self {
             map: HashMap::new(),
             touched: Vec::new(),
@@ -49,6 +51,7 @@ impl Connections {
             arriving: Vec::new(),
             arrived: VecDeque::new(),
             memory,
+            limits,
         }
     }
 
@@ -70,7 +73,10 @@ impl Connections {
         timers: &mut Timers,
     ) {
         let endpoint = listener.endpoint(peer, local);
-        self.map.insert(id, Connection::new(peer, endpoint, now));
+        self.map.insert(
+            id,
+            Connection::new(peer, endpoint, now, self.limits.frame_bytes_max),
+        );
         timers.set(now + HANDSHAKE_WAIT, Timer::Connection(id));
         if self.map.len() > CONNECTIONS_PER_SHARD_MAX {
             return self.refuse(id, &"too many connections", true);
@@ -157,7 +163,7 @@ impl Connections {
         let Some(connection) = self.map.get(&id) else {
             return;
         };
-        match connection.silence(now) {
+        match connection.silence(now, self.limits.idle) {
             // A stalled send may begin at any time, so look at least that often.
             Ok(due) => timers.set(due.min(now + STALLED_SEND_WAIT), Timer::Connection(id)),
             Err(why) => self.close_silent(id, why),

@@ -22,6 +22,7 @@ use super::owner::Owner;
 use super::steer::SteeringCounts;
 use super::stop::Stopping;
 use super::timers::{Timer, Timers};
+use super::topic_configs::TopicConfigs;
 
 /// A core's state. Owned by the driver; every decision is made in `handle` and `end_turn`.
 pub struct Shard {
@@ -45,6 +46,8 @@ pub struct Shard {
     pub(super) decider: Option<Decider>,
     /// Our copy of the metadata. None until shard 0 has sent it.
     pub(super) metadata: Option<Metadata>,
+    /// What is in force for topics, broker-wide defaults included.
+    pub(super) topic_configs: TopicConfigs,
     pub(super) metadata_cache: MetadataCache,
     /// Shards whose journals have failed: their partitions have no leader.
     pub(super) failed: BTreeSet<ShardId>,

@@ -107,7 +107,8 @@ impl Shard {
         let Some(metadata) = &self.metadata else {
             return false;
         };
-        let mut wanted = metadata.partitions_of(self.id);
+        let configs = &self.topic_configs;
+        let mut wanted = metadata.partitions_of(self.id, |topic| configs.of(topic));
         let owner = &mut self.owner;
         match owner.partitions.reconcile(&mut wanted, &mut owner.journal) {
             Ok(()) => {
@@ -200,6 +201,7 @@ impl Shard {
             TopicChange::Grown { from } => from,
             TopicChange::Created | TopicChange::Configured | TopicChange::Deleted => 0,
         };
+        let config = self.topic_configs.of(topic);
         for place in topic.partitions_from(first) {
             if place.shard != self.id {
                 continue;
@@ -209,10 +211,10 @@ impl Shard {
             let (partitions, journal) = (&mut owner.partitions, &mut owner.journal);
             match what {
                 TopicChange::Created | TopicChange::Grown { .. } => {
-                    partitions.create(stream, epoch, topic.config.clone());
+                    partitions.create(stream, epoch, config.clone());
                 }
                 TopicChange::Configured => {
-                    partitions.configure(stream, epoch, topic.config.clone());
+                    partitions.configure(stream, epoch, config.clone());
                 }
                 // What the journal is too busy for is given up later; a start finishes what a
                 // crash interrupted.

@@ -43,6 +43,7 @@ mod metadata;
 mod owner;
 mod stop;
 mod tick;
+mod topic_configs;
 
 #[cfg(test)]
 mod tests;

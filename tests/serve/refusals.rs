@@ -68,6 +68,7 @@ fn a_port_that_is_taken_is_refused_with_the_way_out() {
         UNAVAILABLE,
         &[&address, "--listen", "listens there"],
     );
+    assert!(!scratch.path("data").exists(), "the port comes first");
 }
 
 #[test]

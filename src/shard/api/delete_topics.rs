@@ -86,6 +86,10 @@ impl Shard {
     }
 
     fn deletion(&self, topic: &DeleteTopicState) -> Result<(TopicName, Uuid), Failure> {
+        if !self.config.defaults.delete_topics {
+            let words = "delete.topic.enable is false on this broker";
+            return Err(Failure::because(ErrorCode::TopicDeletionDisabled, words));
+        }
         let name = match (&topic.name, topic.topic_id.is_nil()) {
             (Some(name), true) => name.clone(),
             (None, false) => TopicName::default(),

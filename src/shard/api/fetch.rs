@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::limits::{FETCH_BYTES_MAX, FETCH_WAIT_MAX};
+use crate::base::limits::FETCH_WAIT_MAX;
 use crate::base::{ByteCount, ShardId, Span, Ticks};
 use crate::cluster::Uuid;
 use crate::log::{Isolation, LogError, Offset, ReadAsk};
@@ -66,7 +66,8 @@ impl Shard {
         let mut call = FetchCall {
             asked,
             isolation: isolation(request.isolation_level),
-            bytes_max: positive(request.max_bytes).min(FETCH_BYTES_MAX.as_usize()),
+            bytes_max: positive(request.max_bytes)
+                .min(self.config.defaults.fetch_bytes_max.as_usize()),
             topics: Vec::with_capacity(request.topics.len()),
             parts: Vec::new(),
             bytes_min: positive(request.min_bytes),

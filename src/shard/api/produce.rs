@@ -196,7 +196,7 @@ impl Shard {
         if self.is_leaderless(place.shard) {
             return Err(Failure::bare(ErrorCode::KafkaStorageError));
         }
-        let wanted = topic.config.min_insync_replicas;
+        let wanted = self.topic_configs.min_insync_replicas(topic);
         if acks == -1 && wanted > 1 {
             let words = format!("min.insync.replicas is {wanted}, and there is 1 replica");
             return Err(Failure::because(ErrorCode::NotEnoughReplicas, words));

@@ -30,6 +30,8 @@ pub struct Inbound {
     start: usize,
     /// What the peer has lately sent at once: the room that its next receive gets.
     usual: usize,
+    /// `socket.request.max.bytes`.
+    most: ByteCount,
 }
 
 /// What stands at the front.
@@ -50,17 +52,17 @@ pub struct Room {
     pub want: ByteCount,
 }
 
-impl Default for Inbound {
-    fn default() -> Self {
+impl Inbound {
+    /// At rest. `most` is the size of the largest frame that is taken.
+    pub fn new(most: ByteCount) -> Self {
         Self {
             block: None,
             start: 0,
             usual: FRAME_ROOM_CLASSES[0].as_usize(),
+            most,
         }
     }
-}
 
-impl Inbound {
     /// A block comes back from the driver, with more in it.
     pub fn arrived(&mut self, block: Block) {
         assert!(self.block.is_none(), "two blocks for one connection");
@@ -87,7 +89,7 @@ impl Inbound {
         let Some(length) = claimed_length(waiting) else {
             return Front::Partial;
         };
-        if !is_plausible(length, waiting) {
+        if !is_plausible(length, waiting, self.most) {
             return Front::Bad { length };
         }
         let end = self.start + PREFIX + length as usize;
@@ -147,7 +149,7 @@ impl Inbound {
         };
         let waiting = &block.filled_bytes()[self.start..];
         claimed_length(waiting).is_some_and(|length| {
-            !is_plausible(length, waiting) || waiting.len() - PREFIX >= length as usize
+            !is_plausible(length, waiting, self.most) || waiting.len() - PREFIX >= length as usize
         })
     }
 
@@ -194,11 +196,11 @@ fn claimed_length(waiting: &[u8]) -> Option<i32> {
         .map(|bytes| i32::from_be_bytes(*bytes))
 }
 
-fn is_plausible(length: i32, waiting: &[u8]) -> bool {
+fn is_plausible(length: i32, waiting: &[u8], most: ByteCount) -> bool {
     let Ok(length) = u64::try_from(length) else {
         return false;
     };
-    if length == 0 || length > FRAME_BYTES_MAX.0 {
+    if length == 0 || length > most.0 {
         return false;
     }
     let key = waiting

@@ -36,7 +36,7 @@ fn frames_come_out_whole_however_the_bytes_arrive() {
         .map(|&size| (0..size).map(|at| (at * 7 + size) as u8).collect())
         .collect();
     for step in [1_000, 4_096, 65_536, 1 << 20] {
-        let mut inbound = Inbound::default();
+        let mut inbound = Inbound::new(FRAME_BYTES_MAX);
 
         let frames = feed(&mut inbound, &framed(&bodies), step);
 
@@ -47,7 +47,7 @@ fn frames_come_out_whole_however_the_bytes_arrive() {
 
 #[test]
 fn a_claimed_length_takes_no_memory_before_its_bytes_come() {
-    let mut inbound = Inbound::default();
+    let mut inbound = Inbound::new(FRAME_BYTES_MAX);
     let mut bytes = (90_i32 << 20).to_be_bytes().to_vec();
     bytes.extend_from_slice(&[0; 6]);
 
@@ -60,7 +60,7 @@ fn a_claimed_length_takes_no_memory_before_its_bytes_come() {
 fn lengths_that_no_request_has_are_bad() {
     let http = i32::from_be_bytes(*b"GET ");
     for length in [0, -1, i32::MIN, i32::MAX, http, (100 << 20) + 1] {
-        let mut inbound = Inbound::default();
+        let mut inbound = Inbound::new(FRAME_BYTES_MAX);
         let mut block = BlockPool::default().take(ByteCount(16));
         block.append(&length.to_be_bytes());
         inbound.arrived(block);
@@ -72,7 +72,7 @@ fn lengths_that_no_request_has_are_bad() {
 #[test]
 fn only_produce_may_pass_16_mib() {
     for (key, bad) in [(0_i16, false), (1, true), (18, true)] {
-        let mut inbound = Inbound::default();
+        let mut inbound = Inbound::new(FRAME_BYTES_MAX);
         let mut block = BlockPool::default().take(ByteCount(16));
         block.append(&(17_i32 << 20).to_be_bytes());
         block.append(&key.to_be_bytes());
@@ -83,5 +83,17 @@ fn only_produce_may_pass_16_mib() {
             bad,
             "key {key}"
         );
+    }
+}
+
+#[test]
+fn the_operators_bound_on_requests_holds_to_the_byte() {
+    for (length, bad) in [(5_000, false), (5_001, true)] {
+        let mut inbound = Inbound::new(ByteCount(5_000));
+        let mut block = BlockPool::default().take(ByteCount(16));
+        block.append(&i32::to_be_bytes(length));
+        inbound.arrived(block);
+
+        assert_eq!(matches!(inbound.next(), Front::Bad { .. }), bad, "{length}");
     }
 }

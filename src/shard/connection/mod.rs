@@ -7,8 +7,8 @@ pub mod steering;
 
 use std::net::SocketAddr;
 
-use crate::base::limits::{HANDSHAKE_WAIT, IDLE_WAIT, STALLED_SEND_WAIT};
-use crate::base::{ShardId, Span, Ticks};
+use crate::base::limits::{HANDSHAKE_WAIT, STALLED_SEND_WAIT};
+use crate::base::{ByteCount, ShardId, Span, Ticks};
 
 use crate::wire::StrBytes;
 
@@ -78,11 +78,16 @@ pub enum Silence {
 }
 
 impl Connection {
-    pub fn new(peer: SocketAddr, endpoint: Endpoint, now: Ticks) -> Self {
+    pub fn new(
+        peer: SocketAddr,
+        endpoint: Endpoint,
+        now: Ticks,
+        frame_bytes_max: ByteCount,
+    ) -> Self {
         Self {
             peer,
             endpoint,
-            inbound: Inbound::default(),
+            inbound: Inbound::new(frame_bytes_max),
             slots: Slots::default(),
             outbound: Outbound::default(),
             receiving: false,
@@ -139,8 +144,9 @@ impl Connection {
         self.outstanding() == 0 && self.outbound.is_empty()
     }
 
-    /// The silence that it must be closed for, or when to look again.
-    pub fn silence(&self, now: Ticks) -> Result<Ticks, Silence> {
+    /// The silence that it must be closed for, or when to look again. `idle` is
+    /// `connections.max.idle.ms`.
+    pub fn silence(&self, now: Ticks, idle: Span) -> Result<Ticks, Silence> {
         let (limit, why): ((Ticks, Span), Silence) = match self.outbound.waiting_since() {
             Some(since) => ((since, STALLED_SEND_WAIT), Silence::Stalled),
             // Told to wait for memory: the silence is ours.
@@ -148,8 +154,8 @@ impl Connection {
             None => match self.last_request {
                 None => ((self.opened, HANDSHAKE_WAIT), Silence::Handshake),
                 // Owed a reply: the silence is ours.
-                Some(_) if self.outstanding() > 0 => return Ok(now + IDLE_WAIT),
-                Some(last) => ((last, IDLE_WAIT), Silence::Idle),
+                Some(_) if self.outstanding() > 0 => return Ok(now + idle),
+                Some(last) => ((last, idle), Silence::Idle),
             },
         };
         let due = limit.0 + limit.1;

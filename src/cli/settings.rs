@@ -1,0 +1,293 @@
+//! What `serve` runs with: flags over the file over defaults.
+
+use std::path::PathBuf;
+
+use crate::admin::{BrokerConfig, BrokerKey};
+use crate::base::{ByteCount, NodeId};
+
+use super::Failure;
+use super::arguments::Serve;
+use super::config_file;
+use super::listen::HostPort;
+
+/// Security that is no security, the only one there is.
+const PLAINTEXT: &str = "PLAINTEXT";
+
+/// Everything that was decided before the machine was asked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub broker: BrokerConfig,
+    /// What the operator should know of the file.
+    pub notes: Vec<String>,
+    pub listen: HostPort,
+    pub advertised: Option<HostPort>,
+    /// At least one.
+    pub directories: Vec<PathBuf>,
+    pub node: Option<NodeId>,
+    pub cores: Option<u16>,
+    pub shards: Option<usize>,
+    pub cache_bytes: Option<ByteCount>,
+    pub allow_buffered: bool,
+}
+
+impl Settings {
+    /// Reads the file, if one is named, and puts the flags over it.
+    pub fn resolve(options: &Serve) -> Result<Self, Failure> {
+        let mut broker = BrokerConfig::default();
+        let mut notes = Vec::new();
+        if let Some(path) = &options.config {
+            notes = config_file::read(path, &mut broker)?;
+        }
+        for (key, value) in &options.overrides {
+            let note = config_file::set(&mut broker, key, value);
+            let note = note.map_err(|words| wrong_usage("--override", &words))?;
+            notes.extend(note.map(|words| format!("--override: {words}")));
+        }
+        for (key, value) in flags(options) {
+            let set = config_file::set(&mut broker, key, &value);
+            set.map_err(|words| wrong_usage(&format!("--{key}"), &words))?;
+        }
+        check_pairs(&broker)?;
+        let advertised = broker.given("advertised.listeners").map(|text| {
+            let listeners = client_listeners(text, &broker, "advertised.listeners")?;
+            one(listeners, text, "advertised.listeners")
+        });
+        let text = value_of(&broker, "listeners").unwrap_or_default();
+        let listeners = client_listeners(&text, &broker, "listeners")?;
+        Ok(Self {
+            listen: one(listeners, &text, "listeners")?,
+            advertised: advertised.transpose()?,
+            directories: directories(&broker)?,
+            node: node(&broker)?,
+            cores: small(&broker, "cores"),
+            shards: small(&broker, "shards").map(usize::from),
+            cache_bytes: wide(&broker, "cache.bytes"),
+            allow_buffered: broker.is_on("allow.buffered"),
+            broker,
+            notes,
+        })
+    }
+}
+
+/// What was given on the command line, by our names.
+fn flags(options: &Serve) -> impl Iterator<Item = (&'static str, String)> {
+    let number = |value: Option<u16>| value.map(|value| value.to_string());
+    let allow = options.allow_buffered.then(|| "true".to_owned());
+    let flags = [
+        ("data-dir", options.data_dir.clone()),
+        ("listen", options.listen.clone()),
+        ("advertise", options.advertise.clone()),
+        ("cores", number(options.cores)),
+        ("shards", number(options.shards)),
+        (
+            "cache-bytes",
+            options.cache_bytes.map(|bytes| bytes.to_string()),
+        ),
+        ("allow-buffered", allow),
+        (
+            "num-partitions",
+            options.num_partitions.map(|count| count.to_string()),
+        ),
+        (
+            "auto-create-topics",
+            options.auto_create_topics.map(|on| on.to_string()),
+        ),
+    ];
+    flags
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+}
+
+fn wrong_usage(flag: &str, words: &str) -> Failure {
+    Failure {
+        message: format!("{flag}: {words}"),
+        code: 2,
+    }
+}
+
+fn value_of(broker: &BrokerConfig, name: &str) -> Option<String> {
+    broker.value(BrokerKey::find(name)?).map(str::to_owned)
+}
+
+fn small(broker: &BrokerConfig, name: &str) -> Option<u16> {
+    u16::try_from(broker.number(name)?).ok()
+}
+
+fn wide(broker: &BrokerConfig, name: &str) -> Option<ByteCount> {
+    u64::try_from(broker.number(name)?).ok().map(ByteCount)
+}
+
+/// Keys that lean on each other.
+fn check_pairs(broker: &BrokerConfig) -> Result<(), Failure> {
+    for (least, most) in [
+        (
+            "group.min.session.timeout.ms",
+            "group.max.session.timeout.ms",
+        ),
+        (
+            "group.consumer.min.session.timeout.ms",
+            "group.consumer.max.session.timeout.ms",
+        ),
+        (
+            "group.consumer.min.heartbeat.interval.ms",
+            "group.consumer.max.heartbeat.interval.ms",
+        ),
+    ] {
+        let (low, high) = (broker.number(least), broker.number(most));
+        if low > high {
+            return Err(Failure::config(format!(
+                "{least} is {} and {most} is {}: the first must not be the larger",
+                low.unwrap_or_default(),
+                high.unwrap_or_default()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn node(broker: &BrokerConfig) -> Result<Option<NodeId>, Failure> {
+    let (node, id) = (broker.number("node.id"), broker.number("broker.id"));
+    if let (Some(node), Some(id)) = (node, id)
+        && node != id
+    {
+        return Err(Failure::config(format!(
+            "node.id is {node} and broker.id is {id}: they are two names of one number"
+        )));
+    }
+    // Kafka's -1 stands for "not set".
+    let Some(id) = node.or(id).filter(|id| *id != -1) else {
+        return Ok(None);
+    };
+    let id = u16::try_from(id).ok().filter(|id| *id > 0);
+    let id = id.ok_or_else(|| Failure::config("node.id and broker.id go from 1 to 65535"))?;
+    Ok(Some(NodeId(id)))
+}
+
+fn directories(broker: &BrokerConfig) -> Result<Vec<PathBuf>, Failure> {
+    let text = value_of(broker, "log.dirs")
+        .or(value_of(broker, "log.dir"))
+        .unwrap_or_default();
+    let names = text
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty());
+    let directories: Vec<PathBuf> = names.map(PathBuf::from).collect();
+    if directories.is_empty() {
+        return Err(Failure::config("log.dirs names no directory"));
+    }
+    Ok(directories)
+}
+
+/// The listeners that clients may use, as `HOST:PORT` or `NAME://HOST:PORT`. Those that
+/// `controller.listener.names` has are none: there are no controllers.
+fn client_listeners(
+    text: &str,
+    broker: &BrokerConfig,
+    key: &str,
+) -> Result<Vec<HostPort>, Failure> {
+    let controllers = broker
+        .given("controller.listener.names")
+        .unwrap_or_default();
+    let map = broker
+        .given("listener.security.protocol.map")
+        .unwrap_or_default();
+    let mut found = Vec::new();
+    for listener in text.split(',').map(str::trim).filter(|one| !one.is_empty()) {
+        let (name, address) = listener.split_once("://").unwrap_or((PLAINTEXT, listener));
+        if controllers.split(',').any(|other| other.trim() == name) {
+            continue;
+        }
+        let mapped = map.split(',').find_map(|pair| {
+            let (from, to) = pair.trim().split_once(':')?;
+            (from == name).then_some(to)
+        });
+        let security = mapped.unwrap_or(name);
+        if security != PLAINTEXT {
+            return Err(Failure::config(format!(
+                "{key}: {listener} asks for {security}, and only {PLAINTEXT} is there yet"
+            )));
+        }
+        // Kafka's way to say "all addresses".
+        let all = address
+            .starts_with(':')
+            .then(|| format!("0.0.0.0{address}"));
+        let address = all.as_deref().unwrap_or(address);
+        found.push(HostPort::parse(address, key)?);
+    }
+    Ok(found)
+}
+
+fn one(mut listeners: Vec<HostPort>, text: &str, key: &str) -> Result<HostPort, Failure> {
+    match (listeners.pop(), listeners.is_empty()) {
+        (Some(listener), true) => Ok(listener),
+        (Some(_), false) => Err(Failure::config(format!(
+            "{key}={text} names several listeners for clients; one is possible"
+        ))),
+        (None, _) => Err(Failure::config(format!(
+            "{key}={text} names no listener for clients"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(overrides: &[(&str, &str)]) -> Result<Settings, Failure> {
+        use clap::Parser;
+        let mut words = vec!["thalweg".to_owned(), "serve".to_owned()];
+        for (key, value) in overrides {
+            words.extend(["--override".to_owned(), format!("{key}={value}")]);
+        }
+        let arguments = super::super::arguments::Arguments::parse_from(words);
+        let super::super::arguments::Command::Serve(options) = arguments.command else {
+            panic!("not serve");
+        };
+        Settings::resolve(&options)
+    }
+
+    #[test]
+    fn kafkas_listeners_come_down_to_the_one_for_clients() {
+        let check = |overrides: &[(&str, &str)]| {
+            let settings = resolved(overrides).expect("a listener");
+            format!("{}:{}", settings.listen.host, settings.listen.port)
+        };
+
+        assert_eq!(check(&[]), "localhost:9092");
+        assert_eq!(check(&[("listeners", "PLAINTEXT://:9094")]), "0.0.0.0:9094");
+        assert_eq!(check(&[("listen", "[::1]:7")]), "::1:7");
+        let kraft = [
+            ("listeners", "OUT://10.0.0.1:9092,CONTROLLER://:9093"),
+            ("controller.listener.names", "CONTROLLER"),
+            (
+                "listener.security.protocol.map",
+                "CONTROLLER:PLAINTEXT,OUT:PLAINTEXT",
+            ),
+        ];
+        assert_eq!(check(&kraft), "10.0.0.1:9092");
+    }
+
+    #[test]
+    fn settings_that_can_not_be_are_refused_with_what_would_be_right() {
+        let words =
+            |overrides: &[(&str, &str)]| resolved(overrides).expect_err("a refusal").message;
+
+        assert!(words(&[("listeners", "SSL://:9093")]).contains("only PLAINTEXT"));
+        assert!(words(&[("listeners", "a:1,b:2")]).contains("one is possible"));
+        assert!(words(&[("node.id", "3"), ("broker.id", "4")]).contains("two names of one"));
+        assert!(words(&[("broker.id", "0")]).contains("from 1"));
+        assert!(words(&[("group.min.session.timeout.ms", "2000000")]).contains("must not be"));
+        assert!(words(&[("log.dirs", " , ")]).contains("no directory"));
+        assert!(words(&[("no.such.key", "1")]).contains("did you mean"));
+    }
+
+    #[test]
+    fn directories_come_from_log_dirs_before_log_dir() {
+        let check = |overrides: &[(&str, &str)]| resolved(overrides).expect("some").directories;
+
+        assert_eq!(check(&[]), [PathBuf::from("./thalweg-data")]);
+        assert_eq!(check(&[("log.dir", "/a")]), [PathBuf::from("/a")]);
+        let both = [("log.dir", "/a"), ("log.dirs", "/b, /c")];
+        assert_eq!(check(&both), [PathBuf::from("/b"), PathBuf::from("/c")]);
+    }
+}

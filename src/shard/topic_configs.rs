@@ -1,0 +1,98 @@
+//! What is in force for each topic: what was set for it, over what the broker has by default.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::admin::BrokerConfig;
+use crate::cluster::Topic;
+use crate::log::{Overrides, TopicConfig};
+
+/// The broker's defaults for topics (`log.retention.ms` and so on), and what follows.
+#[derive(Debug)]
+pub struct TopicConfigs {
+    defaults: Overrides,
+    /// Of a topic for which nothing was set.
+    plain: Arc<TopicConfig>,
+}
+
+impl TopicConfigs {
+    /// From what the operator set, and what was set for the broker while it ran.
+    pub fn new(broker: &BrokerConfig, dynamic: &BTreeMap<String, String>) -> Self {
+        let defaults = broker.topic_defaults(dynamic);
+        let plain = TopicConfig::from_overrides(&defaults).unwrap_or_else(|error| {
+            // Values are checked when they are set. What an older version allowed does not keep
+            // this one from starting.
+            tracing::error!(%error, "the broker's defaults for topics are not followed");
+            TopicConfig::default()
+        });
+        Self {
+            defaults,
+            plain: Arc::new(plain),
+        }
+    }
+
+    /// What is in force for `topic`.
+    pub fn of(&self, topic: &Topic) -> Arc<TopicConfig> {
+        if self.defaults.is_empty() {
+            return topic.config.clone();
+        }
+        if topic.overrides.is_empty() {
+            return self.plain.clone();
+        }
+        match self.plain.with(&topic.overrides) {
+            Ok(config) => Arc::new(config),
+            // What the metadata has was valid when it was set.
+            Err(_) => topic.config.clone(),
+        }
+    }
+
+    /// `min.insync.replicas` in force, without making a whole configuration.
+    pub fn min_insync_replicas(&self, topic: &Topic) -> u32 {
+        let own = topic.overrides.contains_key("min.insync.replicas");
+        match own {
+            true => topic.config.min_insync_replicas,
+            false => self.plain.min_insync_replicas,
+        }
+    }
+
+    /// What a topic for which `name` was not set has in its place, if the broker says so.
+    pub fn default_of(&self, name: &str) -> Option<&str> {
+        self.defaults.get(name).map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::BrokerKey;
+
+    fn topic(overrides: &[(&str, &str)]) -> Topic {
+        let own = overrides.iter();
+        let own = own.map(|(name, value)| (name.to_string(), value.to_string()));
+        Topic::for_test(own.collect())
+    }
+
+    #[test]
+    fn a_topic_follows_the_broker_but_for_what_was_set_for_it() {
+        let mut broker = BrokerConfig::default();
+        for (name, value) in [("log.retention.hours", "2"), ("min.insync.replicas", "2")] {
+            let key = BrokerKey::find(name).expect("a key");
+            broker.set(key, value).expect("a value");
+        }
+        let none = BTreeMap::new();
+        let dynamic = BTreeMap::from([("log.retention.ms".to_owned(), "9".to_owned())]);
+
+        let (told, changed) = (
+            TopicConfigs::new(&broker, &none),
+            TopicConfigs::new(&broker, &dynamic),
+        );
+        let own = topic(&[("retention.ms", "5"), ("min.insync.replicas", "1")]);
+
+        assert_eq!(told.of(&topic(&[])).retention_ms, Some(7_200_000));
+        assert_eq!(changed.of(&topic(&[])).retention_ms, Some(9));
+        assert_eq!(told.of(&own).retention_ms, Some(5));
+        assert_eq!(told.min_insync_replicas(&topic(&[])), 2);
+        assert_eq!(told.min_insync_replicas(&own), 1);
+        assert_eq!(told.of(&topic(&[("flush.ms", "5")])).min_insync_replicas, 2);
+    }
+}

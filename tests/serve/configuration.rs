@@ -1,0 +1,159 @@
+//! `serve --config`: what a file says is in force, flags override it, and mistakes are explained.
+
+use std::fs;
+use std::process::Command;
+
+use thalweg::wire::ErrorCode;
+
+use super::support::client::Heard;
+use super::support::{Broker, Client, Scratch, batch_of, refusal, serve, system};
+
+const CONFIG: Option<i32> = Some(78);
+
+/// It ends with the code of a wrong configuration, and says every one of `words`.
+fn check(name: &str, text: &str, words: &[&str]) {
+    let scratch = Scratch::new("config-refused");
+    let (file, data_dir) = (scratch.path(name), scratch.path("data"));
+    fs::write(&file, text).expect("a file");
+
+    let flags = ["--config", file.to_str().expect("a name")];
+    let (code, said) = refusal(serve(&data_dir, &flags));
+
+    assert_eq!(code, CONFIG, "{said}");
+    for word in words {
+        assert!(said.contains(word), "no \"{word}\" in: {said}");
+    }
+    assert!(!data_dir.exists(), "a wrong file touches nothing");
+}
+
+#[test]
+fn a_mistake_in_a_file_is_told_with_its_place_and_what_was_perhaps_meant() {
+    let unknown = [
+        "server.properties:2:1:",
+        "'num.partition'",
+        "'num.partitions'",
+    ];
+    check("server.properties", "\nnum.partition=3\n", &unknown);
+    check(
+        "broker.toml",
+        "cores = 1\nlisten = oops\n",
+        &["broker.toml:2:10:"],
+    );
+    let bounds = ["broker.toml:1:1:", "num.partitions", "from 1 to 200000"];
+    check("broker.toml", "num-partitions = 0\n", &bounds);
+    check("broker.conf", "", &[".toml", ".properties"]);
+    check(
+        "server.properties",
+        "advertised.listeners=SSL://a:9093\n",
+        &["only PLAINTEXT"],
+    );
+}
+
+/// A topic created without a count has `count` partitions.
+fn check_partitions(client: &mut Client, count: i32) {
+    assert!(client.create_topic("t", -1));
+    let batch = || Some(batch_of(&[b"value"]));
+
+    assert_eq!(client.produce("t", count - 1, batch()).0, 0);
+    let unknown = ErrorCode::UnknownTopicOrPartition.code();
+    assert_eq!(client.produce("t", count, batch()).0, unknown);
+}
+
+#[test]
+fn kafkas_own_kind_of_file_starts_a_broker_and_says_what_has_no_meaning() {
+    let scratch = Scratch::new("config-kafka");
+    let (file, data_dir) = (scratch.path("server.properties"), scratch.path("data"));
+    let text = "process.roles=broker,controller\nnode.id=7\n\
+                listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:1\n\
+                controller.listener.names=CONTROLLER\n\
+                controller.quorum.bootstrap.servers=localhost:9093\n\
+                num.network.threads=9\nnum.partitions=3\nsocket.request.max.bytes=4096\n";
+    fs::write(&file, text).expect("a file");
+    let flags = [
+        "--cores",
+        "1",
+        "--allow-buffered",
+        "--config",
+        file.to_str().expect("a name"),
+    ];
+    let broker = Broker::start(&data_dir, &flags);
+
+    let told = broker.introduction();
+    assert!(told.contains("num.network.threads has no effect"), "{told}");
+    assert!(
+        told.contains("controller.quorum.bootstrap.servers has no meaning"),
+        "{told}"
+    );
+    let mut client = broker.connect();
+    check_partitions(&mut client, 3);
+    client.send_raw(&5_000_i32.to_be_bytes());
+    assert_eq!(
+        client.hear(),
+        Heard::Closed,
+        "socket.request.max.bytes holds"
+    );
+}
+
+#[test]
+fn a_flag_goes_before_the_file() {
+    let scratch = Scratch::new("config-flag");
+    let (file, data_dir) = (scratch.path("broker.toml"), scratch.path("data"));
+    fs::write(
+        &file,
+        "num-partitions = 3\ndata-dir = \"/proc/nowhere\"\ncores = 2\n",
+    )
+    .expect("a file");
+    let name = file.to_str().expect("a name");
+    let flags = [
+        "--cores",
+        "1",
+        "--allow-buffered",
+        "--config",
+        name,
+        "--num-partitions",
+        "5",
+    ];
+
+    let broker = Broker::start(&data_dir, &flags);
+
+    let mut client = broker.connect();
+    check_partitions(&mut client, 5);
+    assert!(broker.introduction().contains("on 1 cores"));
+}
+
+#[test]
+fn a_disk_that_is_missing_is_not_taken_for_an_empty_one() {
+    let scratch = Scratch::new("config-disks");
+    let (one, two) = (scratch.path("one"), scratch.path("two"));
+    let dirs = format!("log.dirs={},{}", one.display(), two.display());
+    let command = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
+        let flags = [
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--shards",
+            "2",
+            "--allow-buffered",
+        ];
+        command.args(flags).args(["--override", &dirs]);
+        system::die_with_parent(&mut command);
+        command
+    };
+    let broker = Broker::start_command(&one, command());
+    assert!(broker.connect().create_topic("t", 4));
+    assert_eq!(broker.stop().0, Some(0));
+    assert!(
+        two.join("shard-1").is_dir(),
+        "shard 1 is on the second disk"
+    );
+    fs::rename(&two, scratch.path("away")).expect("unmounted");
+
+    let (code, said) = refusal(command());
+
+    assert_eq!(code, Some(73), "{said}");
+    assert!(
+        said.contains("is missing") && said.contains("mount"),
+        "{said}"
+    );
+}
