@@ -152,32 +152,28 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
         "How long an empty classic group waits for more members before its first rebalance.",
     )
     .default("3000")
-    .bounds(Between(0, INT_MAX))
-    .without_effect(),
+    .bounds(Between(0, INT_MAX)),
     key(
         "group.max.session.timeout.ms",
         Int,
         "The longest session time-out of a classic group.",
     )
     .default("1800000")
-    .bounds(Between(1, INT_MAX))
-    .without_effect(),
+    .bounds(Between(1, INT_MAX)),
     key(
         "group.max.size",
         Int,
         "The most members of one classic group.",
     )
     .default("2147483647")
-    .bounds(Between(1, INT_MAX))
-    .without_effect(),
+    .bounds(Between(1, INT_MAX)),
     key(
         "group.min.session.timeout.ms",
         Int,
         "The shortest session time-out of a classic group.",
     )
     .default("6000")
-    .bounds(Between(1, INT_MAX))
-    .without_effect(),
+    .bounds(Between(1, INT_MAX)),
     key(
         "index.cache.bytes",
         Long,
@@ -266,24 +262,21 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
         "The longest text that may be committed with an offset.",
     )
     .default("4096")
-    .bounds(Between(0, INT_MAX))
-    .without_effect(),
+    .bounds(Between(0, INT_MAX)),
     key(
         "offsets.retention.minutes",
         Int,
         "How long offsets of an empty group are kept.",
     )
     .default("10080")
-    .bounds(Between(1, INT_MAX))
-    .without_effect(),
+    .bounds(Between(1, INT_MAX)),
     key(
         "offsets.topic.num.partitions",
         Int,
         "Partitions of __consumer_offsets, when it is made.",
     )
     .default("50")
-    .bounds(Between(1, INT_MAX))
-    .without_effect(),
+    .bounds(Between(1, 200_000)),
     key(
         "offsets.topic.replication.factor",
         Short,

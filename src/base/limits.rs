@@ -143,6 +143,21 @@ pub const LOCKED_MEMORY_BYTES_MIN: ByteCount = ByteCount::kib(512);
 /// The connections of one shard.
 pub const CONNECTIONS_PER_SHARD_MAX: usize = 15_000;
 
+/// Fetch sessions of one process, if nobody says otherwise
+/// (`max.incremental.fetch.session.cache.slots`).
+pub const FETCH_SESSIONS_MAX: usize = 1_000;
+
+/// The partitions of one fetch session, and of all of a shard.
+pub const FETCH_SESSION_PARTITIONS_MAX: usize = 200_000;
+pub const FETCH_SESSION_PARTITIONS_PER_SHARD_MAX: usize = 1_000_000;
+
+/// A fetch session that was not used for so long may give way to another (Kafka: two minutes).
+pub const FETCH_SESSION_IDLE: Span = Span::seconds(120);
+
+/// The partitions of a fetch session that one look of an incremental fetch asks for at most, before
+/// it is known whether they have enough.
+pub const FETCH_SESSION_PARTS_PER_LOOK: usize = 4_096;
+
 /// `max_wait_ms` of a fetch is cut to this.
 pub const FETCH_WAIT_MAX: Span = Span::seconds(30);
 

@@ -21,6 +21,7 @@ mod producers;
 mod epochs;
 mod pending;
 mod waiters;
+mod watches;
 
 pub mod read;
 pub mod retention;
@@ -45,7 +46,7 @@ pub use config::{CleanupPolicy, ConfigError, Overrides, TopicConfig};
 pub use config_table::{ConfigKey, ConfigKind, TOPIC_CONFIGS};
 pub use error::LogError;
 pub use inquiries::ProducerFacts;
-pub use offset::{AckToken, FetchToken, LeaderEpoch, Offset};
+pub use offset::{AckToken, FetchToken, LeaderEpoch, Offset, WatchToken};
 pub use partitions::{Appended, Deleted, PartitionFacts, Partitions, PartitionsSettings};
 pub use read::{Isolation, OffsetFound, OffsetPlan, OffsetSpec, ReadAsk, ReadPlan, SearchPlan};
 pub use retention::{RetentionClock, RetentionTime};

@@ -46,6 +46,10 @@ impl From<LeaderEpoch> for Term {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AckToken(pub u64);
 
+/// The caller's name for one fetch session that watches streams. `Settled` gives it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WatchToken(pub u64);
+
 /// The caller's name for one fetch that waits for data. `Settled` gives it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FetchToken(pub u64);

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::config::TopicConfig;
 use super::error::LogError;
-use super::offset::{AckToken, FetchToken, LeaderEpoch, Offset};
+use super::offset::{AckToken, FetchToken, LeaderEpoch, Offset, WatchToken};
 use super::partition::{Partition, Verdict};
 use super::pending::{Pending, PendingQueue};
 use super::producers::Kept;
 use super::settled::Settled;
 use super::streams::StreamMap;
 use super::waiters::Waiters;
+use super::watches::Watches;
 use crate::base::{ByteCount, Now, Span, Ticks};
 use crate::journal::{Journal, JournalError, StreamId};
 use crate::wire::batch::CheckedBatch;
@@ -71,6 +72,7 @@ pub struct Partitions {
     pub(super) free: Vec<u32>,
     pending: PendingQueue,
     pub(super) waiters: Waiters,
+    pub(super) watches: Watches,
     /// Streams of deleted partitions that the journal was too busy to drop.
     pub(super) dropping: VecDeque<StreamId>,
     /// For partitions whose topic is not known yet, during recovery.
@@ -94,6 +96,7 @@ impl Partitions {
             free: Vec::new(),
             pending: PendingQueue::default(),
             waiters: Waiters::default(),
+            watches: Watches::default(),
             dropping: VecDeque::new(),
             unconfigured: Arc::new(TopicConfig::default()),
             retention_cursor: 0,
@@ -172,6 +175,7 @@ impl Partitions {
             };
             if partition.advance(pending.end) {
                 settled.advanced.push(pending.stream);
+                self.watches.changed(pending.stream);
             }
             if pending.bytes > 0 {
                 let bytes = u64::from(pending.bytes);
@@ -179,6 +183,7 @@ impl Partitions {
             }
         }
         self.waiters.take_woken(&mut settled.woken);
+        self.watches.take_changed(&mut settled.changed);
     }
 
     /// The journal has failed: gives back every token that waits for durability, none of which may
@@ -196,6 +201,20 @@ impl Partitions {
     /// The fetch waits no longer (time-out, connection gone). True if it still waited.
     pub fn cancel(&mut self, token: FetchToken) -> bool {
         self.waiters.cancel(token)
+    }
+
+    /// Tells `token` of the next change of `stream`, once. Call it in the step that read the
+    /// stream, so that no change falls between.
+    pub fn watch(&mut self, token: WatchToken, stream: StreamId) {
+        self.watches.watch(token, stream);
+    }
+
+    /// The token no longer watches this stream, or any.
+    pub fn end_watch(&mut self, token: WatchToken, stream: Option<StreamId>) {
+        match stream {
+            Some(stream) => self.watches.end(token, stream),
+            None => self.watches.end_all(token),
+        }
     }
 
     /// DeleteRecords: gives up everything below `before` (None: below the high watermark). The new
@@ -223,6 +242,7 @@ impl Partitions {
         }
         let placed = journal.trim(stream, before.into())?;
         partition.trim(before);
+        self.watches.changed(stream);
         let pending = Pending {
             group: placed.group,
             stream,

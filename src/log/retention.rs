@@ -80,7 +80,11 @@ impl Partitions {
             if let Some(partition) = &mut self.slots[slot] {
                 partition.producers.expire(time.ticks, expiration);
                 match retain_one(partition, journal, time.at) {
-                    Ok(records) => removed += records,
+                    Ok(0) => {}
+                    Ok(records) => {
+                        removed += records;
+                        self.watches.changed(partition.stream);
+                    }
                     // The same partition comes first next time.
                     Err(JournalError::Busy | JournalError::Full) => return Ok(removed),
                     Err(error) => return Err(error.into()),

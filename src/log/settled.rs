@@ -1,6 +1,6 @@
 //! What one look at the journal's progress let happen.
 
-use super::offset::{AckToken, FetchToken};
+use super::offset::{AckToken, FetchToken, WatchToken};
 use crate::journal::StreamId;
 
 /// Filled by `Partitions::settle`; the caller drains and reuses it.
@@ -14,16 +14,23 @@ pub struct Settled {
     pub woken: Vec<FetchToken>,
     /// Partitions whose high watermark moved, with repetitions.
     pub advanced: Vec<StreamId>,
+    /// Watched streams that changed: their end, their start or their leader. Those watches are
+    /// over.
+    pub changed: Vec<(WatchToken, StreamId)>,
 }
 
 impl Settled {
     pub fn is_empty(&self) -> bool {
-        self.acked.is_empty() && self.woken.is_empty() && self.advanced.is_empty()
+        self.acked.is_empty()
+            && self.woken.is_empty()
+            && self.advanced.is_empty()
+            && self.changed.is_empty()
     }
 
     pub fn clear(&mut self) {
         self.acked.clear();
         self.woken.clear();
         self.advanced.clear();
+        self.changed.clear();
     }
 }

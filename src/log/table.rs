@@ -73,6 +73,7 @@ impl Partitions {
         if partition.epoch < epoch {
             partition.epoch = epoch;
             self.waiters.disturbed(stream);
+            self.watches.changed(stream);
         }
     }
 
@@ -83,6 +84,7 @@ impl Partitions {
             return Err(LogError::UnknownPartition);
         }
         self.waiters.disturbed(stream);
+        self.watches.changed(stream);
         self.dropping.push_back(stream);
         self.drop_streams(journal)
     }

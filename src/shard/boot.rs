@@ -11,7 +11,6 @@ use crate::log::Partitions;
 use crate::runtime::Boot;
 use crate::wire::ApiSet;
 
-use super::admission::Admission;
 use super::api::init_producer_id::ProducerIds;
 use super::api::metadata_cache::MetadataCache;
 use super::calls::Calls;
@@ -19,6 +18,7 @@ use super::config::ShardConfig;
 use super::connections::Connections;
 use super::coordinator::Coordinator;
 use super::decider::Decider;
+use super::fetch_session::Sessions;
 use super::machine::{Listen, Shard};
 use super::owner::Owner;
 use super::timers::Timers;
@@ -49,8 +49,8 @@ impl Shard {
         let mut journal = open_journal(&mut boot, config.journal, &mut partitions)?;
         let (mut decider, mut metadata) = (None, None);
         if boot.shard == ShardId::ZERO {
-            let log =
-                MetadataLog::open(&mut journal, boot.directory).map_err(ShardError::Metadata)?;
+            let log = MetadataLog::open(&mut journal, boot.directory);
+            let log = log.map_err(ShardError::Metadata)?;
             metadata = Some(log.metadata().clone());
             decider = Some(Decider::new(log, boot.shard, &config.shards));
         }
@@ -63,11 +63,9 @@ impl Shard {
             now: boot.now,
             turn: 0,
             turn_bytes: 0,
-            connections: Connections::new(
-                Admission::new(config.request_memory),
-                config.connections,
-            ),
+            connections: Connections::new(&config),
             calls: Calls::default(),
+            sessions: Sessions::new(config.defaults.fetch_sessions),
             steering: Default::default(),
             owner: Owner::new(journal, partitions),
             decider,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::admin::BrokerConfig;
 use crate::base::limits::{
-    FETCH_BYTES_MAX, FRAME_BYTES_MAX, IDLE_WAIT, LISTENER_IDS_MAX, PARTITIONS_PER_TOPIC_MAX,
-    REQUEST_MEMORY_BYTES, REQUEST_MEMORY_BYTES_MIN,
+    FETCH_BYTES_MAX, FETCH_SESSIONS_MAX, FRAME_BYTES_MAX, IDLE_WAIT, LISTENER_IDS_MAX,
+    PARTITIONS_PER_TOPIC_MAX, REQUEST_MEMORY_BYTES, REQUEST_MEMORY_BYTES_MIN,
 };
 use crate::base::{ByteCount, NodeId, ShardId, Span, WallMs};
 use crate::groups::GroupConfig;
@@ -53,6 +53,8 @@ pub struct Defaults {
     pub delete_topics: bool,
     /// `fetch.max.bytes`
     pub fetch_bytes_max: ByteCount,
+    /// This shard's part of `max.incremental.fetch.session.cache.slots`.
+    pub fetch_sessions: usize,
 }
 
 /// What connections may do, under Kafka's names.
@@ -86,6 +88,7 @@ impl Default for Defaults {
             auto_create_topics: true,
             delete_topics: true,
             fetch_bytes_max: FETCH_BYTES_MAX,
+            fetch_sessions: FETCH_SESSIONS_MAX,
         }
     }
 }
@@ -136,7 +139,13 @@ impl ShardConfig {
             fetch_bytes_max: number("fetch.max.bytes").map_or(FETCH_BYTES_MAX, |bytes| {
                 ByteCount(bytes).min(FETCH_BYTES_MAX)
             }),
+            fetch_sessions: self.defaults.fetch_sessions,
         };
+        let slots = number("max.incremental.fetch.session.cache.slots");
+        if let Some(slots) = slots {
+            let shards = self.shards.len().max(1);
+            self.defaults.fetch_sessions = (slots as usize).div_ceil(shards);
+        }
         self.connections = ConnectionLimits {
             frame_bytes_max: number("socket.request.max.bytes").map_or(FRAME_BYTES_MAX, |bytes| {
                 ByteCount(bytes).min(FRAME_BYTES_MAX)
@@ -151,6 +160,7 @@ impl ShardConfig {
         if let Some(bytes) = number("index.cache.bytes") {
             self.journal.index_cache_bytes = ByteCount(bytes);
         }
+        self.groups = groups_of(&broker, self.groups);
         self.request_memory = self.request_memory_of(&broker);
         self.broker = broker;
     }
@@ -169,5 +179,35 @@ impl ShardConfig {
         let queued = queued.map(|bytes| bytes / shards);
         let bytes = queued.or(number("request.memory.bytes"));
         ByteCount(bytes.unwrap_or(REQUEST_MEMORY_BYTES.0)).max(REQUEST_MEMORY_BYTES_MIN)
+    }
+}
+
+/// The coordinator's settings; what was not set stays as in `before`.
+fn groups_of(broker: &BrokerConfig, before: GroupConfig) -> GroupConfig {
+    let int = |name| {
+        broker
+            .number(name)
+            .and_then(|count| i32::try_from(count).ok())
+    };
+    let count = |name| {
+        broker
+            .number(name)
+            .and_then(|count| u32::try_from(count).ok())
+    };
+    let minutes = broker.number("offsets.retention.minutes");
+    let delay = count("group.initial.rebalance.delay.ms");
+    let metadata = count("offset.metadata.max.bytes").map(|bytes| bytes as usize);
+    GroupConfig {
+        offsets_partitions: count("offsets.topic.num.partitions")
+            .unwrap_or(before.offsets_partitions),
+        initial_rebalance_delay_ms: delay.unwrap_or(before.initial_rebalance_delay_ms),
+        session_timeout_ms_min: int("group.min.session.timeout.ms")
+            .unwrap_or(before.session_timeout_ms_min),
+        session_timeout_ms_max: int("group.max.session.timeout.ms")
+            .unwrap_or(before.session_timeout_ms_max),
+        members_max: count("group.max.size").unwrap_or(before.members_max),
+        metadata_bytes_max: metadata.unwrap_or(before.metadata_bytes_max),
+        offsets_retention_ms: minutes.map_or(before.offsets_retention_ms, |count| count * 60_000),
+        ..before
     }
 }

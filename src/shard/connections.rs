@@ -14,7 +14,7 @@ use crate::runtime::{Actions, ConnectionId, Transit};
 
 use super::address::Listener;
 use super::admission::Admission;
-use super::config::ConnectionLimits;
+use super::config::{ConnectionLimits, ShardConfig};
 use super::connection::slots::Slot;
 use super::connection::{Connection, Silence};
 use super::message::Message;
@@ -42,7 +42,7 @@ pub struct Connections {
 }
 
 impl Connections {
-    pub fn new(memory: Admission, limits: ConnectionLimits) -> Self {
+    pub fn new(config: &ShardConfig) -> Self {
         Self {
             map: HashMap::new(),
             touched: Vec::new(),
@@ -50,8 +50,8 @@ impl Connections {
             closes: Vec::new(),
             arriving: Vec::new(),
             arrived: VecDeque::new(),
-            memory,
-            limits,
+            memory: Admission::new(config.request_memory),
+            limits: config.connections,
         }
     }
 

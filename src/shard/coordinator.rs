@@ -108,6 +108,7 @@ impl Shard {
                 parts: vec![part],
                 bytes_max: GROUP_LOAD_BYTES,
                 wait: None,
+                watch: None,
             };
             let token = self.calls.next_token();
             self.coordinator.load_at = Some(from);

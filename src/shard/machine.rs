@@ -17,6 +17,7 @@ use super::config::ShardConfig;
 use super::connections::Connections;
 use super::coordinator::Coordinator;
 use super::decider::Decider;
+use super::fetch_session::Sessions;
 use super::message::{Message, Outbox};
 use super::owner::Owner;
 use super::steer::SteeringCounts;
@@ -37,6 +38,8 @@ pub struct Shard {
     pub(super) turn_bytes: usize,
     pub(super) connections: Connections,
     pub(super) calls: Calls,
+    /// Fetch sessions that were begun here.
+    pub(super) sessions: Sessions,
     pub(super) steering: SteeringCounts,
     /// This shard's partitions and journal.
     pub(super) owner: Owner,

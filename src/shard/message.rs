@@ -82,6 +82,17 @@ pub enum Message {
     Woken { token: Token },
     /// To an owner: the fetch waits no longer.
     Unwatch { token: Token },
+    /// To the asker for a fetch session: these have changed since they were last asked for, and
+    /// are watched no longer.
+    Changed {
+        session: i32,
+        streams: Vec<StreamId>,
+    },
+    /// To an owner: the session no longer watches this stream, or any.
+    EndWatch {
+        session: i32,
+        stream: Option<StreamId>,
+    },
 
     /// To an owner: which offsets are these?
     List { token: Token, parts: Vec<ListPart> },
@@ -132,6 +143,8 @@ pub struct FetchAsk {
     pub bytes_max: ByteCount,
     /// Some: if too little is there, and no error, wait for more and say `Woken`.
     pub wait: Option<Wait>,
+    /// The fetch session that watches every part from this step on.
+    pub watch: Option<i32>,
 }
 
 /// When a fetch has enough.

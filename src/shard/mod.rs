@@ -32,6 +32,7 @@ mod timers;
 mod api;
 mod calls;
 mod codes;
+mod fetch_session;
 
 mod message;
 mod route;

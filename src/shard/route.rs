@@ -58,6 +58,8 @@ impl Shard {
             } => self.fetched(from, token, parts, waits),
             Message::Woken { token } => self.fetch_woken(from, token),
             Message::Unwatch { token } => self.owner.unwatch(from, token),
+            Message::Changed { session, streams } => self.session_changed(from, session, streams),
+            Message::EndWatch { session, stream } => self.owner.end_watch(from, session, stream),
 
             Message::List { token, parts } => self.owner.list(from, token, parts, out),
             Message::Listed { token, parts } => self.listed(token, parts),

@@ -54,11 +54,6 @@ impl TopicConfigs {
             false => self.plain.min_insync_replicas,
         }
     }
-
-    /// What a topic for which `name` was not set has in its place, if the broker says so.
-    pub fn default_of(&self, name: &str) -> Option<&str> {
-        self.defaults.get(name).map(String::as_str)
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Fetch 4-18, without sessions: what there is, or a wait until there is enough.
+//! Fetch 4-18: what there is, or a wait until there is enough. Sessions: `fetch_session`.
 //!
 //! Every owner is asked for its share and registers a wait in the same step, if it has too
 //! little; so no commit falls between. `Woken` brings the question back to that owner. The reply
@@ -9,17 +9,20 @@ use std::collections::BTreeMap;
 use crate::base::limits::FETCH_WAIT_MAX;
 use crate::base::{ByteCount, ShardId, Span, Ticks};
 use crate::cluster::Uuid;
-use crate::log::{Isolation, LogError, Offset, ReadAsk};
+use crate::journal::StreamId;
+use crate::log::{Isolation, LogError};
 use crate::wire::messages::fetch_request::FetchPartition;
 use crate::wire::messages::{FetchRequest, TopicName};
 use crate::wire::{ErrorCode, fetch_reply};
 
 use super::super::calls::{Asked, Call, Token};
 use super::super::codes::Failure;
+use super::super::fetch_session::{PartId, Position};
 use super::super::machine::Shard;
 use super::super::message::{FetchAsk, FetchPart, FetchedPart, Message, Place, Wait};
 use super::super::timers::Timer;
-use super::list_offsets::{isolation, leader_epoch};
+use super::fetch_session::{Pass, read_ask};
+use super::list_offsets::isolation;
 
 /// A fetch that awaits its owners, or data.
 #[derive(Debug)]
@@ -32,7 +35,9 @@ pub struct FetchCall {
     pub(super) parts: Vec<Part>,
     bytes_min: usize,
     deadline: Ticks,
-    owners: BTreeMap<ShardId, OwnerShare>,
+    pub(super) owners: BTreeMap<ShardId, OwnerShare>,
+    /// Its session, if it has one.
+    pub(super) session: Option<Pass>,
 }
 
 /// One partition of it.
@@ -45,8 +50,9 @@ pub(super) struct Part {
 
 /// What one owner is asked for.
 #[derive(Debug)]
-struct OwnerShare {
-    parts: Vec<FetchPart>,
+pub(super) struct OwnerShare {
+    /// Of a session: only those that are still to be asked for.
+    pub parts: Vec<FetchPart>,
     answered: bool,
     /// It will say `Woken`, if it has answered.
     waits: bool,
@@ -56,10 +62,10 @@ struct OwnerShare {
 
 impl Shard {
     pub(super) fn fetch(&mut self, asked: Asked, request: FetchRequest) {
-        if request.session_id != 0 && request.session_epoch > 0 {
-            // None of ours: we never give an id other than 0.
-            return self.answer_fetch_with(asked, ErrorCode::FetchSessionIdNotFound);
-        }
+        let session = match self.fetch_pass(asked, &request) {
+            Ok(session) => session,
+            Err(error) => return self.answer_fetch_with(asked, error),
+        };
         let wait = u64::try_from(request.max_wait_ms).unwrap_or(0);
         let wait = Span::millis(wait).min(FETCH_WAIT_MAX);
         let positive = |count: i32| usize::try_from(count).unwrap_or(0);
@@ -73,8 +79,12 @@ impl Shard {
             bytes_min: positive(request.min_bytes),
             deadline: self.now.ticks + wait,
             owners: BTreeMap::new(),
+            session,
         };
-        for topic in request.topics {
+        self.add_due(&mut call);
+        // A session has its own list.
+        let has_none = call.session.is_none();
+        for topic in request.topics.into_iter().filter(|_| has_none) {
             for partition in topic.partitions {
                 self.add_part(&mut call, &topic.topic, topic.topic_id, &partition);
             }
@@ -85,7 +95,7 @@ impl Shard {
         if !may_wait {
             call.deadline = self.now.ticks;
         }
-        if call.owners.is_empty() {
+        if call.owners.is_empty() && !(may_wait && call.session.is_some()) {
             return self.answer_fetch(call);
         }
         let token = self.calls.next_token();
@@ -94,9 +104,14 @@ impl Shard {
         if may_wait {
             self.timers.set(call.deadline, Timer::FetchDeadline(token));
         }
+        let session = call.session.as_ref().map(|pass| pass.id);
         self.calls.open(token, Call::Fetch(Box::new(call)));
         for owner in owners {
             self.ask_owner(token, owner);
+        }
+        if let Some(session) = session.and_then(|id| self.sessions.get_mut(id)) {
+            session.calls.push(token);
+            self.go_on_with_pass(token);
         }
     }
 
@@ -117,38 +132,31 @@ impl Shard {
             .and_then(|topic| self.find_partition(topic, partition.partition));
         match found {
             Ok(place) => {
-                let bytes_max = u64::try_from(partition.partition_max_bytes).unwrap_or(0);
+                let position = Position {
+                    offset: partition.fetch_offset,
+                    leader_epoch: partition.current_leader_epoch,
+                    bytes_max: partition.partition_max_bytes,
+                };
                 let share = FetchPart {
                     place: Place(call.parts.len() as u32),
                     stream: place.stream,
-                    ask: ReadAsk {
-                        from: Offset(partition.fetch_offset),
-                        leader_epoch: leader_epoch(partition.current_leader_epoch),
-                        isolation: call.isolation,
-                        bytes_max: ByteCount(bytes_max),
-                        first_whole: true,
-                    },
+                    ask: read_ask(position, call.isolation),
                 };
-                let owner = call.owners.entry(place.shard).or_insert(OwnerShare {
-                    parts: Vec::new(),
-                    answered: false,
-                    waits: false,
-                    woken_early: false,
-                });
-                owner.parts.push(share);
+                call.share_of(place.shard).parts.push(share);
             }
             Err(failure) => part.outcome = Some(Err(failure)),
         }
         call.parts.push(part);
     }
 
-    /// Asks one owner for its share, with a wait for the bytes that nobody has yet.
-    fn ask_owner(&mut self, token: Token, owner: ShardId) {
+    /// Asks one owner for its share, with a wait for the bytes that nobody has yet. A session's
+    /// share is asked for once and then watched.
+    pub(super) fn ask_owner(&mut self, token: Token, owner: ShardId) {
         let now = self.now.ticks;
         let Some(Call::Fetch(call)) = self.calls.get_mut(token) else {
             return;
         };
-        let may_wait = call.deadline > now && call.bytes_min > 0;
+        let may_wait = call.deadline > now && call.bytes_min > 0 && call.session.is_none();
         let wait = may_wait.then_some(Wait {
             bytes_min: ByteCount(call.bytes_min as u64),
             alone: call.owners.len() == 1,
@@ -159,11 +167,21 @@ impl Shard {
         share.answered = false;
         share.waits = false;
         share.woken_early = false;
+        let watch = call.session.as_ref().map(|pass| pass.id);
+        let parts = match watch {
+            Some(_) => std::mem::take(&mut share.parts),
+            None => share.parts.clone(),
+        };
+        let homes = call.homes_of(&parts);
         let ask = FetchAsk {
-            parts: share.parts.clone(),
+            parts,
             bytes_max: ByteCount(call.bytes_max as u64),
             wait,
+            watch: watch.map(|id| id.0),
         };
+        if let Some(id) = watch {
+            self.note_homes(id, owner, &homes);
+        }
         self.tell(owner, Message::Fetch { token, ask });
     }
 
@@ -204,7 +222,7 @@ impl Shard {
         for (topic, partition, error) in damaged {
             self.note_damage_met(&topic, partition, &error);
         }
-        self.look_at_fetch(token);
+        self.go_on_with_pass(token);
         if ask_again {
             self.ask_owner(token, from);
         }
@@ -241,6 +259,46 @@ impl Shard {
         }
     }
 
+    /// Replies if it is time. If not, a fetch of a session asks for what has changed meanwhile,
+    /// and then for what else is due.
+    pub(super) fn go_on_with_pass(&mut self, token: Token) {
+        loop {
+            self.look_at_fetch(token);
+            let Some(Call::Fetch(call)) = self.calls.get_mut(token) else {
+                return;
+            };
+            if call.session.is_none() {
+                return;
+            }
+            let owners = call.owners.iter();
+            let unasked = owners.filter(|(_, share)| share.answered && !share.parts.is_empty());
+            let unasked: Vec<ShardId> = unasked.map(|(owner, _)| *owner).collect();
+            for owner in &unasked {
+                self.ask_owner(token, *owner);
+            }
+            if !unasked.is_empty() || !self.look_further(token) {
+                return;
+            }
+        }
+    }
+
+    /// Adds what else is due to a call that has all its answers. False if there is nothing.
+    fn look_further(&mut self, token: Token) -> bool {
+        let all_answered = match self.calls.get_mut(token) {
+            Some(Call::Fetch(call)) => call.owners.values().all(|share| share.answered),
+            Some(_) | None => false,
+        };
+        if !all_answered {
+            return false;
+        }
+        let Some(Call::Fetch(mut call)) = self.calls.close(token) else {
+            return false;
+        };
+        let more = self.add_due(&mut call);
+        self.calls.open(token, Call::Fetch(call));
+        more
+    }
+
     /// Replies if it is time.
     fn look_at_fetch(&mut self, token: Token) {
         let now = self.now.ticks;
@@ -258,12 +316,18 @@ impl Shard {
                 self.tell(*owner, Message::Unwatch { token });
             }
         }
+        let session = call.session.as_ref().map(|pass| pass.id);
+        if let Some(session) = session.and_then(|id| self.sessions.get_mut(id)) {
+            session.calls.retain(|other| *other != token);
+        }
         self.answer_fetch(*call);
     }
 
     fn answer_fetch(&mut self, call: FetchCall) {
         let asked = call.asked;
-        let reply = super::fetch_reply::assemble(call);
+        let session = call.session.as_ref().map(|pass| pass.id);
+        let session = session.and_then(|id| self.sessions.get_mut(id));
+        let reply = super::fetch_reply::assemble(call, session);
         let frame = fetch_reply::encode(asked.to, reply);
         self.send_reply(asked, frame);
     }
@@ -275,6 +339,25 @@ impl Shard {
 }
 
 impl FetchCall {
+    /// What one owner is asked for.
+    pub(super) fn share_of(&mut self, owner: ShardId) -> &mut OwnerShare {
+        self.owners.entry(owner).or_insert(OwnerShare {
+            parts: Vec::new(),
+            answered: true,
+            waits: false,
+            woken_early: false,
+        })
+    }
+
+    /// The session's parts among `asked`, and their streams.
+    fn homes_of(&self, asked: &[FetchPart]) -> Vec<(PartId, StreamId)> {
+        let Some(pass) = &self.session else {
+            return Vec::new();
+        };
+        let home = |part: &FetchPart| (pass.parts[part.place.0 as usize], part.stream);
+        asked.iter().map(home).collect()
+    }
+
     fn may_be_answered(&self, now: Ticks) -> bool {
         if !self.owners.values().all(|share| share.answered) {
             return false;
@@ -286,7 +369,9 @@ impl FetchCall {
         for part in &self.parts {
             match &part.outcome {
                 Some(Ok(fetched)) => bytes += fetched.bytes(),
-                Some(Err(_)) | None => return true,
+                Some(Err(_)) => return true,
+                // Of a session: it is to be asked for yet.
+                None => {}
             }
         }
         bytes >= self.bytes_min

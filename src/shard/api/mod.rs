@@ -19,6 +19,7 @@ mod describe_topic_partitions;
 mod elect_leaders;
 pub mod fetch;
 mod fetch_reply;
+pub mod fetch_session;
 pub mod find_coordinator;
 pub mod groups;
 pub mod init_producer_id;
@@ -226,12 +227,12 @@ impl Shard {
     /// A topic by name, or by id if the name is not what the version carries.
     pub(super) fn find_topic(
         &self,
-        name: &StrBytes,
+        name: &str,
         id: crate::cluster::Uuid,
     ) -> Result<&std::sync::Arc<Topic>, Failure> {
         let known = self.metadata.as_ref();
         if id.is_nil() {
-            let topic = known.and_then(|metadata| metadata.topic(name.as_str()));
+            let topic = known.and_then(|metadata| metadata.topic(name));
             return topic.ok_or(Failure::bare(ErrorCode::UnknownTopicOrPartition));
         }
         let topic = known.and_then(|metadata| metadata.topic_by_id(id));

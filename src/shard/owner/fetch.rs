@@ -7,7 +7,7 @@ use crate::log::LogError;
 use super::super::calls::Token;
 use super::super::message::{FetchAsk, FetchPart, FetchedPart, Message, Outbox, Wait};
 use super::reads::{Gather, GatherId, ReadFor};
-use super::{Owner, wait_token};
+use super::{Owner, wait_token, watch_token};
 
 /// What planning and reading one part came to.
 enum Begun {
@@ -30,6 +30,7 @@ impl Owner {
         };
         let mut left = ask.bytes_max.0;
         let mut found = 0;
+        let watch = ask.watch.map(|session| watch_token(asker, session));
         for (index, part) in ask.parts.into_iter().enumerate() {
             let place = part.place;
             let first = left == ask.bytes_max.0;
@@ -46,6 +47,9 @@ impl Owner {
                     (Ok(part), most)
                 }
             };
+            if let (Some(token), Ok(part)) = (watch, &result) {
+                self.partitions.watch(token, part.plan.stream);
+            }
             left = left.saturating_sub(taken);
             gather.parts.push((place, result));
         }
@@ -59,6 +63,12 @@ impl Owner {
     /// The fetch waits no longer.
     pub fn unwatch(&mut self, asker: ShardId, token: Token) {
         self.partitions.cancel(wait_token(asker, token));
+    }
+
+    /// The session watches this stream no longer, or any.
+    pub fn end_watch(&mut self, asker: ShardId, session: i32, stream: Option<StreamId>) {
+        self.partitions
+            .end_watch(watch_token(asker, session), stream);
     }
 
     pub(super) fn read_finished(&mut self, done: ReadDone, out: &mut Outbox) {

@@ -10,11 +10,11 @@ mod list;
 mod produce;
 mod reads;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::base::{Now, ShardId};
 use crate::journal::{Journal, JournalError, StreamId};
-use crate::log::{AckToken, FetchToken, LogError, Offset, Partitions, Settled};
+use crate::log::{AckToken, FetchToken, LogError, Offset, Partitions, Settled, WatchToken};
 use crate::runtime::{DiskDone, DiskOp};
 
 use super::calls::Token;
@@ -70,12 +70,25 @@ impl Owner {
             let (asker, token) = asker_of(token);
             out.push((asker, Message::Woken { token }));
         }
+        self.tell_changes(out);
         self.settled.clear();
         self.fail_if_journal_failed(out);
         self.stage_busy(now, out);
         self.answer_busy(now, out);
         for done in self.journal.take_finished() {
             self.read_finished(done, out);
+        }
+    }
+
+    /// Tells fetch sessions which of the streams that they watch have changed.
+    fn tell_changes(&mut self, out: &mut Outbox) {
+        let mut changed = BTreeMap::<WatchToken, Vec<StreamId>>::new();
+        for (token, stream) in self.settled.changed.drain(..) {
+            changed.entry(token).or_default().push(stream);
+        }
+        for (token, streams) in changed {
+            let (asker, session) = watcher_of(token);
+            out.push((asker, Message::Changed { session, streams }));
         }
     }
 
@@ -123,6 +136,16 @@ const NOBODY: AckToken = AckToken(u64::MAX);
 fn wait_token(asker: ShardId, token: Token) -> FetchToken {
     assert!(token.0 < 1 << 48, "tokens have run out");
     FetchToken(u64::from(asker.0) << 48 | token.0)
+}
+
+/// A fetch session is named by the shard that has it and its id there.
+fn watch_token(asker: ShardId, session: i32) -> WatchToken {
+    WatchToken(u64::from(asker.0) << 32 | u64::from(session.cast_unsigned()))
+}
+
+fn watcher_of(token: WatchToken) -> (ShardId, i32) {
+    let session = (token.0 & u64::from(u32::MAX)) as u32;
+    (ShardId((token.0 >> 32) as u16), session.cast_signed())
 }
 
 fn asker_of(token: FetchToken) -> (ShardId, Token) {

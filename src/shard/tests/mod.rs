@@ -10,6 +10,7 @@ mod hostile;
 mod limits;
 mod metadata;
 mod produce;
+mod sessions;
 mod steering;
 
 use bytes::Bytes;
