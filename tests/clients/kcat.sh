@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # kcat (librdkafka 2.0 in Debian 12) produces and consumes 100,000 records, and everything it can
-# do without a group: keys, headers, null values, codecs, large and too large records, and reading
-# from the beginning, the end, an offset and a time.
+# do: keys, headers, null values, codecs, large and too large records, and reading
+# from the beginning, the end, an offset and a time, and in a group.
 #
 #   kcat.sh BOOTSTRAP PYTHON    (PYTHON has confluent_kafka: kcat cannot create topics)
 set -euo pipefail
@@ -136,7 +136,23 @@ every_acks() {
     done
 }
 
-for part in listed every_codec ordered from_places waiting_consumer nulls large every_acks; do
+in_a_group() {
+    # A group reads everything once, and what comes later from where it stopped.
+    local group="kcat-group-$tag"
+    grouped() {
+        timeout 120 kcat -b "$bootstrap" -q -G "$group" -c "$1" -f '%p %o\n' \
+            -X auto.offset.reset=earliest -X session.timeout.ms=10000 "$topic-acks1"
+    }
+    grouped 1000 >"$work/found" || fail "-G: the first thousand"
+    seq 0 999 | sed 's/^/0 /' >"$work/wanted"
+    same "a group reads from the beginning" "$work/wanted" "$work/found"
+    seq 1 10 | produce -t "$topic-acks1" -p 0
+    grouped 10 >"$work/found" || fail "-G: the ten that came later"
+    seq 1000 1009 | sed 's/^/0 /' >"$work/wanted"
+    same "a group goes on where it stopped" "$work/wanted" "$work/found"
+}
+
+for part in listed every_codec ordered from_places waiting_consumer nulls large every_acks in_a_group; do
     $part
     echo "kcat: $part: ok"
 done

@@ -120,12 +120,20 @@ fn broken_bodies() -> Vec<(&'static str, i16, i16, Vec<u8>)> {
     let group = vec![b'g'; 40_000];
     let old = [&40_000_u16.to_be_bytes()[..], &group].concat();
     let compact = [b"\xc1\xb8\x02", &group[..], b"\x00\x00"].concat();
+    let joining = old.clone();
+    let member = b"\0\x01g\xff\xff\xff\xff\0\0";
+    let commit = [&member[..], &[0xff; 8], &most].concat();
+    let sync = [&member[..], &most].concat();
     vec![
         ("2^31-1 topics", 1, 4, topics),
         ("2^31-1 partitions", 1, 4, partitions),
         ("records past the frame", 0, 3, records),
         ("a group id of 40 KB", FIND_COORDINATOR, 0, old),
         ("the same, compact", FIND_COORDINATOR, 3, compact),
+        ("a group id of 40 KB in JoinGroup", 11, 0, joining),
+        ("2^31-1 topics to commit", 8, 2, commit),
+        ("2^31-1 assignments", 14, 0, sync),
+        ("2^31-1 groups", 15, 0, most.to_vec()),
     ]
 }
 

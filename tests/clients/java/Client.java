@@ -217,7 +217,13 @@ public class Client {
         check(offsets.size() == PARTITIONS, offsets.toString());
         try (var consumer = consumer(Map.of("group.id", group))) {
             consumer.subscribe(List.of(TOPIC));
-            check(consumer.poll(Duration.ofSeconds(3)).isEmpty(), "read again after a commit");
+            // The first rebalance of an empty group takes three seconds by default.
+            long until = System.nanoTime() + PATIENCE_S * 1_000_000_000;
+            while (consumer.assignment().size() < PARTITIONS) {
+                check(System.nanoTime() < until, "no partitions after " + PATIENCE_S + " s");
+                check(consumer.poll(Duration.ofMillis(100)).isEmpty(), "read again at once");
+            }
+            check(consumer.poll(Duration.ofSeconds(1)).isEmpty(), "read again after a commit");
             consumer.commitSync(Map.of(all().get(1), new OffsetAndMetadata(7, "a note")));
             check(consumer.committed(Set.of(all().get(1))).get(all().get(1)).metadata()
                 .equals("a note"), "the note is lost");
