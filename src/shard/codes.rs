@@ -119,7 +119,9 @@ impl From<&Refusal> for Failure {
                 Code::InvalidTopicException,
                 format!("the name collides with existing topic '{with}': '.' and '_' are alike"),
             ),
-            Refusal::UnknownTopic => Self::bare(Code::UnknownTopicOrPartition),
+            Refusal::UnknownTopic => {
+                Self::because(Code::UnknownTopicOrPartition, "there is no such topic")
+            }
             Refusal::InvalidPartitions { found, min, max } => Self::because(
                 Code::InvalidPartitions,
                 format!("{found} partitions; {min} to {max} are possible"),

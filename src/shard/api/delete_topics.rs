@@ -98,7 +98,9 @@ impl Shard {
                 return Err(Failure::because(ErrorCode::InvalidRequest, words));
             }
         };
-        let found = self.find_topic(&name, topic.topic_id)?;
+        let found = self.find_topic(&name, topic.topic_id);
+        let found =
+            found.map_err(|failure| Failure::because(failure.code, "there is no such topic"))?;
         if found.is_internal() {
             let words = format!("{} is the broker's own topic", found.name);
             return Err(Failure::because(ErrorCode::InvalidRequest, words));
