@@ -209,7 +209,8 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
     key("max.connections", Int, "The connections of this broker.")
         .default("2147483647")
         .bounds(Between(0, INT_MAX))
-        .dynamic(),
+        .dynamic()
+        .without_effect(),
     key(
         "max.connections.per.ip",
         Int,
@@ -217,7 +218,8 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
     )
     .default("2147483647")
     .bounds(Between(0, INT_MAX))
-    .dynamic(),
+    .dynamic()
+    .without_effect(),
     key(
         "max.incremental.fetch.session.cache.slots",
         Int,

@@ -64,10 +64,6 @@ pub struct ConnectionLimits {
     pub frame_bytes_max: ByteCount,
     /// `connections.max.idle.ms`
     pub idle: Span,
-    /// `max.connections`, of the process; None: no bound but the shard's.
-    pub connections_max: Option<u32>,
-    /// `max.connections.per.ip`, of the process.
-    pub per_ip_max: Option<u32>,
 }
 
 impl Default for ConnectionLimits {
@@ -75,8 +71,6 @@ impl Default for ConnectionLimits {
         Self {
             frame_bytes_max: FRAME_BYTES_MAX,
             idle: IDLE_WAIT,
-            connections_max: None,
-            per_ip_max: None,
         }
     }
 }
@@ -127,10 +121,6 @@ impl ShardConfig {
                 .number(name)
                 .and_then(|count| u64::try_from(count).ok())
         };
-        let below_max = |name| {
-            let count = number(name).and_then(|count| u32::try_from(count).ok());
-            count.filter(|count| *count < i32::MAX as u32)
-        };
         let partitions = number("num.partitions").unwrap_or(1);
         self.defaults = Defaults {
             partitions: partitions.min(u64::from(PARTITIONS_PER_TOPIC_MAX)) as u32,
@@ -151,8 +141,6 @@ impl ShardConfig {
                 ByteCount(bytes).min(FRAME_BYTES_MAX)
             }),
             idle: number("connections.max.idle.ms").map_or(IDLE_WAIT, Span::millis),
-            connections_max: below_max("max.connections"),
-            per_ip_max: below_max("max.connections.per.ip"),
         };
         if let Some(time) = number("producer.id.expiration.ms") {
             self.partitions.producer_expiration = Span::millis(time);

@@ -194,10 +194,10 @@ impl Session {
         known.told = (!seen.failed).then_some(facts);
         let waits = seen.failed || seen.sent > 0 || seen.more;
         let sent = seen.sent > 0;
-        if !waits || sent {
-            if let Some(turn) = known.turn.take() {
-                self.turns.remove(&turn);
-            }
+        if (!waits || sent)
+            && let Some(turn) = known.turn.take()
+        {
+            self.turns.remove(&turn);
         }
         if waits {
             self.touch(part);
