@@ -191,14 +191,11 @@ impl Group {
         self.topics = match &self.protocol {
             _ if !self.uses_consumer_protocol() => None,
             Some(protocol) if !self.members.is_empty() => {
-                let each = self
-                    .members
-                    .values()
-                    .map(|member| member.metadata(protocol));
+                let mut each = self.members.values();
                 let mut all = BTreeSet::new();
-                let read = each.map(|metadata| subscription::topics(&metadata, &mut all));
-                let whole = read.fold(true, |whole, read| whole && read);
-                whole.then_some(all)
+                let readable =
+                    each.all(|member| subscription::topics(&member.metadata(protocol), &mut all));
+                readable.then_some(all)
             }
             _ if self.members.is_empty() => Some(BTreeSet::new()),
             _ => None,

@@ -218,13 +218,16 @@ fn edits_add_up_and_the_old_form_replaces_everything() {
     assert_eq!(broker.config("t", "retention.ms"), ("604800000".into(), 5));
 }
 
+/// Key, operation, value.
+type Edits<'a> = &'a [(&'a str, i8, Option<&'a str>)];
+
 #[test]
 fn edits_that_are_wrong_change_nothing_and_say_why() {
     let mut broker = Broker::start(2);
     broker.create_topic("t", 1);
     let config = ErrorCode::InvalidConfig.code();
     let request = ErrorCode::InvalidRequest.code();
-    let cases: [(&[(&str, i8, Option<&str>)], i16, &str); 8] = [
+    let cases: [(Edits<'_>, i16, &str); 8] = [
         (&[("no.such", SET, Some("1"))], config, "no.such"),
         (&[("retention.ms", SET, Some("soon"))], config, "Long"),
         (&[("retention.ms", SET, None)], request, "no value"),

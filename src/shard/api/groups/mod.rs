@@ -29,6 +29,9 @@ pub struct GroupCall {
     missing: usize,
 }
 
+/// The shard and the partition of `__consumer_offsets` that a question goes to.
+type Target = Result<(ShardId, u32), GroupError>;
+
 /// Which reply is to be made, and what of the request stands in it.
 #[derive(Debug)]
 enum Shape {
@@ -64,12 +67,7 @@ impl Shard {
         self.ask_shards(asked, shape, asks.into_iter().zip(targets).collect());
     }
 
-    fn ask_shards(
-        &mut self,
-        asked: Asked,
-        shape: Shape,
-        asks: Vec<(Ask, Result<(ShardId, u32), GroupError>)>,
-    ) {
+    fn ask_shards(&mut self, asked: Asked, shape: Shape, asks: Vec<(Ask, Target)>) {
         let mut call = GroupCall {
             asked,
             shape,
@@ -104,7 +102,7 @@ impl Shard {
     }
 
     /// The shard and the partition of `__consumer_offsets` that a group belongs to.
-    pub(super) fn coordinator_of(&self, group: &str) -> Result<(ShardId, u32), GroupError> {
+    pub(super) fn coordinator_of(&self, group: &str) -> Target {
         let topic = self.known().and_then(|known| known.topic(OFFSETS_TOPIC));
         let topic = topic.ok_or(GroupError::NotCoordinator)?;
         let partition = partition_of(group, topic.partition_count());
