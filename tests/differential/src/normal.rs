@@ -48,6 +48,7 @@ const SORT_KEYS: &[&str] = &[
     "partition",
     "index",
     "topic_id",
+    "member_id",
 ];
 
 pub fn normal(node: Node, names: &Names) -> Node {

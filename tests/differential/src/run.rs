@@ -114,8 +114,22 @@ impl Run {
         label: &str,
         version: i16,
     ) -> Result<R::Response, Stop> {
+        self.hear_named::<R>(at, label, version, |_| Vec::new())
+    }
+
+    /// As `hear_on`; what the reply itself drew is named before it is kept.
+    pub fn hear_named<R: Request<Response: Debug>>(
+        &mut self,
+        at: usize,
+        label: &str,
+        version: i16,
+        drawn: impl FnOnce(&R::Response) -> Vec<(String, &'static str)>,
+    ) -> Result<R::Response, Stop> {
         match self.connection(at)?.receive::<R>(version) {
             Ok(Received::Message(reply, left)) => {
+                for (value, name) in drawn(&reply) {
+                    self.call(value, name);
+                }
                 let mut node = normal(Node::parse(&self.told(&format!("{reply:?}"))), &self.names);
                 if let (Node::Struct(fields), true) = (&mut node, left > 0) {
                     fields.push(("bytes_left_over".into(), Node::leaf(left.to_string())));

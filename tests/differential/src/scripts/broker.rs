@@ -2,10 +2,12 @@
 
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
-    ApiKey, ApiVersionsRequest, DescribeClusterRequest, FindCoordinatorRequest, MetadataRequest,
+    ApiKey, ApiVersionsRequest, DescribeClusterRequest, FindCoordinatorRequest, GroupId,
+    MetadataRequest,
 };
 
 use super::Case;
+use super::groups::wait_coordinator;
 use super::help::*;
 use crate::run::{Outcome, Run, Topic};
 
@@ -226,6 +228,7 @@ fn coordinator_of_groups(run: &mut Run, version: i16) -> Outcome {
 }
 
 fn coordinator_of_bad_keys(run: &mut Run, version: i16) -> Outcome {
+    wait_coordinator(run, &GroupId("a group".into()))?;
     run.ask("empty", &coordinator(version, 0, &[""]), version)?;
     if version >= 1 {
         for kind in [3, 9, -1] {

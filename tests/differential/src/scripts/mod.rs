@@ -2,7 +2,9 @@
 
 mod any;
 mod broker;
+mod commits;
 mod fetch;
+mod groups;
 pub mod help;
 mod offsets;
 mod produce;
@@ -71,6 +73,8 @@ const CASES: &[&[Case]] = &[
     produce::CASES,
     fetch::CASES,
     offsets::CASES,
+    groups::CASES,
+    commits::CASES,
 ];
 
 /// A case at one version.
