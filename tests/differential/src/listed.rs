@@ -159,8 +159,4 @@ pub const NOT_YET: &[Listed] = &[
         "version 9 should say GROUP_ID_NOT_FOUND"),
     listed("OffsetFetch", "unknown/no partitions", ["*", "*", "absent"],
         "a topic asked about without partitions is left out"),
-    listed("Fetch", "session/*", ["*", "*", "*"],
-        "there are no fetch sessions"),
-    listed("Fetch", "bad-sessions/*", ["*", "*", "*"],
-        "there are no fetch sessions"),
 ];
