@@ -136,6 +136,7 @@ impl ShardConfig {
             let shards = self.shards.len().max(1);
             self.defaults.fetch_sessions = (slots as usize).div_ceil(shards);
         }
+        self.groups = groups_as(&broker);
         self.connections = ConnectionLimits {
             frame_bytes_max: number("socket.request.max.bytes").map_or(FRAME_BYTES_MAX, |bytes| {
                 ByteCount(bytes).min(FRAME_BYTES_MAX)
@@ -197,5 +198,35 @@ fn groups_of(broker: &BrokerConfig, before: GroupConfig) -> GroupConfig {
         metadata_bytes_max: metadata.unwrap_or(before.metadata_bytes_max),
         offsets_retention_ms: minutes.map_or(before.offsets_retention_ms, |count| count * 60_000),
         ..before
+    }
+}
+
+/// What the operator set for classic groups; memory is not Kafka's to set.
+fn groups_as(broker: &BrokerConfig) -> GroupConfig {
+    let own = GroupConfig::default();
+    let number = |name, default: i64| broker.number(name).unwrap_or(default);
+    let int = |name, default: i32| i32::try_from(number(name, default.into())).unwrap_or(default);
+    let count = |name, default: u32| u32::try_from(number(name, default.into())).unwrap_or(default);
+    let retention = number(
+        "offsets.retention.minutes",
+        own.offsets_retention_ms / 60_000,
+    );
+    let metadata = count("offset.metadata.max.bytes", own.metadata_bytes_max as u32);
+    GroupConfig {
+        offsets_partitions: count("offsets.topic.num.partitions", own.offsets_partitions),
+        initial_rebalance_delay_ms: count(
+            "group.initial.rebalance.delay.ms",
+            own.initial_rebalance_delay_ms,
+        ),
+        session_timeout_ms_min: int("group.min.session.timeout.ms", own.session_timeout_ms_min),
+        session_timeout_ms_max: int("group.max.session.timeout.ms", own.session_timeout_ms_max),
+        members_max: count("group.max.size", own.members_max),
+        metadata_bytes_max: metadata as usize,
+        offsets_retention_ms: retention.saturating_mul(60_000),
+        retention_check_ms: count(
+            "offsets.retention.check.interval.ms",
+            own.retention_check_ms,
+        ),
+        memory: own.memory,
     }
 }
