@@ -115,7 +115,7 @@ pub const LISTED: &[Listed] = &[
     listed("ListOffsets", "unknown/twice", ["*", "*", "*"],
         "each asking is answered; Kafka refuses the partition"),
     listed("DeleteRecords", "then-read/offset at -3", ["*offset", "1", "4"],
-        "the largest time is looked for among the records that are left; Kafka names a deleted one"),
+        "the largest time is that of a record that is left; Kafka names a deleted one"),
     listed("ListOffsets", "isolation/*", ["*", "*", "*"],
         "an unknown isolation level reads uncommitted; Kafka fails with UNKNOWN_SERVER_ERROR"),
 ];
