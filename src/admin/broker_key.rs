@@ -142,11 +142,13 @@ impl BrokerKey {
 }
 
 /// Keys that Kafka does not have.
-const OWN: [&str; 6] = [
+const OWN: [&str; 8] = [
     "allow.buffered",
     "cache.bytes",
     "cores",
     "index.cache.bytes",
+    "listener.ids.max",
+    "listener.layout",
     "request.memory.bytes",
     "shards",
 ];

@@ -8,7 +8,7 @@ use crate::log::config_table::{Bounds, ConfigKind};
 
 use super::broker_key::{BrokerKey, key};
 
-use Bounds::{Between, SomeOf};
+use Bounds::{Between, OneOf, SomeOf};
 use ConfigKind::{Boolean, Int, List, Long, Short, String};
 
 const INT_MAX: i64 = i32::MAX as i64;
@@ -181,6 +181,21 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
     )
     .default("134217728")
     .bounds(Between(1 << 20, i64::MAX)),
+    key(
+        "listener.ids.max",
+        Int,
+        "The most broker ids that this node shows; more shards share them.",
+    )
+    .default("8")
+    .bounds(Between(1, 1000)),
+    key(
+        "listener.layout",
+        String,
+        "What clients take this node for: `core`, a broker per shard behind one port; `node`, one \
+         broker; `auto`, what each client can cope with, by its name and version.",
+    )
+    .default("auto")
+    .bounds(OneOf(&["auto", "core", "node"])),
     key(
         "listener.security.protocol.map",
         String,

@@ -143,6 +143,15 @@ impl ShardConfig {
             }),
             idle: number("connections.max.idle.ms").map_or(IDLE_WAIT, Span::millis),
         };
+        self.layout = match broker.given("listener.layout") {
+            Some("core") => Layout::Core,
+            Some("node") => Layout::Node,
+            // The table lets no other word pass.
+            Some(_) | None => Layout::Auto,
+        };
+        self.ids_max = number("listener.ids.max")
+            .and_then(|count| u16::try_from(count).ok())
+            .unwrap_or(LISTENER_IDS_MAX);
         if let Some(time) = number("producer.id.expiration.ms") {
             self.partitions.producer_expiration = Span::millis(time);
         }

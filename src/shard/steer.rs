@@ -49,6 +49,21 @@ impl Shard {
         connection.leaving_for = connection.steering.note(owner, own, now);
     }
 
+    /// True if a request with parts of these owners will make its connection move: what a shard
+    /// would keep for it (a fetch session) is not begun.
+    pub(super) fn will_leave(
+        &self,
+        id: ConnectionId,
+        mut owners: impl Iterator<Item = ShardId>,
+    ) -> bool {
+        let is_new = |own: &Connection| own.sees_shards && own.steering.is_new();
+        let Some(first) = owners.next() else {
+            return false;
+        };
+        let is_others = first != self.id && owners.all(|owner| owner == first);
+        is_others && self.connections.get(id).is_some_and(is_new)
+    }
+
     /// At the end of a turn: lets a connection go that has come to rest.
     pub(super) fn let_go(&mut self, id: ConnectionId, actions: &mut Actions<Message>) {
         let stopping = self.stopping.is_some();

@@ -72,10 +72,25 @@ impl Shard {
                 if request.session_epoch == WANTS_NONE {
                     return Ok(None);
                 }
+                if self.will_leave(asked.connection, self.owners_of(request)) {
+                    return Ok(None);
+                }
                 Ok(self.begin_session(by_id, request))
             }
             epoch => self.resume_session(id, epoch, by_id, request),
         }
+    }
+
+    /// The shards of the partitions that a request names.
+    fn owners_of(&self, request: &FetchRequest) -> impl Iterator<Item = ShardId> {
+        request.topics.iter().flat_map(move |topic| {
+            let found = self.find_topic(&topic.topic, topic.topic_id).ok();
+            let places = topic.partitions.iter();
+            places.filter_map(move |one| {
+                let place = self.find_partition(found?, one.partition).ok();
+                place.map(|place| place.shard)
+            })
+        })
     }
 
     /// None: there is no room for it, and the client goes without.

@@ -21,10 +21,15 @@ pub struct Steering {
 }
 
 impl Steering {
+    /// Nothing has told yet whom it was opened for.
+    pub fn is_new(&self) -> bool {
+        self.recent.is_empty() && self.moved.is_none()
+    }
+
     /// A request came to `own` that belongs to `owner` (None: to several shards). Returns where
     /// the connection should move.
     pub fn note(&mut self, owner: Option<ShardId>, own: ShardId, now: Ticks) -> Option<ShardId> {
-        let is_first = self.recent.is_empty() && self.moved.is_none();
+        let is_first = self.is_new();
         let owner = owner.unwrap_or(own);
         if is_first && owner != own {
             return Some(owner);

@@ -290,3 +290,26 @@ fn a_groups_coordinator_is_the_shard_of_its_offsets_and_its_connection_moves_the
     let found = broker.ask(plain, &find("group-1"), 4);
     assert_eq!(found.coordinators[0].node_id.0, 1000);
 }
+
+#[test]
+fn no_fetch_session_begins_on_a_connection_that_is_about_to_move() {
+    let mut broker = Broker::start(2);
+    broker.create_topic("t", 4);
+    let partition = partition_of(&mut broker, "t", 1);
+    let socket = java(&mut broker, 0);
+    let mut fetch = fetch_of(&[("t", partition, 0)], 0, 0);
+    fetch.session_epoch = 0;
+
+    let first = broker.ask(socket, &fetch, 11);
+    assert_eq!((first.error_code, first.session_id), (0, 0));
+    let second = broker.ask(socket, &fetch, 11);
+    assert_ne!(second.session_id, 0, "it has moved, and has its session");
+
+    let go_on = FetchRequest::default()
+        .with_replica_id((-1).into())
+        .with_session_id(second.session_id)
+        .with_session_epoch(1)
+        .with_max_bytes(1 << 20);
+    let third = broker.ask(socket, &go_on, 11);
+    assert_eq!((third.error_code, third.session_id), (0, second.session_id));
+}
