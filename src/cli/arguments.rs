@@ -91,8 +91,11 @@ pub struct Serve {
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub cache_bytes: Option<u64>,
     /// Where the file system can't do direct I/O, go through the page cache with fdatasync.
-    #[arg(long, visible_alias = "dev")]
+    #[arg(long)]
     pub allow_buffered: bool,
+    /// For a developer's machine: --allow-buffered, and new groups wait for no further members.
+    #[arg(long)]
+    pub dev: bool,
     /// Partitions of a topic that is created without saying how many [default: 1].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200_000))]
     pub num_partitions: Option<u32>,

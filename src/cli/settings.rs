@@ -47,6 +47,12 @@ impl Settings {
             let set = config_file::set(&mut broker, key, &value);
             set.map_err(|words| wrong_usage(&format!("--{key}"), &words))?;
         }
+        // A developer starts consumers one at a time, and does not want to wait for the next.
+        let delay = "group.initial.rebalance.delay.ms";
+        if options.dev && broker.given(delay).is_none() {
+            let set = config_file::set(&mut broker, delay, "0");
+            set.map_err(|words| wrong_usage("--dev", &words))?;
+        }
         check_pairs(&broker)?;
         let advertised = broker.given("advertised.listeners").map(|text| {
             let listeners = client_listeners(text, &broker, "advertised.listeners")?;
@@ -72,7 +78,8 @@ impl Settings {
 /// What was given on the command line, by our names.
 fn flags(options: &Serve) -> impl Iterator<Item = (&'static str, String)> {
     let number = |value: Option<u16>| value.map(|value| value.to_string());
-    let allow = options.allow_buffered.then(|| "true".to_owned());
+    let allow = options.allow_buffered || options.dev;
+    let allow = allow.then(|| "true".to_owned());
     let flags = [
         ("data-dir", options.data_dir.clone()),
         ("listen", options.listen.clone()),
@@ -234,8 +241,13 @@ mod tests {
     use super::*;
 
     fn resolved(overrides: &[(&str, &str)]) -> Result<Settings, Failure> {
+        resolved_with(&[], overrides)
+    }
+
+    fn resolved_with(flags: &[&str], overrides: &[(&str, &str)]) -> Result<Settings, Failure> {
         use clap::Parser;
         let mut words = vec!["thalweg".to_owned(), "serve".to_owned()];
+        words.extend(flags.iter().map(|flag| (*flag).to_owned()));
         for (key, value) in overrides {
             words.extend(["--override".to_owned(), format!("{key}={value}")]);
         }
@@ -244,6 +256,19 @@ mod tests {
             panic!("not serve");
         };
         Settings::resolve(&options)
+    }
+
+    #[test]
+    fn a_developers_groups_wait_for_nobody_unless_they_are_told_to() {
+        let delay = "group.initial.rebalance.delay.ms";
+        let check = |flags: &[&str], overrides: &[(&str, &str)]| {
+            let settings = resolved_with(flags, overrides).expect("settings");
+            (settings.broker.number(delay), settings.allow_buffered)
+        };
+
+        assert_eq!(check(&[], &[]), (Some(3_000), false));
+        assert_eq!(check(&["--dev"], &[]), (Some(0), true));
+        assert_eq!(check(&["--dev"], &[(delay, "50")]), (Some(50), true));
     }
 
     #[test]

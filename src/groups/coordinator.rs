@@ -171,7 +171,7 @@ impl Groups {
         let id = ask.member.group.clone();
         if !self.groups.contains_key(&id) {
             if ask.member.generation >= 0 {
-                let refused = Ask::Commit(ask).refused(GroupError::IllegalGeneration);
+                let refused = Ask::Commit(ask).refused(GroupError::GroupNotFound);
                 return out.answers.push((caller, refused));
             }
             self.create(&id, partition, now);

@@ -21,7 +21,7 @@ fn a_commit_is_answered_and_visible_when_it_is_durable_and_not_before() {
 #[test]
 fn generations_and_members_are_checked_as_kafka_does() {
     let mut world = World::new();
-    assert_eq!(world.commit("m", 1, 5), Err(GroupError::IllegalGeneration));
+    assert_eq!(world.commit("m", 1, 5), Err(GroupError::GroupNotFound));
     assert_eq!(world.commit("", -1, 5), Ok(()));
     let members = world.stable(1);
 

@@ -1,11 +1,12 @@
 //! DeleteRecords 0-2: the log start moves, durably, before the answer.
 
+use crate::cluster::Uuid;
 use crate::log::Offset;
 use crate::wire::messages::delete_records_response::{
     DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
 };
-use crate::wire::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
-use crate::wire::reply;
+use crate::wire::messages::{DeleteRecordsRequest, DeleteRecordsResponse, TopicName};
+use crate::wire::{ErrorCode, reply};
 
 use super::super::calls::Asked;
 use super::super::codes::Failure;
@@ -28,10 +29,23 @@ impl Shard {
                 };
                 let index = partition.partition_index;
                 let inquiry = Inquiry::DeleteRecords { before };
-                call.part(index, self.inquiry(&topic.name, index, inquiry));
+                let found = self
+                    .inquiry(&topic.name, index, inquiry)
+                    .and_then(|found| self.may_lose_records(&topic.name).map(|()| found));
+                call.part(index, found);
             }
         }
         self.inquire(call);
+    }
+
+    /// A topic that is only compacted keeps the newest record of each key.
+    fn may_lose_records(&self, name: &TopicName) -> Result<(), Failure> {
+        let topic = self.find_topic(name, Uuid::nil())?;
+        let cleanup = self.topic_configs.of(topic).cleanup;
+        if cleanup.compact && !cleanup.delete {
+            return Err(Failure::bare(ErrorCode::PolicyViolation));
+        }
+        Ok(())
     }
 
     pub(super) fn answer_delete_records(&mut self, call: InquiryCall) {

@@ -7,6 +7,7 @@ use crate::wire::{ErrorCode, StrBytes, reply};
 
 use super::super::calls::Asked;
 use super::super::machine::Shard;
+use super::operations;
 
 /// `endpoint_type`: brokers, and the controllers that only a KRaft controller lists.
 const BROKERS: i8 = 1;
@@ -15,11 +16,14 @@ const CONTROLLERS: i8 = 2;
 impl Shard {
     pub(super) fn describe_cluster(&mut self, asked: Asked, request: DescribeClusterRequest) {
         let id = self.broker_id();
-        let mut response = DescribeClusterResponse::default()
-            .with_cluster_id(self.cluster_id())
-            .with_controller_id(id.into());
+        let mut response = DescribeClusterResponse::default().with_controller_id((-1).into());
         match request.endpoint_type {
             BROKERS => {
+                response.cluster_id = self.cluster_id();
+                response.controller_id = id.into();
+                if request.include_cluster_authorized_operations {
+                    response.cluster_authorized_operations = operations::OF_THE_CLUSTER;
+                }
                 let endpoint = self.endpoint(asked.connection);
                 response.brokers.push(
                     DescribeClusterBroker::default()

@@ -119,11 +119,20 @@ impl Shard {
                     .with_host(host.clone())
                     .with_port(port)
                     .with_error_code(code.code())
+                    .with_error_message(words_in_lists(code))
             });
             FindCoordinatorResponse::default().with_coordinators(coordinators.collect())
         };
         let frame = reply::encode(asked.to, &response);
         self.send_reply(asked, frame.map(|frame| vec![frame]));
+    }
+}
+
+/// Where many keys are answered, Kafka has words for a malformed request only.
+fn words_in_lists(code: ErrorCode) -> Option<StrBytes> {
+    match code {
+        ErrorCode::InvalidRequest => Some(words(code)),
+        _ => Some(StrBytes::default()),
     }
 }
 

@@ -29,6 +29,11 @@ impl Shard {
             };
             return self.refuse_producer_id(asked, code);
         }
+        // A producer knows both, or neither.
+        let named = (request.producer_id.0 != -1, request.producer_epoch != -1);
+        if named.0 != named.1 {
+            return self.refuse_producer_id(asked, ErrorCode::InvalidRequest);
+        }
         // An idempotent producer that asks to have its epoch raised gets a new id, as in Kafka.
         self.producer_ids.waiting.push_back(asked);
         if self.producer_ids.waiting.len() == 1 || !self.producer_ids.block.is_empty() {

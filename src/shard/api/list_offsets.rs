@@ -95,7 +95,7 @@ impl Shard {
             return Err(Failure::bare(ErrorCode::UnsupportedVersion));
         }
         let spec = OffsetSpec::from_wire(partition.timestamp)
-            .ok_or(Failure::bare(ErrorCode::InvalidRequest))?;
+            .ok_or(Failure::bare(ErrorCode::UnsupportedVersion))?;
         let part = ListPart {
             place: Place(0),
             stream: place.stream,

@@ -1,6 +1,6 @@
 //! Metadata 0-13: the broker, the topics, where their partitions are; and auto-creation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::{Command, Metadata, Placement, Refusal, Topic, Uuid, check_topic_name};
 use crate::groups::OFFSETS_TOPIC;
@@ -18,6 +18,7 @@ use super::super::codes::Failure;
 use super::super::machine::Shard;
 use super::super::message::Outcome;
 use super::metadata_cache::{Basis, Key};
+use super::operations;
 use crate::runtime::ConnectionId;
 
 /// Version 0 has no controller, and its empty list means all topics.
@@ -32,6 +33,14 @@ pub struct MetadataCall {
     topics: Vec<MetadataRequestTopic>,
     /// Those that are being created, in the order in which they were proposed.
     created: Vec<StrBytes>,
+    told: Operations,
+}
+
+/// Of what the client wants to know what it may do (versions 8 to 10 for the cluster).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Operations {
+    cluster: bool,
+    topics: bool,
 }
 
 /// Why some of the topics that were asked for are not there.
@@ -41,9 +50,14 @@ impl Shard {
     pub(super) fn metadata(&mut self, asked: Asked, request: MetadataRequest) {
         let all = |topics: &Vec<_>| asked.to.version == 0 && topics.is_empty();
         let topics = request.topics.filter(|topics| !all(topics));
-        let Some(topics) = topics else {
-            return self.answer_all(asked);
+        let told = Operations {
+            cluster: request.include_cluster_authorized_operations,
+            topics: request.include_topic_authorized_operations,
         };
+        let Some(topics) = topics else {
+            return self.answer_all(asked, told);
+        };
+        let topics = each_once(topics);
         let mut created = Vec::new();
         if request.allow_auto_topic_creation && self.config.defaults.auto_create_topics {
             for topic in &topics {
@@ -52,31 +66,33 @@ impl Shard {
             }
         }
         if created.is_empty() {
-            return self.answer_topics(asked, &topics, &Refused::new());
+            return self.answer_topics(asked, &topics, &Refused::new(), told);
         }
         let commands = created.iter().map(|name| self.auto_create(name)).collect();
         let call = MetadataCall {
             asked,
             topics,
             created,
+            told,
         };
         self.propose(commands, Call::Metadata(Box::new(call)));
     }
 
-    fn answer_all(&mut self, asked: Asked) {
+    fn answer_all(&mut self, asked: Asked, told: Operations) {
         let basis = Basis {
             version: self.known().map_or(0, Metadata::version),
             failed: self.failed.len(),
         };
         let endpoint = self.endpoint(asked.connection);
         let sees_shards = self.sees_shards(asked.connection);
-        let key = Key::new(asked.to, &endpoint, sees_shards);
+        let key = Key::new(asked.to, &endpoint, sees_shards, told);
         if let Some(kept) = self.metadata_cache.find(basis, asked.to, &key) {
             return self.send_reply(asked, Ok(kept));
         }
         let known = self.known().into_iter().flat_map(|known| known.topics());
-        let topics = known.map(|topic| self.topic_response(topic, sees_shards));
-        let frame = reply::encode(asked.to, &self.metadata_response(asked, topics.collect()));
+        let topics = known.map(|topic| self.topic_response(topic, sees_shards, told));
+        let response = self.metadata_response(asked, topics.collect(), told);
+        let frame = reply::encode(asked.to, &response);
         if let Ok(frame) = &frame {
             self.metadata_cache.keep(basis, key, frame.clone());
         }
@@ -99,10 +115,16 @@ impl Shard {
                 }
             }
         }
-        self.answer_topics(call.asked, &call.topics, &refused);
+        self.answer_topics(call.asked, &call.topics, &refused, call.told);
     }
 
-    fn answer_topics(&mut self, asked: Asked, topics: &[MetadataRequestTopic], refused: &Refused) {
+    fn answer_topics(
+        &mut self,
+        asked: Asked,
+        topics: &[MetadataRequestTopic],
+        refused: &Refused,
+        told: Operations,
+    ) {
         let version = asked.to.version;
         let sees_shards = self.sees_shards(asked.connection);
         let topics = topics.iter().map(|topic| {
@@ -111,7 +133,7 @@ impl Shard {
             let none = StrBytes::default();
             let found = self.find_topic(name.unwrap_or(&none), topic.topic_id);
             match found {
-                Ok(found) => self.topic_response(found, sees_shards),
+                Ok(found) => self.topic_response(found, sees_shards, told),
                 Err(failure) => {
                     let name = name.filter(|_| !by_id);
                     let code = name.map_or(failure.code, |name| why_unknown(name, refused));
@@ -127,7 +149,7 @@ impl Shard {
                 }
             }
         });
-        let response = self.metadata_response(asked, topics.collect());
+        let response = self.metadata_response(asked, topics.collect(), told);
         let frame = reply::encode(asked.to, &response);
         self.send_reply(asked, frame.map(|frame| vec![frame]));
     }
@@ -136,6 +158,7 @@ impl Shard {
         &self,
         asked: Asked,
         topics: Vec<MetadataResponseTopic>,
+        told: Operations,
     ) -> MetadataResponse {
         let endpoint = self.endpoint(asked.connection);
         let shards = self.config.shards.len();
@@ -153,10 +176,18 @@ impl Shard {
         if asked.to.version >= CONTROLLER_SINCE {
             response.controller_id = self.broker_id().into();
         }
+        if told.cluster {
+            response.cluster_authorized_operations = operations::OF_THE_CLUSTER;
+        }
         response
     }
 
-    fn topic_response(&self, topic: &Topic, sees_shards: bool) -> MetadataResponseTopic {
+    fn topic_response(
+        &self,
+        topic: &Topic,
+        sees_shards: bool,
+        told: Operations,
+    ) -> MetadataResponseTopic {
         let ids = self.ids();
         let partitions = topic.partitions().map(|place| {
             let id = ids.of(place.shard, sees_shards);
@@ -174,7 +205,11 @@ impl Shard {
                 .with_leader_id(id.into())
                 .with_isr_nodes(vec![id.into()])
         });
-        MetadataResponseTopic::default()
+        let mut response = MetadataResponseTopic::default();
+        if told.topics {
+            response.topic_authorized_operations = operations::OF_TOPICS;
+        }
+        response
             .with_name(Some(TopicName(StrBytes::from_string(
                 topic.name.to_string(),
             ))))
@@ -222,6 +257,17 @@ impl Shard {
         let id = self.known().map_or("", |known| known.cluster_id());
         StrBytes::from_string(id.to_owned())
     }
+}
+
+/// A topic that is asked about twice is answered once.
+fn each_once(topics: Vec<MetadataRequestTopic>) -> Vec<MetadataRequestTopic> {
+    let mut seen = BTreeSet::new();
+    let mut topics = topics;
+    topics.retain(|topic| {
+        let name = topic.name.as_ref().map(|name| name.0.clone());
+        seen.insert((name, topic.topic_id))
+    });
+    topics
 }
 
 fn why_unknown(name: &StrBytes, refused: &Refused) -> ErrorCode {

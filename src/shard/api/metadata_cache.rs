@@ -7,6 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::wire::ReplyTo;
 
 use super::super::address::Endpoint;
+use super::metadata::Operations;
 
 /// Kept replies; beyond it all are forgotten (each API version and advertised address has one).
 const KEPT_MAX: usize = 32;
@@ -29,15 +30,17 @@ pub struct Key {
     host: String,
     port: u16,
     sees_shards: bool,
+    told: Operations,
 }
 
 impl Key {
-    pub fn new(to: ReplyTo, endpoint: &Endpoint, sees_shards: bool) -> Self {
+    pub fn new(to: ReplyTo, endpoint: &Endpoint, sees_shards: bool, told: Operations) -> Self {
         Self {
             version: to.version,
             host: endpoint.host.to_string(),
             port: endpoint.port,
             sees_shards,
+            told,
         }
     }
 }

@@ -30,6 +30,7 @@ pub mod metadata;
 pub mod metadata_cache;
 mod named;
 mod offset_for_leader_epoch;
+mod operations;
 pub mod produce;
 mod quotas;
 mod reassignments;

@@ -47,7 +47,8 @@ fn metadata_creates_topics_that_are_asked_for_and_may_exist() {
         .map(|topic| (topic.error_code, topic.partitions.len()))
         .collect();
     let invalid = ErrorCode::InvalidTopicException.code();
-    assert_eq!(found, [(0, 1), (invalid, 0), (0, 1), (invalid, 0), (0, 1)]);
+    // What is asked about twice is answered once.
+    assert_eq!(found, [(0, 1), (invalid, 0), (0, 1), (invalid, 0)]);
     let answer = broker.produce(socket, "fresh", 0, b"x");
     assert_eq!(answer.error_code, 0);
 

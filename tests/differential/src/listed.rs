@@ -123,28 +123,10 @@ pub const LISTED: &[Listed] = &[
 /// Not meant: to be mended, each with what is missing.
 #[rustfmt::skip]
 pub const NOT_YET: &[Listed] = &[
-    listed("Metadata", "known/one twice", ["topics[~-one#2]", "absent", "*"],
-        "a topic asked about twice is answered twice"),
-    listed("Metadata", "operations/*", ["*_authorized_operations", "*", "-2147483648"],
-        "authorized operations are not told"),
-    listed("DescribeCluster", "cluster/operations", ["cluster_authorized_operations", "*", "*"],
-        "authorized operations are not told"),
-    listed("DescribeCluster", "cluster/endpoints *", ["*", "*", "*"],
-        "beside an error the cluster is described all the same"),
     listed("Produce", "transactional-without-id/no id", ["*error_code", "53", "48"],
         "there are no transactions"),
-    listed("InitProducerId", "epoch-of-its-own/an *", ["*", "*", "*"],
-        "an id or an epoch alone is not refused"),
-    listed("ListOffsets", "specials/-*", ["*error_code", "35", "42"],
-        "an unknown special time is INVALID_REQUEST instead of UNSUPPORTED_VERSION"),
     listed("ListOffsets", "leader-epochs/epoch -2 *", ["*", "*", "*"],
         "any negative epoch counts as none"),
-    listed("FindCoordinator", "bad-keys/kind *", ["*error_message", "<some>", "\"\""],
-        "an unknown kind of coordinator is refused without a word"),
-    listed("DeleteRecords", "offsets/of a compacted topic", ["*", "*", "*"],
-        "records of a topic that is only compacted should not be deleted: POLICY_VIOLATION"),
-    listed("OffsetCommit", "bad/a * of no group", ["*error_code", "69", "22"],
-        "version 9 should say GROUP_ID_NOT_FOUND"),
     listed("OffsetFetch", "unknown/no partitions", ["*", "*", "absent"],
         "a topic asked about without partitions is left out"),
 ];

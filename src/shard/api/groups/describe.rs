@@ -16,13 +16,11 @@ use crate::wire::{ErrorCode, ReplyTo, StrBytes, WireError, reply};
 
 use super::super::super::calls::Asked;
 use super::super::super::machine::Shard;
+use super::super::operations;
 use super::{Shape, code, code_of, owned, text};
 
 /// From here on a group that is not there is an error, with words; before it is a dead group.
 const NOT_FOUND_SINCE: i16 = 6;
-/// Bits of READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS and ALTER_CONFIGS: all that can be done to a
-/// group, as nobody is forbidden anything yet (KIP-430).
-const OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 
 /// Which groups are described, and whether with what the client may do.
 #[derive(Debug)]
@@ -90,7 +88,7 @@ pub(super) fn describe_reply(
             Answer::Described(Ok(group)) => {
                 let mut shown = described_group(shown, group);
                 if operations {
-                    shown.authorized_operations = OPERATIONS;
+                    shown.authorized_operations = operations::OF_GROUPS;
                 }
                 shown
             }

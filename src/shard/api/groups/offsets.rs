@@ -23,6 +23,8 @@ use super::{Shape, code, code_of, owned, owned_or_null, text};
 
 /// From here on one OffsetFetch asks about many groups (KIP-709).
 const GROUPS_SINCE: i16 = 8;
+/// Before, a generation of a group that is not there is a wrong generation (KIP-848).
+const NO_GROUP_SINCE: i16 = 9;
 /// Before, an error of the group stands at each of its partitions.
 const GROUP_ERROR_SINCE: i16 = 2;
 /// `retention_time_ms` that leaves it to the broker.
@@ -192,10 +194,17 @@ pub(super) fn commit_reply(
     places: Places,
     mut answers: impl Iterator<Item = Answer>,
 ) -> Result<Bytes, WireError> {
-    let results = match answers.next() {
+    let mut results = match answers.next() {
         Some(Answer::Committed(results)) => results,
         _ => Vec::new(),
     };
+    if to.version < NO_GROUP_SINCE {
+        for result in &mut results {
+            if *result == Err(GroupError::GroupNotFound) {
+                *result = Err(GroupError::IllegalGeneration);
+            }
+        }
+    }
     let topics = with_codes(places, results)
         .into_iter()
         .map(|(name, partitions)| {
