@@ -181,7 +181,7 @@ fn list_offsets_knows_both_ends_and_finds_times() {
         (-5, -1, 0),
         (1_760_000_000_015, 1, 0),
         (1_760_000_000_031, -1, 0),
-        (-9, -1, ErrorCode::InvalidRequest.code()),
+        (-9, -1, ErrorCode::UnsupportedVersion.code()),
     ];
 
     for (time, offset, code) in cases {
