@@ -222,7 +222,8 @@ def a_deleted_topic_is_gone():
 
 def every_shard_is_a_broker_behind_one_port():
     # librdkafka describes a cluster by its Metadata, which lists shards.
-    nodes = AdminClient({"bootstrap.servers": bootstrap}).describe_cluster().result(DEADLINE_S).nodes
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    nodes = admin.describe_cluster().result(DEADLINE_S).nodes
     assert len({node.id for node in nodes}) == len(nodes), nodes
     assert len({(node.host, node.port) for node in nodes}) == 1, nodes
 
