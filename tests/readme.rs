@@ -15,6 +15,12 @@ use support::{Broker, Scratch, serve, system};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const THALWEG: &str = env!("CARGO_BIN_EXE_thalweg");
 const BUILT: &str = "target/release/thalweg";
+/// Apache's scripts, and the class that each starts.
+const APACHE: [(&str, &str); 3] = [
+    ("kafka-topics.sh", "TopicCommand"),
+    ("kafka-console-producer.sh", "ConsoleProducer"),
+    ("kafka-console-consumer.sh", "consumer.ConsoleConsumer"),
+];
 /// Words of our commands that ask a broker.
 const CLIENTS: [&str; 5] = ["topic", "produce", "consume", "config", "group"];
 
@@ -109,7 +115,13 @@ impl Session {
             }
             self.local(line, "");
         } else if line.contains("kcat ") {
-            self.kcat(line);
+            self.foreign(line, "kcat", "command -v kcat");
+        } else if let Some((script, class)) = APACHE.iter().find(|(name, _)| line.contains(name)) {
+            let jars =
+                "${THALWEG_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/thalweg}/kafka-tools-4.1.1";
+            let java = format!("java -Xmx256m -cp \"{jars}/*\" org.apache.kafka.tools.{class}");
+            let there = format!("command -v java && [ -d \"{jars}\" ]");
+            self.foreign(&line.replace(script, &java), script, &there);
         } else if line.starts_with("docker ") {
             println!("SKIPPED, it needs a Docker daemon: {line}");
         } else {
@@ -117,9 +129,13 @@ impl Session {
         }
     }
 
-    fn kcat(&mut self, line: &str) {
-        if !self.shell("command -v kcat").status.success() {
-            println!("SKIPPED, there is no kcat: {line}");
+    /// A line for a tool that we did not build. `tests/run` installs them all, so that there a
+    /// missing one is a failure.
+    fn foreign(&mut self, line: &str, tool: &str, there: &str) {
+        if !self.shell(there).status.success() {
+            let required = std::env::var_os("THALWEG_TOOLS_REQUIRED").is_some();
+            assert!(!required, "no {tool}, and tests/run was to install it");
+            println!("SKIPPED, there is no {tool}: {line}");
             return;
         }
         let address = self.address();

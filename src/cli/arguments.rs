@@ -258,6 +258,7 @@ pub struct Consume {
     /// Stop at the place where the topic ended when the command began.
     #[arg(long)]
     pub until_end: bool,
+    /// How records are printed; `--output json` asks for json too.
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
     #[command(flatten)]
@@ -281,6 +282,9 @@ pub struct Demo {
     /// Two seconds of load instead of fifteen.
     #[arg(long)]
     pub quick: bool,
+    /// For people, or for programs: one JSON value a line, the report last.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub output: Output,
 }
 
 fn parse_acks(text: &str) -> Result<i16, String> {

@@ -13,7 +13,7 @@ use crate::wire::messages::{BrokerId, FetchRequest, FetchResponse, TopicName};
 use crate::wire::{ErrorCode, StrBytes};
 
 use super::Failure;
-use super::arguments::{Consume, Format};
+use super::arguments::{Consume, Format, Output};
 use super::client::check;
 use super::cluster::Cluster;
 use super::group::member::{Member, Standing};
@@ -81,6 +81,13 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn format(&self) -> Format {
+        match self.options.broker.output {
+            Output::Json => Format::Json,
+            Output::Text => self.options.format,
+        }
+    }
+
     fn run(&mut self, cluster: &mut Cluster) -> Result<(), Failure> {
         let mut out = BufWriter::new(std::io::stdout().lock());
         while !self.is_done() {
@@ -268,7 +275,7 @@ impl Reader<'_> {
             if most.is_some_and(|most| self.printed >= most) {
                 return Ok(Printed::Enough);
             }
-            if write_record(self.options.format, partition, &record, out).is_err() {
+            if write_record(self.format(), partition, &record, out).is_err() {
                 return Ok(Printed::Unread);
             }
             self.printed += 1;

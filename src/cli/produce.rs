@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use serde_json::json;
 
 use crate::wire::batch::{BatchBuilder, Codec, NewRecord};
 use crate::wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -14,7 +15,7 @@ use crate::wire::partitioner::partition_of;
 use crate::wire::{ErrorCode, StrBytes};
 
 use super::Failure;
-use super::arguments::{Broker, Compression, Produce};
+use super::arguments::{Broker, Compression, Output, Produce};
 use super::client::check;
 use super::cluster::Cluster;
 
@@ -54,7 +55,13 @@ pub fn run(options: &Produce) -> Result<u8, Failure> {
         }
         sender.send(&mut cluster, &gathered)?;
     }
-    eprintln!("{} records acknowledged.", sender.sent);
+    match options.broker.output {
+        Output::Text => eprintln!("{} records acknowledged.", sender.sent),
+        Output::Json => println!(
+            "{}",
+            json!({ "topic": options.topic, "acknowledged": sender.sent })
+        ),
+    }
     Ok(0)
 }
 

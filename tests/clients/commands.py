@@ -33,6 +33,8 @@ COMMANDS = [
     ("produce orders --compression lz4 --partition 0", "lz4\n"),
     ("produce orders --compression zstd --partition 0", "zstd\n"),
     ("consume orders --from-beginning --until-end --partition 0 --format json", ""),
+    ("produce orders --partition 2 --output json", "counted\n"),
+    ("consume orders --from-beginning --until-end --partition 2 --output json", ""),
     ("consume orders --from-beginning --until-end --partition 1", ""),
     ("consume orders --offset 1 --partition 0 --max-messages 2", ""),
     ("consume orders --at 0 --partition 0 --until-end", ""),

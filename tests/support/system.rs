@@ -16,6 +16,23 @@ pub fn die_with_parent(command: &mut Command) {
     }
 }
 
+/// The child leads a process group of its own, as a shell's jobs do.
+pub fn lead_group(command: &mut Command) {
+    command.process_group(0);
+}
+
+/// SIGINT to every process of a group that a child of ours leads: what Ctrl-C does.
+pub fn interrupt_group(pid: u32) {
+    // SAFETY: no pointers; the id is the child's own until it is waited for.
+    unsafe { libc::kill(-(pid as i32), libc::SIGINT) };
+}
+
+/// SIGKILL to a child of ours that was not waited for yet.
+pub fn kill(pid: u32) {
+    // SAFETY: no pointers; the id is the child's own until it is waited for.
+    unsafe { libc::kill(pid as i32, libc::SIGKILL) };
+}
+
 /// SIGTERM to a child of ours that was not waited for yet.
 pub fn terminate(pid: u32) {
     // SAFETY: no pointers; the id is the child's own until it is waited for.
