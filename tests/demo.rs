@@ -1,4 +1,4 @@
-//! The demo, from the outside: what programs read of it, and that it leaves nothing however it ends.
+//! The demo, from the outside: what programs read of it, and that nothing stays however it ends.
 
 mod support;
 
