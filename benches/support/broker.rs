@@ -33,6 +33,11 @@ impl Broker {
     /// Starts the binary of this build. `THALWEG_BENCH_DIR` names a folder on the device to
     /// measure; otherwise it is cargo's own for such files.
     pub fn start(name: &str) -> Broker {
+        Self::start_on(name, CORES)
+    }
+
+    /// On so many cores.
+    pub fn start_on(name: &str, cores: &str) -> Broker {
         let parent = std::env::var_os("THALWEG_BENCH_DIR")
             .map_or(PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
         let folder = parent.join(format!("{name}-{}", std::process::id()));
@@ -42,7 +47,7 @@ impl Broker {
         drop(listener);
         let log = File::create(folder.join("log")).expect("a log file");
         let child = Command::new(env!("CARGO_BIN_EXE_thalweg"))
-            .args(["serve", "--cores", CORES, "--listen", &address.to_string()])
+            .args(["serve", "--cores", cores, "--listen", &address.to_string()])
             .arg("--data-dir")
             .arg(folder.join("data"))
             .stdin(Stdio::null())

@@ -109,6 +109,10 @@ pub const REQUEST_BYTES_PER_TURN_MAX: ByteCount = ByteCount::mib(1);
 /// while replies wait for the turn to end.
 pub const TURN_BYTES_MAX: ByteCount = ByteCount::mib(4);
 
+/// Topics and partitions that one turn adds to a reply with all of them: 140,000 take about 30 ms
+/// of encoding, so this many take less than half of one, which is a turn's share.
+pub const METADATA_ENTRIES_PER_TURN_MAX: usize = 2_000;
+
 /// One send to a peer carries at most about this much; its end is a sign of life.
 pub const SEND_BYTES_MAX: ByteCount = ByteCount::mib(1);
 

@@ -12,6 +12,7 @@ use crate::runtime::Boot;
 use crate::wire::ApiSet;
 
 use super::api::init_producer_id::ProducerIds;
+use super::api::metadata_all::FullReplies;
 use super::api::metadata_cache::MetadataCache;
 use super::calls::Calls;
 use super::config::ShardConfig;
@@ -73,6 +74,7 @@ impl Shard {
             failed: BTreeSet::new(),
             topic_configs: TopicConfigs::new(&config.broker, &BTreeMap::new()),
             metadata_cache: MetadataCache::default(),
+            full_replies: FullReplies::default(),
             producer_ids: ProducerIds::default(),
             retention: None,
             timers: Timers::default(),

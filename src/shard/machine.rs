@@ -11,6 +11,7 @@ use crate::runtime::{Actions, BlockPool, CloseReason, Event, Machine};
 use crate::wire::ApiSet;
 
 use super::api::init_producer_id::ProducerIds;
+use super::api::metadata_all::FullReplies;
 use super::api::metadata_cache::MetadataCache;
 use super::calls::Calls;
 use super::config::ShardConfig;
@@ -52,6 +53,8 @@ pub struct Shard {
     /// What is in force for topics, broker-wide defaults included.
     pub(super) topic_configs: TopicConfigs,
     pub(super) metadata_cache: MetadataCache,
+    /// Replies with every topic that are too large for one turn.
+    pub(super) full_replies: FullReplies,
     /// Shards whose journals have failed: their partitions have no leader.
     pub(super) failed: BTreeSet<ShardId>,
     pub(super) producer_ids: ProducerIds,
@@ -186,6 +189,7 @@ impl Shard {
                 Timer::StopDeadline => self.stop_deadline(),
             }
         }
+        self.continue_full_replies();
         for id in self.connections.take_runnable() {
             self.read_requests(id);
             self.connections.touch(id);
@@ -220,7 +224,7 @@ impl Shard {
     }
 
     fn next_wake(&self) -> Option<Ticks> {
-        if self.connections.has_runnable() {
+        if self.connections.has_runnable() || !self.full_replies.is_empty() {
             return Some(self.now.ticks);
         }
         [self.timers.next(), self.owner.journal.wake_at()]

@@ -8,7 +8,8 @@
 //! bytes received and never a length that the peer claims. Nothing that input can reach panics.
 //!
 //! A request's way in: `RequestHeader::parse`, then `request::decode`. The way out:
-//! `reply::encode`, or `fetch_reply::encode` for records. A client's two sides: `client`.
+//! `reply::encode`, `fetch_reply::encode` for records,
+//! `metadata_reply` for the largest of all. A client's two sides: `client`.
 //! Begin at `header`, then `request`.
 
 #![deny(
@@ -41,6 +42,7 @@ pub mod old_produce;
 pub mod request;
 
 pub mod fetch_reply;
+pub mod metadata_reply;
 pub mod reply;
 
 pub mod client;

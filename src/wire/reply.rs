@@ -55,6 +55,21 @@ pub(super) fn finish(mut out: BytesMut) -> Result<Bytes, WireError> {
     Ok(out.freeze())
 }
 
+/// Fills in the length of a frame in pieces, which was left open at the front of the first.
+pub(super) fn close_frame(pieces: &mut [Bytes]) -> Result<(), WireError> {
+    let all: usize = pieces.iter().map(Bytes::len).sum();
+    let length = all.checked_sub(4).and_then(|it| i32::try_from(it).ok());
+    let length = length.ok_or(WireError::Unencodable)?;
+    let first = pieces.first_mut().ok_or(WireError::Unencodable)?;
+    let mut opened = BytesMut::from(std::mem::take(first));
+    let prefix = opened
+        .first_chunk_mut::<4>()
+        .ok_or(WireError::Unencodable)?;
+    *prefix = length.to_be_bytes();
+    *first = opened.freeze();
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cluster::{Command, Metadata, Placement, Refusal, Topic, Uuid, check_topic_name};
+use crate::cluster::{Command, PartitionPlace, Placement, Refusal, Topic, Uuid, check_topic_name};
 use crate::groups::OFFSETS_TOPIC;
 use crate::log::Overrides;
 use crate::wire::messages::metadata_request::MetadataRequestTopic;
@@ -17,7 +17,6 @@ use super::super::calls::{Asked, Call};
 use super::super::codes::Failure;
 use super::super::machine::Shard;
 use super::super::message::Outcome;
-use super::metadata_cache::{Basis, Key};
 use super::operations;
 use crate::runtime::ConnectionId;
 
@@ -78,27 +77,6 @@ impl Shard {
         self.propose(commands, Call::Metadata(Box::new(call)));
     }
 
-    fn answer_all(&mut self, asked: Asked, told: Operations) {
-        let basis = Basis {
-            version: self.known().map_or(0, Metadata::version),
-            failed: self.failed.len(),
-        };
-        let endpoint = self.endpoint(asked.connection);
-        let sees_shards = self.sees_shards(asked.connection);
-        let key = Key::new(asked.to, &endpoint, sees_shards, told);
-        if let Some(kept) = self.metadata_cache.find(basis, asked.to, &key) {
-            return self.send_reply(asked, Ok(kept));
-        }
-        let known = self.known().into_iter().flat_map(|known| known.topics());
-        let topics = known.map(|topic| self.topic_response(topic, sees_shards, told));
-        let response = self.metadata_response(asked, topics.collect(), told);
-        let frame = reply::encode(asked.to, &response);
-        if let Ok(frame) = &frame {
-            self.metadata_cache.keep(basis, key, frame.clone());
-        }
-        self.send_reply(asked, frame.map(|frame| vec![frame]));
-    }
-
     /// The topics exist now, or were refused.
     pub(in super::super) fn topics_auto_created(
         &mut self,
@@ -154,7 +132,7 @@ impl Shard {
         self.send_reply(asked, frame.map(|frame| vec![frame]));
     }
 
-    fn metadata_response(
+    pub(super) fn metadata_response(
         &self,
         asked: Asked,
         topics: Vec<MetadataResponseTopic>,
@@ -188,23 +166,14 @@ impl Shard {
         sees_shards: bool,
         told: Operations,
     ) -> MetadataResponseTopic {
-        let ids = self.ids();
-        let partitions = topic.partitions().map(|place| {
-            let id = ids.of(place.shard, sees_shards);
-            let response = MetadataResponsePartition::default()
-                .with_partition_index(place.partition as i32)
-                .with_leader_epoch(place.leader_epoch.0)
-                .with_replica_nodes(vec![id.into()]);
-            if self.is_leaderless(place.shard) {
-                return response
-                    .with_error_code(ErrorCode::LeaderNotAvailable.code())
-                    .with_leader_id((-1).into())
-                    .with_offline_replicas(vec![id.into()]);
-            }
-            response
-                .with_leader_id(id.into())
-                .with_isr_nodes(vec![id.into()])
-        });
+        let partitions = topic.partitions();
+        let partitions = partitions.map(|place| self.partition_response(place, sees_shards));
+        self.topic_head(topic, told)
+            .with_partitions(partitions.collect())
+    }
+
+    /// A topic without its partitions.
+    pub(super) fn topic_head(&self, topic: &Topic, told: Operations) -> MetadataResponseTopic {
         let mut response = MetadataResponseTopic::default();
         if told.topics {
             response.topic_authorized_operations = operations::OF_TOPICS;
@@ -215,7 +184,27 @@ impl Shard {
             ))))
             .with_topic_id(topic.id)
             .with_is_internal(topic.is_internal())
-            .with_partitions(partitions.collect())
+    }
+
+    pub(super) fn partition_response(
+        &self,
+        place: PartitionPlace,
+        sees_shards: bool,
+    ) -> MetadataResponsePartition {
+        let id = self.ids().of(place.shard, sees_shards);
+        let response = MetadataResponsePartition::default()
+            .with_partition_index(place.partition as i32)
+            .with_leader_epoch(place.leader_epoch.0)
+            .with_replica_nodes(vec![id.into()]);
+        if self.is_leaderless(place.shard) {
+            return response
+                .with_error_code(ErrorCode::LeaderNotAvailable.code())
+                .with_leader_id((-1).into())
+                .with_offline_replicas(vec![id.into()]);
+        }
+        response
+            .with_leader_id(id.into())
+            .with_isr_nodes(vec![id.into()])
     }
 
     /// The name, if the topic is not there and may be made.

@@ -49,7 +49,7 @@ impl Key {
 #[derive(Debug, Default)]
 pub struct MetadataCache {
     basis: Basis,
-    frames: BTreeMap<Key, Bytes>,
+    frames: BTreeMap<Key, Vec<Bytes>>,
 }
 
 impl MetadataCache {
@@ -58,19 +58,26 @@ impl MetadataCache {
         if self.basis != basis {
             return None;
         }
-        let frame = self.frames.get(key)?;
-        let mut own = BytesMut::with_capacity(OWN_BYTES);
-        own.put_slice(frame.get(..4)?);
-        own.put_i32(to.correlation_id);
-        Some(vec![own.freeze(), frame.slice(OWN_BYTES..)])
+        own_front(self.frames.get(key)?, to)
     }
 
-    /// Keeps a whole frame.
-    pub fn keep(&mut self, basis: Basis, key: Key, frame: Bytes) {
+    /// Keeps a whole frame, which may be in pieces.
+    pub fn keep(&mut self, basis: Basis, key: Key, frame: Vec<Bytes>) {
         if self.basis != basis || self.frames.len() >= KEPT_MAX {
             self.basis = basis;
             self.frames.clear();
         }
         self.frames.insert(key, frame);
     }
+}
+
+/// The frame for another request of the same kind: all but its front is shared.
+pub fn own_front(frame: &[Bytes], to: ReplyTo) -> Option<Vec<Bytes>> {
+    let (first, rest) = frame.split_first()?;
+    let mut own = BytesMut::with_capacity(OWN_BYTES);
+    own.put_slice(first.get(..4)?);
+    own.put_i32(to.correlation_id);
+    let mut pieces = vec![own.freeze(), first.slice(OWN_BYTES..)];
+    pieces.extend_from_slice(rest);
+    Some(pieces)
 }

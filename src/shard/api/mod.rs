@@ -27,6 +27,7 @@ pub mod inquiry;
 pub mod list_config_resources;
 pub mod list_offsets;
 pub mod metadata;
+pub(super) mod metadata_all;
 pub mod metadata_cache;
 mod named;
 mod offset_for_leader_epoch;

@@ -249,3 +249,53 @@ fn a_kept_reply_to_all_topics_is_forgotten_when_a_topic_comes() {
         broker.create_topic(&format!("t{count}"), 1);
     }
 }
+
+#[test]
+fn a_reply_with_many_partitions_takes_many_turns_and_others_are_answered_between() {
+    let mut broker = Broker::start(2);
+    broker.create_topic("large", 9_000);
+    broker.create_topic("small", 3);
+    let (asking, again, other) = (broker.connect(), broker.connect(), broker.connect());
+    let all = MetadataRequest::default().with_topics(None);
+    broker.pass(Span::millis(1));
+
+    let first = broker.send(asking, &all, 12);
+    let second = broker.send(again, &all, 12);
+    let little = broker.send(other, &named(&["small"]), 12);
+
+    let (id, _) = broker.reply::<MetadataRequest>(other, 12);
+    assert_eq!(id, little);
+    for (socket, expected) in [(asking, first), (again, second)] {
+        let (id, reply) = broker.reply::<MetadataRequest>(socket, 12);
+        assert_eq!(id, expected);
+        let topics = reply.topics.iter();
+        let counts = topics.map(|topic| (topic.name.clone(), topic.partitions.len()));
+        assert_eq!(
+            counts.collect::<Vec<_>>(),
+            [(Some(name("large")), 9_000), (Some(name("small")), 3)]
+        );
+        let indexes = reply.topics[0]
+            .partitions
+            .iter()
+            .map(|own| own.partition_index);
+        assert!(indexes.eq(0..9_000), "each once, in order");
+    }
+}
+
+#[test]
+fn a_topic_that_comes_while_a_long_reply_is_made_is_in_the_next_one() {
+    let mut broker = Broker::start(1);
+    broker.create_topic("large", 9_000);
+    let (asking, other) = (broker.connect(), broker.connect());
+    let all = MetadataRequest::default().with_topics(None);
+
+    broker.send(asking, &all, 12);
+    broker.send(other, &creation("late", 1, &[]), 7);
+    let (_, created) = broker.reply::<CreateTopicsRequest>(other, 7);
+    let (_, during) = broker.reply::<MetadataRequest>(asking, 12);
+    let after = broker.ask(asking, &all, 12);
+
+    assert_eq!(created.topics[0].error_code, 0);
+    assert_eq!(during.topics[0].partitions.len(), 9_000);
+    assert_eq!(after.topics.len(), 2, "no old reply was kept");
+}

@@ -1,0 +1,105 @@
+//! How long one connection waits for what others do on its core.
+//!
+//! `cargo bench --bench stalls`. A broker on one core; an honest client asks a small question a
+//! thousand times a second, in an open loop, so that a stall shows in every question that was due
+//! meanwhile. Beside it, one at a time and then together: a request of 100 MiB, readers that take
+//! 50 MB slowly, a thousand pipelined requests, and Metadata of 140,000 partitions after each
+//! change of it. The clients share the machine's other core.
+
+#[path = "support/broker.rs"]
+mod broker;
+mod support;
+
+#[path = "stalls/disturb.rs"]
+mod disturb;
+#[path = "stalls/wire.rs"]
+mod wire;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use broker::Broker;
+use support::{Size, print_head};
+
+use wire::Wire;
+
+/// Questions a second.
+const RATE: u32 = 1_000;
+
+fn main() {
+    let size = Size::from_args(1, 1);
+    print_head(0);
+    let broker = Broker::start_on("stalls", "1");
+    let partitions = if size.is_full { 140_000 } else { 2_000 };
+    let seconds = if size.is_full { 10 } else { 1 };
+    Wire::connect(broker.address).create("large", partitions);
+    Wire::connect(broker.address).create("probe", 1);
+    let shape = disturb::Shape::new(broker.address, size.is_full);
+    shape.prepare();
+    measure(&broker, "nothing else", &[], &shape, seconds);
+    for kind in disturb::KINDS {
+        measure(&broker, kind.name, &[*kind], &shape, seconds);
+    }
+    measure(&broker, "all of them", disturb::KINDS, &shape, seconds);
+}
+
+/// Questions in an open loop while the disturbers run.
+fn measure(
+    broker: &Broker,
+    name: &str,
+    kinds: &[disturb::Kind],
+    shape: &disturb::Shape,
+    seconds: u64,
+) {
+    let over = Arc::new(AtomicBool::new(false));
+    let done = Arc::new(AtomicU64::new(0));
+    let threads: Vec<_> = kinds
+        .iter()
+        .map(|kind| {
+            let (over, done, shape, run) = (over.clone(), done.clone(), shape.clone(), kind.run);
+            thread::spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    run(&shape, &over);
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    let mut waits = ask_at_rate(broker, Duration::from_secs(seconds));
+    over.store(true, Ordering::Relaxed);
+    for thread in threads {
+        thread.join().expect("a disturber that did its work");
+    }
+    waits.sort_unstable();
+    let at = |share: f64| waits[((waits.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    println!(
+        "beside {name}: p50 {:.3} ms, p99 {:.3} ms, p99.9 {:.3} ms, max {:.3} ms of {} questions; \
+         disturbed {} times",
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(1.0),
+        waits.len(),
+        done.load(Ordering::Relaxed),
+    );
+}
+
+/// One small question each millisecond; each counts from when it was due.
+fn ask_at_rate(broker: &Broker, length: Duration) -> Vec<Duration> {
+    let mut wire = Wire::connect(broker.address);
+    let step = Duration::from_secs(1) / RATE;
+    let begun = Instant::now();
+    let mut due = begun;
+    let mut waits = Vec::new();
+    while due.duration_since(begun) < length {
+        if let Some(early) = due.checked_duration_since(Instant::now()) {
+            thread::sleep(early);
+        }
+        wire.ask_small("probe");
+        waits.push(due.elapsed());
+        due += step;
+    }
+    waits
+}
