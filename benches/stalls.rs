@@ -4,7 +4,7 @@
 //! thousand times a second, in an open loop, so that a stall shows in every question that was due
 //! meanwhile. Beside it, one at a time and then together: a request of 100 MiB, readers that take
 //! 50 MB slowly, a thousand pipelined requests, and Metadata of 140,000 partitions after each
-//! change of it. The clients share the machine's other core.
+//! change of it. The clients share the machine's other core. `-- WORD` runs those of that name.
 
 #[path = "support/broker.rs"]
 mod broker;
@@ -38,11 +38,16 @@ fn main() {
     Wire::connect(broker.address).create("probe", 1);
     let shape = disturb::Shape::new(broker.address, size.is_full);
     shape.prepare();
+    // `-- WORD` keeps those whose name has it.
+    let word = std::env::args().skip(1).find(|it| !it.starts_with('-'));
+    let wanted = |name: &str| word.as_deref().is_none_or(|word| name.contains(word));
     measure(&broker, "nothing else", &[], &shape, seconds);
-    for kind in disturb::KINDS {
+    for kind in disturb::KINDS.iter().filter(|kind| wanted(kind.name)) {
         measure(&broker, kind.name, &[*kind], &shape, seconds);
     }
-    measure(&broker, "all of them", disturb::KINDS, &shape, seconds);
+    if wanted("all") {
+        measure(&broker, "all of them", disturb::KINDS, &shape, seconds);
+    }
 }
 
 /// Questions in an open loop while the disturbers run.

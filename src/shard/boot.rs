@@ -14,6 +14,7 @@ use crate::wire::ApiSet;
 use super::api::init_producer_id::ProducerIds;
 use super::api::metadata_all::FullReplies;
 use super::api::metadata_cache::MetadataCache;
+use super::api::produce::LongProduces;
 use super::calls::Calls;
 use super::config::ShardConfig;
 use super::connections::Connections;
@@ -75,6 +76,7 @@ impl Shard {
             topic_configs: TopicConfigs::new(&config.broker, &BTreeMap::new()),
             metadata_cache: MetadataCache::default(),
             full_replies: FullReplies::default(),
+            long_produces: LongProduces::default(),
             producer_ids: ProducerIds::default(),
             retention: None,
             timers: Timers::default(),

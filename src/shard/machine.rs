@@ -13,6 +13,7 @@ use crate::wire::ApiSet;
 use super::api::init_producer_id::ProducerIds;
 use super::api::metadata_all::FullReplies;
 use super::api::metadata_cache::MetadataCache;
+use super::api::produce::LongProduces;
 use super::calls::Calls;
 use super::config::ShardConfig;
 use super::connections::Connections;
@@ -55,6 +56,8 @@ pub struct Shard {
     pub(super) metadata_cache: MetadataCache,
     /// Replies with every topic that are too large for one turn.
     pub(super) full_replies: FullReplies,
+    /// Produces that are too large for one turn.
+    pub(super) long_produces: LongProduces,
     /// Shards whose journals have failed: their partitions have no leader.
     pub(super) failed: BTreeSet<ShardId>,
     pub(super) producer_ids: ProducerIds,
@@ -190,6 +193,7 @@ impl Shard {
             }
         }
         self.continue_full_replies();
+        self.continue_long_produces();
         for id in self.connections.take_runnable() {
             self.read_requests(id);
             self.connections.touch(id);
@@ -224,7 +228,8 @@ impl Shard {
     }
 
     fn next_wake(&self) -> Option<Ticks> {
-        if self.connections.has_runnable() || !self.full_replies.is_empty() {
+        let in_slices = !self.full_replies.is_empty() || !self.long_produces.is_empty();
+        if self.connections.has_runnable() || in_slices {
             return Some(self.now.ticks);
         }
         [self.timers.next(), self.owner.journal.wake_at()]

@@ -150,6 +150,9 @@ fn may_decode(connection: &mut Connection, turn: u64, busy: bool) -> May {
         connection.turn_requests = 0;
         connection.turn_bytes = 0;
     }
+    if connection.slicing {
+        return May::Later;
+    }
     let over = connection.outstanding() >= REQUESTS_PER_CONNECTION_MAX;
     if over || connection.outbound.is_full() || busy {
         return May::Later;

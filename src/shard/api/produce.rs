@@ -1,13 +1,21 @@
 //! Produce 3-13: batches to their partitions, and an answer when they are durable.
+//!
+//! A large request is checked and handed to its owners in slices, one a turn: 100 MiB at once kept
+//! the other connections of the core waiting for 100 to 400 ms (`benches/stalls`). Until its last
+//! slice nothing more of its connection is decoded, so that batches keep their order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::vec;
 
 use bytes::Bytes;
 
 use crate::base::ShardId;
+use crate::base::limits::PRODUCE_BYTES_PER_TURN_MAX;
 use crate::cluster::{PartitionPlace, Topic, Uuid};
 use crate::log::{Appended, LogError};
+use crate::runtime::ConnectionId;
 use crate::wire::batch::{CheckedBatch, Codec, check_produced};
+use crate::wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use crate::wire::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use crate::wire::messages::{ProduceRequest, ProduceResponse, TopicName};
 use crate::wire::{ErrorCode, reply};
@@ -20,6 +28,9 @@ use super::super::message::{Message, Place, ProducePart};
 /// Zstandard came with this version (KIP-110).
 const ZSTD_SINCE: i16 = 7;
 
+/// What a part counts for beside its records.
+const PART_BYTES: usize = 256;
+
 /// A Produce that awaits its owners' answers.
 #[derive(Debug)]
 pub struct ProduceCall {
@@ -27,8 +38,29 @@ pub struct ProduceCall {
     topics: Vec<(TopicName, Uuid)>,
     /// In the request's order: those of one topic stand together.
     parts: Vec<Part>,
-    /// Owners that have not answered.
+    /// Messages to owners that are not answered.
     missing: usize,
+    /// What no owner has been given yet.
+    unread: Unread,
+}
+
+/// The rest of a request, in its order.
+#[derive(Debug)]
+struct Unread {
+    acks: i16,
+    topics: vec::IntoIter<TopicProduceData>,
+    /// Partitions of the topic that was named last.
+    partitions: vec::IntoIter<PartitionProduceData>,
+}
+
+/// Requests of which a part is still to be handed over, in the order of their turns.
+#[derive(Debug, Default)]
+pub struct LongProduces(VecDeque<Token>);
+
+impl LongProduces {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 #[derive(Debug)]
@@ -46,54 +78,47 @@ impl Shard {
         if request.acks == 0 {
             self.expect_no_reply(&mut asked);
         }
-        let acks = request.acks;
-        let mut call = ProduceCall {
+        let call = ProduceCall {
             asked,
             topics: Vec::with_capacity(request.topic_data.len()),
             parts: Vec::new(),
             missing: 0,
+            unread: Unread {
+                acks: request.acks,
+                topics: request.topic_data.into_iter(),
+                partitions: Vec::new().into_iter(),
+            },
         };
-        let mut shares = Shares::new();
-        for topic in request.topic_data {
-            let number = call.topics.len();
-            for partition in topic.partition_data {
-                let index = partition.index;
-                let checked = self
-                    .find_topic(&topic.name, topic.topic_id)
-                    .and_then(|found| self.check_part(found, index, acks))
-                    .and_then(|place| Ok((place, check_batch(partition.records, asked)?)));
-                let mut part = Part {
-                    topic: number,
-                    index,
-                    outcome: None,
-                };
-                match checked {
-                    Ok((place, batch)) => {
-                        shares.entry(place.shard).or_default().push(ProducePart {
-                            place: Place(call.parts.len() as u32),
-                            stream: place.stream,
-                            batch,
-                        })
-                    }
-                    Err(failure) => part.outcome = Some(Err(failure)),
-                }
-                call.parts.push(part);
-            }
-            call.topics.push((topic.name, topic.topic_id));
-        }
-        self.ask_owners(call, shares, acks);
+        self.connections.memory.take(asked.bytes);
+        let token = self.calls.next_token();
+        let first = true;
+        self.hand_over(token, call, first);
     }
 
-    fn ask_owners(&mut self, mut call: ProduceCall, shares: Shares, acks: i16) {
-        self.note_routed(call.asked.connection, shares.keys().copied());
-        self.connections.memory.take(call.asked.bytes);
-        call.missing = shares.len();
-        if shares.is_empty() {
+    /// The next slice of the request whose turn it is.
+    pub(in super::super) fn continue_long_produces(&mut self) {
+        let Some(token) = self.long_produces.0.pop_front() else {
+            return;
+        };
+        if let Some(Call::Produce(call)) = self.calls.close(token) {
+            self.hand_over(token, *call, false);
+        }
+    }
+
+    /// Gives owners what this turn may.
+    fn hand_over(&mut self, token: Token, mut call: ProduceCall, first: bool) {
+        let (shares, whole) = self.next_slice(&mut call);
+        let id = call.asked.connection;
+        if first {
+            self.note_routed(id, shares.keys().copied());
+        }
+        call.missing += shares.len();
+        if whole && call.missing == 0 {
+            self.read_on(id, first);
             return self.answer_produce(call);
         }
-        let token = self.calls.next_token();
+        let durable = call.unread.acks != 0;
         self.calls.open(token, Call::Produce(Box::new(call)));
-        let durable = acks != 0;
         for (shard, parts) in shares {
             let message = Message::Produce {
                 token,
@@ -102,6 +127,71 @@ impl Shard {
             };
             self.tell(shard, message);
         }
+        if whole {
+            self.read_on(id, first);
+        } else {
+            self.long_produces.0.push_back(token);
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.slicing = true;
+            }
+        }
+    }
+
+    /// The request is handed over; if that took more than one turn, its connection was held.
+    fn read_on(&mut self, id: ConnectionId, at_once: bool) {
+        if !at_once && let Some(connection) = self.connections.get_mut(id) {
+            connection.slicing = false;
+            self.connections.touch(id);
+        }
+    }
+
+    /// Checks the next batches, up to a turn's share of bytes; true when they were the last.
+    fn next_slice(&self, call: &mut ProduceCall) -> (Shares, bool) {
+        let mut shares = Shares::new();
+        let mut bytes = 0;
+        while bytes < PRODUCE_BYTES_PER_TURN_MAX.as_usize() {
+            let Some(partition) = call.unread.partitions.next() else {
+                let Some(topic) = call.unread.topics.next() else {
+                    return (shares, true);
+                };
+                call.topics.push((topic.name, topic.topic_id));
+                call.unread.partitions = topic.partition_data.into_iter();
+                continue;
+            };
+            // Parts without records take time too.
+            bytes += PART_BYTES + partition.records.as_ref().map_or(0, Bytes::len);
+            self.add_batch(call, partition, &mut shares);
+        }
+        let whole = call.unread.partitions.len() == 0 && call.unread.topics.len() == 0;
+        (shares, whole)
+    }
+
+    fn add_batch(
+        &self,
+        call: &mut ProduceCall,
+        partition: PartitionProduceData,
+        shares: &mut Shares,
+    ) {
+        let topic = call.topics.len() - 1;
+        let (name, id) = &call.topics[topic];
+        let checked = self
+            .find_topic(name, *id)
+            .and_then(|found| self.check_part(found, partition.index, call.unread.acks))
+            .and_then(|place| Ok((place, check_batch(partition.records, call.asked)?)));
+        let mut part = Part {
+            topic,
+            index: partition.index,
+            outcome: None,
+        };
+        match checked {
+            Ok((place, batch)) => shares.entry(place.shard).or_default().push(ProducePart {
+                place: Place(call.parts.len() as u32),
+                stream: place.stream,
+                batch,
+            }),
+            Err(failure) => part.outcome = Some(Err(failure)),
+        }
+        call.parts.push(part);
     }
 
     /// An owner answers.
@@ -122,7 +212,8 @@ impl Shard {
             call.parts[place.0 as usize].outcome = Some(outcome.map_err(Failure::from));
         }
         call.missing -= 1;
-        if call.missing > 0 {
+        let unread = call.unread.partitions.len() + call.unread.topics.len();
+        if call.missing > 0 || unread > 0 {
             return;
         }
         if let Some(Call::Produce(call)) = self.calls.close(token) {

@@ -57,6 +57,8 @@ pub struct Connection {
     pub detaching: bool,
     /// Produce requests under way that get no reply (acks=0); they count as outstanding.
     pub silent: usize,
+    /// A large request of it is being handed over in slices; nothing behind it is decoded.
+    pub slicing: bool,
     /// What this connection has had decoded in the turn `turn`.
     pub turn: u64,
     pub turn_requests: usize,
@@ -105,6 +107,7 @@ impl Connection {
             leaving_for: None,
             detaching: false,
             silent: 0,
+            slicing: false,
             turn: 0,
             turn_requests: 0,
             turn_bytes: 0,

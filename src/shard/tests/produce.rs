@@ -279,3 +279,66 @@ fn a_request_of_many_partitions_is_answered_part_by_part_in_its_order() {
     ];
     assert_eq!(answers, expected);
 }
+
+/// One batch of `bytes` for each of the first `partitions` of `topic`.
+fn large(topic: &str, partitions: i32, bytes: usize, mark: u8) -> ProduceRequest {
+    let value = vec![mark; bytes];
+    let part = |index| {
+        PartitionProduceData::default()
+            .with_index(index)
+            .with_records(Some(batch_of(&value)))
+    };
+    let topic = TopicProduceData::default()
+        .with_name(name(topic))
+        .with_partition_data((0..partitions).map(part).collect());
+    ProduceRequest::default()
+        .with_acks(-1)
+        .with_timeout_ms(30_000)
+        .with_topic_data(vec![topic])
+}
+
+#[test]
+fn a_large_produce_takes_turns_keeps_its_order_and_lets_others_in_between() {
+    let mut broker = Broker::start(2);
+    broker.create_topic("t", 6);
+    let (large_one, other) = (broker.connect(), broker.connect());
+    broker.pass(Span::millis(1));
+
+    let first = broker.send(large_one, &large("t", 6, 900_000, 1), 9);
+    let second = broker.send(large_one, &large("t", 6, 10, 2), 9);
+    let mut beside = 0;
+    while broker.frame_within(large_one, Span::millis(0)).is_none() {
+        broker.produce(other, "t", 5, b"beside");
+        beside += 1;
+        assert!(beside < 1_000, "the large one is never answered");
+    }
+
+    let (id, reply) = broker.reply::<ProduceRequest>(large_one, 9);
+    assert_eq!(id, second, "{first} was answered before");
+    assert_eq!(reply.responses[0].partition_responses.len(), 6);
+    assert!(beside > 0);
+    for partition in 0..5 {
+        let marks: Vec<u8> = (broker.values(other, "t", partition).iter())
+            .map(|value| value[0])
+            .collect();
+        assert_eq!(marks, [1, 2], "partition {partition}");
+    }
+}
+
+#[test]
+fn a_large_produce_whose_client_goes_away_harms_nobody() {
+    let mut broker = Broker::start(2);
+    broker.create_topic("t", 6);
+    let (large_one, other) = (broker.connect(), broker.connect());
+    broker.pass(Span::millis(1));
+
+    broker.send(large_one, &large("t", 6, 900_000, 1), 9);
+    broker.pass(Span::millis(1));
+    broker.world.reset(large_one);
+    broker.produce(other, "t", 0, b"after");
+
+    assert_eq!(
+        broker.values(other, "t", 0).last().map(Vec::as_slice),
+        Some(&b"after"[..])
+    );
+}
