@@ -76,15 +76,20 @@ pub const BATCH_BYTES_MAX: ByteCount = ByteCount::mib(64);
 /// The most bytes of one request frame (`socket.request.max.bytes`).
 pub const FRAME_BYTES_MAX: ByteCount = ByteCount::mib(100);
 
-/// The sizes through which memory for one frame grows as its bytes arrive.
-pub const FRAME_ROOM_CLASSES: [ByteCount; 6] = [
-    ByteCount::kib(4),
-    ByteCount::kib(64),
-    ByteCount::mib(1),
-    ByteCount::mib(4),
-    ByteCount::mib(16),
-    ByteCount::mib(64),
-];
+/// The sizes through which memory for one frame grows as its bytes arrive. Beyond the last the
+/// frame gets room for all of it: addresses, to which the kernel gives memory as bytes arrive.
+/// Growing further by copying cost others on the core 20 ms a time.
+pub const FRAME_ROOM_CLASSES: [ByteCount; 3] =
+    [ByteCount::kib(4), ByteCount::kib(64), ByteCount::mib(1)];
+
+/// A block above this size is never kept for reuse: its memory comes from the kernel, page by page
+/// as it is written.
+pub const POOLED_BYTES_MAX: ByteCount = ByteCount::mib(4);
+
+/// A receive takes at most this much, so that one connection's bytes do not hold up a turn; and
+/// into memory that is touched for the first time, which costs ten times as much, only so much.
+pub const RECEIVE_BYTES_MAX: ByteCount = ByteCount::mib(1);
+pub const FRESH_RECEIVE_BYTES_MAX: ByteCount = ByteCount::kib(256);
 
 /// Memory of one shard for frames in progress and requests under way (`request.memory.bytes`).
 pub const REQUEST_MEMORY_BYTES: ByteCount = ByteCount::mib(256);

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::pool::{Pool, Raw};
 use crate::base::ByteCount;
-use crate::base::limits::ALIGN_BYTES;
+use crate::base::limits::{ALIGN_BYTES, POOLED_BYTES_MAX, RECEIVE_BYTES_MAX};
 
 /// Memory aligned for direct I/O. One holder appends; parts that are filled can be shared as
 /// `Bytes`, which keep the memory alive and may cross threads. It goes home to its pool when the
@@ -23,6 +23,19 @@ pub struct Block {
 impl Block {
     pub fn capacity(&self) -> usize {
         self.memory.capacity
+    }
+
+    /// False: too large to be kept for reuse, so that its memory comes as it is written.
+    pub fn is_pooled(&self) -> bool {
+        self.memory.capacity <= POOLED_BYTES_MAX.as_usize()
+    }
+
+    /// The memory that it takes, with what the next receive may add.
+    pub fn charge(&self) -> usize {
+        match self.is_pooled() {
+            true => self.memory.capacity,
+            false => (self.filled + RECEIVE_BYTES_MAX.as_usize()).min(self.memory.capacity),
+        }
     }
 
     /// The number of bytes written so far.

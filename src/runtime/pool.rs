@@ -14,7 +14,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-use crate::base::limits::ALIGN_BYTES;
+use crate::base::limits::{ALIGN_BYTES, POOLED_BYTES_MAX};
 
 /// Sizes that are kept for reuse: two per doubling, so that at most a third is left unused.
 const SIZES: [usize; 20] = {
@@ -37,7 +37,7 @@ const MAPPED_FROM: usize = 64 << 10;
 /// From this size on memory is aligned for huge pages.
 const HUGE: usize = 2 << 20;
 
-const _: () = assert!(SIZES[19] == 4 << 20);
+const _: () = assert!(SIZES[19] as u64 == POOLED_BYTES_MAX.0);
 
 /// One piece of memory, owned: aligned to 4 KiB, initialised.
 pub(super) struct Raw {

@@ -30,12 +30,12 @@ impl Shard {
             return;
         };
         connection.receiving = false;
-        let capacity = block.capacity();
-        let charged = std::mem::replace(&mut connection.charged, capacity);
+        let charge = block.charge();
+        let charged = std::mem::replace(&mut connection.charged, charge);
         connection.ended |= count == 0;
         connection.inbound.arrived(block);
         self.connections.memory.give_back(charged);
-        self.connections.memory.take(capacity);
+        self.connections.memory.take(charge);
         self.read_requests(id);
         self.connections.touch(id);
     }
@@ -121,8 +121,8 @@ impl Shard {
             return;
         };
         let room = connection.inbound.take_room(&self.pool);
-        let capacity = room.into.as_ref().map_or(0, Block::capacity);
-        let charged = std::mem::replace(&mut connection.charged, capacity);
+        let charge = room.into.as_ref().map_or(0, Block::charge);
+        let charged = std::mem::replace(&mut connection.charged, charge);
         connection.receiving = true;
         connection.receiving_since = self.now.ticks;
         actions.receive.push(Receive {
@@ -131,7 +131,7 @@ impl Shard {
             want: room.want,
         });
         self.connections.memory.give_back(charged);
-        self.connections.memory.take(capacity);
+        self.connections.memory.take(charge);
     }
 
     fn with(&mut self, id: ConnectionId, change: impl FnOnce(&mut Connection)) {

@@ -10,11 +10,9 @@ use super::inbox::Inboxes;
 use super::ring::{Ring, Tag};
 use super::socket::{Outgoing, Progress, receive_into, send_some};
 use crate::base::ByteCount;
+use crate::base::limits::{FRESH_RECEIVE_BYTES_MAX, RECEIVE_BYTES_MAX};
 use crate::runtime::block::{Block, BlockPool};
 use crate::runtime::event::{CloseReason, ConnectionId, Event, Passenger, Receive, Send, Transit};
-
-/// A receive takes at most this much, so that one connection's bytes do not hold up a turn.
-const RECEIVE_BYTES_MAX: usize = 1 << 20;
 
 const SLOT_BITS: u32 = 20;
 
@@ -265,7 +263,11 @@ impl Net {
         };
         let borrowed = wish.into.is_none();
         let mut block = wish.into.unwrap_or_else(|| pool.take(wish.want));
-        let room = block.spare().len().min(RECEIVE_BYTES_MAX);
+        let most = match block.is_pooled() {
+            true => RECEIVE_BYTES_MAX,
+            false => FRESH_RECEIVE_BYTES_MAX,
+        };
+        let room = block.spare().len().min(most.as_usize());
         match receive_into(&connection.socket, &mut block, room) {
             Progress::Moved(count) => {
                 connection.more_expected = count == room;

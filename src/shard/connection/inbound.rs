@@ -139,7 +139,7 @@ impl Inbound {
 
     /// The memory that a partial frame holds here.
     pub fn held(&self) -> usize {
-        self.block.as_ref().map_or(0, Block::capacity)
+        self.block.as_ref().map_or(0, Block::charge)
     }
 
     /// True if `next` would not say `Partial`.
