@@ -50,13 +50,12 @@ impl MetadataReply {
         let mut out = BytesMut::with_capacity(PIECE_BYTES);
         out.extend_from_slice(&[0; 4]);
         to.write_header(&mut out);
-        let operations = if CLUSTER_OPERATIONS.contains(&to.version) {
-            4
-        } else {
-            0
+        let behind = match to.version {
+            version if CLUSTER_OPERATIONS.contains(&version) => 4,
+            version if version >= ERROR_CODE_SINCE => 2,
+            _ => 0,
         };
-        let code = if to.version >= ERROR_CODE_SINCE { 2 } else { 0 };
-        let tail = encode_apart(to, response, operations + code, &mut out)?;
+        let tail = encode_apart(to, response, behind, &mut out)?;
         put_count(to, topics, &mut out)?;
         Ok(Self {
             to,
