@@ -39,6 +39,7 @@ mod streams;
 mod superblock;
 mod torn;
 mod turn;
+mod unflushed;
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 mod crash;
 mod disk;
 mod medium;
+mod relaxed;
 mod serve;
 mod space;
 mod world;
