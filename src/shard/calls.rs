@@ -1,7 +1,6 @@
 //! Requests that await answers from shards.
 
-use std::collections::HashMap;
-
+use crate::base::IdMap;
 use crate::groups::WriteId;
 use crate::runtime::ConnectionId;
 use crate::wire::ReplyTo;
@@ -87,7 +86,7 @@ impl Call {
 #[derive(Debug, Default)]
 pub struct Calls {
     next: u64,
-    open: HashMap<Token, Call>,
+    open: IdMap<Token, Call>,
     /// How many are brief.
     brief: usize,
 }

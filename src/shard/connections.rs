@@ -3,13 +3,13 @@
 //! Events only change state here; what the driver is to do is gathered and handed over once, at
 //! the end of the turn, so that one send serves all replies of the turn.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::base::limits::{
     CONNECTIONS_PER_SHARD_MAX, HANDSHAKE_WAIT, SHORT_MEMORY_SILENCE, SHORT_MEMORY_WAIT,
     STALLED_SEND_WAIT,
 };
-use crate::base::{Ticks, limits};
+use crate::base::{IdMap, Ticks, limits};
 use crate::runtime::{Actions, ConnectionId, Transit};
 
 use super::address::Listener;
@@ -27,7 +27,7 @@ use std::net::SocketAddr;
 /// The connections, and those among them that want a look.
 #[derive(Debug)]
 pub struct Connections {
-    map: HashMap<ConnectionId, Connection>,
+    map: IdMap<ConnectionId, Connection>,
     /// To be looked at when the turn ends: replies to send, receives to ask for.
     touched: Vec<ConnectionId>,
     /// To be read at the beginning of the next turn: they have whole frames waiting.
@@ -44,7 +44,7 @@ pub struct Connections {
 impl Connections {
     pub fn new(config: &ShardConfig) -> Self {
         Self {
-            map: HashMap::new(),
+            map: IdMap::default(),
             touched: Vec::new(),
             runnable: VecDeque::new(),
             closes: Vec::new(),

@@ -1,8 +1,8 @@
 //! Produced batches and deletions that await durability, and the answers that await them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
-use crate::base::ShardId;
+use crate::base::{IdMap, ShardId};
 use crate::log::{AckToken, Appended, LogError};
 
 use super::super::calls::Token;
@@ -51,7 +51,7 @@ pub struct AnswerId(u64);
 /// list of them is a window that slides.
 #[derive(Debug, Default)]
 pub struct Acks {
-    answers: HashMap<AnswerId, Answer>,
+    answers: IdMap<AnswerId, Answer>,
     next: u64,
     first: u64,
     waiting: VecDeque<Option<(AnswerId, u32)>>,
