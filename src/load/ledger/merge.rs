@@ -94,13 +94,13 @@ mod tests {
 
     const STREAM: u32 = 3;
 
-    fn reading(runs: &[Range<u64>]) -> Reading {
+    fn reading(runs: &[(u64, u64)]) -> Reading {
         let mut reading = Reading::default();
-        for run in runs {
+        for (first, end) in runs {
             reading.records(Seen {
                 stream: STREAM,
-                first: run.start,
-                count: run.end - run.start,
+                first: *first,
+                count: end - first,
             });
         }
         reading
@@ -118,9 +118,9 @@ mod tests {
     #[test]
     fn a_group_that_hands_a_partition_over_has_read_everything_once() {
         let (whole, reread) = Reading::of_group(vec![
-            (1, reading(&[0..40])),
-            (2, reading(&[40..70])),
-            (5, reading(&[70..100])),
+            (1, reading(&[(0, 40)])),
+            (2, reading(&[(40, 70)])),
+            (5, reading(&[(70, 100)])),
         ]);
 
         let verdict = whole.judge(&ledger(), true);
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn what_is_read_again_after_a_rebalance_is_counted_and_allowed() {
         let (whole, reread) =
-            Reading::of_group(vec![(2, reading(&[20..100])), (1, reading(&[0..40]))]);
+            Reading::of_group(vec![(2, reading(&[(20, 100)])), (1, reading(&[(0, 40)]))]);
 
         let verdict = whole.judge(&ledger(), true);
         assert_eq!(reread, 20);
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn two_members_that_read_the_same_in_one_generation_fail() {
         let (whole, reread) =
-            Reading::of_group(vec![(1, reading(&[0..100])), (1, reading(&[30..40]))]);
+            Reading::of_group(vec![(1, reading(&[(0, 100)])), (1, reading(&[(30, 40)]))]);
 
         let verdict = whole.judge(&ledger(), true);
         assert_eq!((reread, verdict.duplicated), (0, 10));
@@ -151,8 +151,8 @@ mod tests {
     #[test]
     fn what_no_member_read_is_lost() {
         let (whole, _) = Reading::of_group(vec![
-            (1, reading(&[0..30, 50..60])),
-            (2, reading(&[40..50, 60..90])),
+            (1, reading(&[(0, 30), (50, 60)])),
+            (2, reading(&[(40, 50), (60, 90)])),
         ]);
 
         let verdict = whole.judge(&ledger(), true);

@@ -94,7 +94,10 @@ fn a_backlog_is_caught_up_with_while_producers_go_on() {
 
     let (verdict, failure) = (&outcome.verdict, &outcome.failure);
     assert!(outcome.holds(), "{verdict:?} {failure:?}");
-    assert!(outcome.elapsed < Duration::from_secs(15), "it did not end by itself");
+    assert!(
+        outcome.elapsed < Duration::from_secs(15),
+        "it did not end by itself"
+    );
     assert!(!outcome.produced.before.is_empty(), "no latencies before");
     assert!(!outcome.produced.latencies.is_empty(), "none during");
     assert_eq!(outcome.groups[0].read, verdict.acknowledged);

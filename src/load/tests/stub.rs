@@ -124,12 +124,7 @@ impl Stub {
     }
 }
 
-fn serve(
-    mut stream: TcpStream,
-    me: Me,
-    world: &Mutex<World>,
-    groups: &Groups,
-) -> Option<()> {
+fn serve(mut stream: TcpStream, me: Me, world: &Mutex<World>, groups: &Groups) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     loop {
         let mut length = [0; 4];
@@ -144,13 +139,7 @@ fn serve(
     }
 }
 
-fn answer(
-    to: ReplyTo,
-    request: Request,
-    me: Me,
-    world: &Mutex<World>,
-    groups: &Groups,
-) -> Bytes {
+fn answer(to: ReplyTo, request: Request, me: Me, world: &Mutex<World>, groups: &Groups) -> Bytes {
     let locked = || world.lock().unwrap();
     let answer = match request {
         Request::ApiVersions(_) => reply::encode(to, &ApiVersionsResponse::default()),

@@ -62,7 +62,9 @@ impl Groups {
         let group_of = |groups: &mut HashMap<GroupId, Group>| {
             groups.get_mut(&request.group_id).map(|it| it.generation) == Some(before)
         };
-        let waited = self.changed.wait_timeout_while(groups, REJOIN_WITHIN, group_of);
+        let waited = self
+            .changed
+            .wait_timeout_while(groups, REJOIN_WITHIN, group_of);
         let (mut groups, late) = waited.unwrap();
         let group = groups.get_mut(&request.group_id).unwrap();
         if late.timed_out() {
@@ -100,7 +102,9 @@ impl Groups {
             let group = &groups[&request.group_id];
             group.generation == request.generation_id && !group.assigned.contains_key(&own)
         };
-        let waited = self.changed.wait_timeout_while(groups, REJOIN_WITHIN, waits);
+        let waited = self
+            .changed
+            .wait_timeout_while(groups, REJOIN_WITHIN, waits);
         let groups = waited.unwrap().0;
         let group = &groups[&request.group_id];
         match group.assigned.get(&own) {
