@@ -10,7 +10,7 @@ use crate::comparison::Lane;
 use crate::limits::Marks;
 use crate::report::Report;
 use crate::rivals::{Broker, Kafka, Thalweg};
-use crate::runs::{fresh_topic, measure, pin};
+use crate::runs::{self, fresh_topic, pin};
 use crate::settings::Settings;
 use crate::watch::Local;
 
@@ -72,7 +72,7 @@ impl Field {
     pub fn start(&self, settings: &Settings) -> Result<Vec<Contender>, String> {
         let mut contenders = Vec::new();
         if !self.without_thalweg {
-            contenders.push(self.thalweg()?);
+            contenders.push(self.thalweg("thalweg", self.cores)?);
         }
         for rival in &self.against {
             contenders.push(self.kafka(*rival)?);
@@ -100,17 +100,30 @@ impl Field {
         Marks::measure(&self.data_dir, seconds_each)
     }
 
-    fn thalweg(&self) -> Result<Contender, String> {
-        let data = self.data_dir.join("thalweg");
+    /// Thalweg alone, once with each of these numbers of cores.
+    pub fn start_with_cores(&self, cores: &[usize]) -> Result<Vec<Contender>, String> {
+        let one = |cores: &usize| {
+            let name = match cores {
+                1 => "one-core",
+                2 => "two-cores",
+                _ => "more-cores",
+            };
+            self.thalweg(name, Some(*cores))
+        };
+        cores.iter().map(one).collect()
+    }
+
+    fn thalweg(&self, name: &'static str, cores: Option<usize>) -> Result<Contender, String> {
+        let data = self.data_dir.join(name);
         let thalweg = Thalweg {
             binary: self.thalweg_bin.clone(),
             data_dir: data.clone(),
             port: None,
-            cores: self.cores,
+            cores,
             cache_bytes: self.cache_bytes.clone(),
         };
         Ok(Contender {
-            name: "thalweg",
+            name,
             runs: Vec::new(),
             broker: thalweg.start()?,
             data,
@@ -174,7 +187,14 @@ impl Contender {
         // Without the tool the runs are only noisier.
         let _ = Command::new("sync").arg("-f").arg(&self.data).status();
         pin(settings.pin.as_deref())?;
-        let plan = settings.plan(self.broker.address, &fresh_topic(name));
-        measure(name, self.name, &plan, local).map_err(|error| format!("{}: {error}", self.name))
+        let address = self.broker.address;
+        let settings = settings.clone().at_its_load(|probe| {
+            let plan = probe.plan(address, &fresh_topic("probe"));
+            let (report, _) = runs::measure("probe", self.name, &plan, Local::default())?;
+            report.produced_rate()
+        })?;
+        let plan = settings.plan(address, &fresh_topic(name));
+        runs::measure(name, self.name, &plan, local)
+            .map_err(|error| format!("{}: {error}", self.name))
     }
 }

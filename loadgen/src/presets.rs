@@ -1,5 +1,8 @@
 //! The scenarios of BENCHMARKS by name, each in full size and in a smoke size that tests run.
 
+mod shapes;
+
+use shapes::{fetch, open_loop, over_partitions, shrink, two_million};
 use thalweg::load::Keys;
 
 use crate::settings::{Kind, Settings};
@@ -17,8 +20,8 @@ pub struct Preset {
 #[derive(Clone, Copy)]
 pub enum Full {
     Run(fn() -> Settings),
-    /// Not one run of one client: what to do instead, or what is missing.
-    Elsewhere(&'static str),
+    /// The same of brokers with one core and with two: for who starts them.
+    Cores(fn() -> Settings),
 }
 
 impl Preset {
@@ -29,77 +32,32 @@ impl Preset {
         })
     }
 
-    /// An error says why this scenario is not a run.
-    pub fn settings(&self, smoke: bool) -> Result<Settings, String> {
-        match self.full {
-            Full::Run(full) if smoke => Ok(shrink(full())),
-            Full::Run(full) => Ok(full()),
-            Full::Elsewhere(why) => Err(format!("{}: {why}", self.name)),
+    pub fn settings(&self, smoke: bool) -> Settings {
+        let (Full::Run(full) | Full::Cores(full)) = self.full;
+        match smoke {
+            true => shrink(full()),
+            false => full(),
         }
     }
-}
 
-/// Small enough for a test, large enough to reach every part of a run.
-fn shrink(full: Settings) -> Settings {
-    let partitions = full.partitions.map(|it| it.min(40));
-    Settings {
-        seconds: Some(0.5),
-        warm_up: Some(0.1),
-        fill: full.fill.map(|_| 8 << 20),
-        partitions,
-        producers: full.producers.map(|it| it.min(20)),
-        rate: full.rate.map(|it| it.min(20_000)),
-        topics: full.topics.map(|it| it.min(40)),
-        idle: full.idle.map(|it| it.min(100)),
-        ..full
+    /// The cores of the brokers that it compares; none if that is not what it is about.
+    pub fn cores(&self) -> &'static [usize] {
+        match self.full {
+            Full::Run(_) => &[],
+            Full::Cores(_) => &[2, 1],
+        }
     }
-}
 
-/// Kreps, 2014: 100-byte records, six partitions, 64 KiB batches.
-fn two_million() -> Settings {
-    Settings {
-        workload: Some(Kind::Produce),
-        partitions: Some(6),
-        record_bytes: Some(Lengths::from(100)),
-        batch_bytes: Some(64 << 10),
-        request_batches: Some(6),
-        producers: Some(1),
-        in_flight: Some(5),
-        acks: Some(1),
-        warm_up: Some(2.0),
-        seconds: Some(10.0),
-        ..Settings::default()
-    }
-}
-
-fn fetch(consumers: u32) -> Settings {
-    Settings {
-        workload: Some(Kind::Consume),
-        consumers: Some(consumers),
-        in_flight: Some(2),
-        fill: Some(4 << 30),
-        ..two_million()
-    }
-}
-
-fn open_loop(batch_bytes: u64) -> Settings {
-    Settings {
-        rate: Some(50_000),
-        batch_bytes: Some(batch_bytes),
-        request_batches: Some(1),
-        seconds: Some(20.0),
-        ..two_million()
-    }
-}
-
-fn over_partitions(partitions: u32) -> Settings {
-    Settings {
-        partitions: Some(partitions),
-        batch_bytes: Some(16 << 10),
-        request_batches: Some(1),
-        producers: Some(2),
-        in_flight: Some(64),
-        ..two_million()
+    /// For a broker that runs already, whose cores are not its client's to choose.
+    pub fn settings_for_one(&self, smoke: bool) -> Result<Settings, String> {
+        match self.cores() {
+            [] => Ok(self.settings(smoke)),
+            _ => Err(format!(
+                "{}: compares brokers that it starts itself, with two cores and with one: run \
+                 `loadgen versus --preset {0} --data-dir DIR`",
+                self.name
+            )),
+        }
     }
 }
 
@@ -300,35 +258,76 @@ pub const PRESETS: &[Preset] = &[
         }),
     },
     Preset {
+        name: "groups",
+        scenario: 6,
+        about: "three consumer groups of two members each, which join and commit, at the tail",
+        full: Full::Run(|| Settings {
+            workload: Some(Kind::Both),
+            partitions: Some(12),
+            request_batches: Some(1),
+            producers: Some(2),
+            groups: Some(3),
+            consumers: Some(2),
+            ..two_million()
+        }),
+    },
+    Preset {
         name: "backlog",
         scenario: 11,
-        about: "20 GB drained while 200 MB/s arrive",
-        full: Full::Elsewhere("the engine can not fill a topic and then go on producing yet"),
+        about: "a group drains 20 GB while 200 MB/s arrive; `--backlog 4g` for less",
+        full: Full::Run(|| Settings {
+            workload: Some(Kind::Both),
+            partitions: Some(12),
+            record_bytes: Some(Lengths::from(1_000)),
+            request_batches: Some(1),
+            producers: Some(2),
+            groups: Some(1),
+            consumers: Some(2),
+            rate: Some(200_000),
+            backlog: Some(20 << 30),
+            lead: Some(5.0),
+            // At most: it ends when the group has caught up.
+            seconds: Some(120.0),
+            ..two_million()
+        }),
     },
     Preset {
         name: "cores",
         scenario: 12,
-        about: "broker CPU s/GB at one core and at two",
-        full: Full::Elsewhere(
-            "a broker's cores are not its client's to choose: run `loadgen versus --preset \
-             two-million-3 --cores 1`, then `--cores 2`",
-        ),
+        about: "three producers, of a broker with two cores and of one with one: CPU s/GB",
+        full: Full::Cores(|| Settings {
+            producers: Some(3),
+            ..two_million()
+        }),
     },
     Preset {
         name: "linkedin-peak",
         scenario: 13,
         about: "4.4 M records/s of 170 bytes over 140,000 partitions, read three times and a half",
-        full: Full::Elsewhere(
-            "following 140,000 partitions needs fetch sessions, which the engine has not yet",
-        ),
+        full: Full::Run(|| Settings {
+            workload: Some(Kind::Both),
+            record_bytes: Some(Lengths::from(162)),
+            consumers: Some(1),
+            fan_out: Some(3.5),
+            rate: Some(4_400_000),
+            warm_up: Some(5.0),
+            ..over_partitions(140_000)
+        }),
     },
     Preset {
         name: "soak",
         scenario: 15,
-        about: "half load for hours, with retention deleting",
-        full: Full::Elsewhere(
-            "the ledger can not yet tell what retention deleted from what was lost",
-        ),
+        about: "half load with retention deleting, ten minutes; `--seconds` for hours",
+        full: Full::Run(|| Settings {
+            workload: Some(Kind::Both),
+            configs: Some(vec![
+                "retention.bytes=268435456".to_string(),
+                "segment.bytes=67108864".to_string(),
+            ]),
+            load: Some(0.5),
+            seconds: Some(600.0),
+            ..two_million()
+        }),
     },
     Preset {
         name: "small-batches",
@@ -353,9 +352,7 @@ mod tests {
     fn every_preset_makes_a_plan_that_can_be_run_in_both_sizes() {
         for preset in PRESETS {
             for smoke in [false, true] {
-                let Ok(settings) = preset.settings(smoke) else {
-                    continue;
-                };
+                let settings = preset.settings(smoke);
 
                 let plan = settings.plan(([127, 0, 0, 1], 9092).into(), "t");
 

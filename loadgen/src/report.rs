@@ -1,12 +1,17 @@
 //! What a run came to: as a table, and as JSON.
 
+mod ledger;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
-use thalweg::load::{Outcome, Side, Verdict};
+use thalweg::load::{Outcome, Side};
+
+pub use ledger::{GroupReport, LedgerReport};
 
 use crate::limits::{Marks, Shares};
+use crate::pace::Step;
 use crate::watch::Samples;
 
 /// Percentiles in microseconds.
@@ -33,6 +38,8 @@ pub struct SideReport {
     pub slip_us: Option<Percentiles>,
     /// The longest time without a reply on any connection.
     pub silence_ms_max: f64,
+    /// Of the producers alone, before groups began to read a backlog.
+    pub before_us: Option<Percentiles>,
 }
 
 /// What the broker's process and disk did in the measured part.
@@ -46,20 +53,6 @@ pub struct BrokerReport {
     pub disk_bytes_per_byte: Option<f64>,
     pub flushes_per_second: Option<f64>,
     pub flushes_per_acknowledgement: Option<f64>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-pub struct LedgerReport {
-    pub holds: bool,
-    pub acknowledged: u64,
-    pub read_back: u64,
-    pub lost: u64,
-    pub duplicated: u64,
-    pub reordered: u64,
-    pub corrupt: u64,
-    pub misplaced: u64,
-    pub unpromised: u64,
-    pub examples: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -78,6 +71,11 @@ pub struct Report {
     /// What part of the machine's own limits this was, if they were measured.
     pub shares: Option<Shares>,
     pub ledger: LedgerReport,
+    pub groups: Vec<GroupReport>,
+    /// Records per second that were asked for. Open loops only.
+    pub rate_wanted: Option<f64>,
+    /// The largest step of the p99 from second to second, in a run of some length.
+    pub step: Option<Step>,
     /// Kafka error codes, and how many batches each answered.
     pub errors: BTreeMap<i16, u64>,
     pub failure: Option<String>,
@@ -116,6 +114,9 @@ impl Report {
             broker: BrokerReport::new(outcome, samples, seconds, gigabytes),
             shares: None,
             ledger: LedgerReport::new(&outcome.verdict),
+            groups: outcome.groups.iter().map(GroupReport::new).collect(),
+            rate_wanted: outcome.rate_wanted.map(|it| it as f64),
+            step: Step::largest(&pace(outcome)),
             errors: outcome.errors(),
             failure: outcome.failure.as_ref().map(ToString::to_string),
             samples: seen
@@ -149,6 +150,12 @@ impl Report {
         self
     }
 
+    /// Records per second, if the run may say any.
+    pub fn produced_rate(&self) -> Result<f64, String> {
+        let rate = self.produced.as_ref().and_then(|it| it.records_per_second);
+        rate.ok_or_else(|| format!("a run that does not hold:\n{}", self.table()))
+    }
+
     /// The side that the workload is about.
     pub fn main_side(&self) -> Option<&SideReport> {
         self.consumed.as_ref().or(self.produced.as_ref())
@@ -171,6 +178,17 @@ impl Report {
                 side.write(name, &mut out);
             }
         }
+        self.write_rate(&mut out);
+        if let Some(step) = self.step {
+            let _ = writeln!(
+                out,
+                "  p99 by second  {:.2}-fold from {:.0} s on at the most: {} before, {} after",
+                step.fold(),
+                step.at_seconds,
+                time(step.before_us),
+                time(step.after_us)
+            );
+        }
         self.broker.write(&mut out);
         if let Some(shares) = &self.shares {
             shares.write(&mut out);
@@ -179,6 +197,7 @@ impl Report {
             let _ = writeln!(out, "  load generator {cpu:.2} CPU s/GB");
         }
         self.ledger.write(&mut out);
+        self.groups.iter().for_each(|it| it.write(&mut out));
         for (code, count) in &self.errors {
             let _ = writeln!(
                 out,
@@ -195,6 +214,17 @@ impl Report {
     }
 }
 
+impl Report {
+    fn write_rate(&self, out: &mut String) {
+        let reached = self.produced.as_ref().and_then(|it| it.records_per_second);
+        if let (Some(wanted), Some(reached)) = (self.rate_wanted, reached) {
+            let share = 100.0 * reached / wanted;
+            let wanted = grouped(wanted);
+            let _ = writeln!(out, "  of the rate    {share:.1} % of {wanted} records/s");
+        }
+    }
+}
+
 impl SideReport {
     fn new(side: &Side, seconds: f64, holds: bool) -> Self {
         let rate = |amount: f64| holds.then_some(amount / seconds);
@@ -206,6 +236,7 @@ impl SideReport {
             latency_us: Percentiles::of(&side.latencies),
             slip_us: (!side.slips.is_empty()).then(|| Percentiles::of(&side.slips)),
             silence_ms_max: side.silence_ns_max as f64 / 1e6,
+            before_us: (!side.before.is_empty()).then(|| Percentiles::of(&side.before)),
         }
     }
 
@@ -216,6 +247,11 @@ impl SideReport {
                 "  {name:<14} {} records/s, {speed:.1} MB/s",
                 grouped(rate)
             );
+        }
+        if let Some(before) = &self.before_us {
+            let fold = self.latency_us.p99 / before.p99.max(1.0);
+            let _ = writeln!(out, "    alone before {}", before.line());
+            let _ = writeln!(out, "    p99 is {fold:.2} times that of before");
         }
         let _ = writeln!(out, "    latency      {}", self.latency_us.line());
         if let Some(slip) = &self.slip_us {
@@ -308,42 +344,11 @@ impl BrokerReport {
     }
 }
 
-impl LedgerReport {
-    fn new(verdict: &Verdict) -> Self {
-        Self {
-            holds: verdict.holds(),
-            acknowledged: verdict.acknowledged,
-            read_back: verdict.read,
-            lost: verdict.lost,
-            duplicated: verdict.duplicated,
-            reordered: verdict.reordered,
-            corrupt: verdict.corrupt,
-            misplaced: verdict.misplaced,
-            unpromised: verdict.unpromised,
-            examples: verdict.examples.clone(),
-        }
-    }
-
-    fn write(&self, out: &mut String) {
-        let (acknowledged, read) = (self.acknowledged as f64, self.read_back as f64);
-        let _ = writeln!(
-            out,
-            "  ledger         {}: {} records acknowledged, {} read back",
-            if self.holds { "holds" } else { "FAILS" },
-            grouped(acknowledged),
-            grouped(read)
-        );
-        if !self.holds {
-            let _ = writeln!(
-                out,
-                "    lost {}, duplicated {}, reordered {}, corrupt {}, misplaced {}",
-                self.lost, self.duplicated, self.reordered, self.corrupt, self.misplaced
-            );
-            for example in &self.examples {
-                let _ = writeln!(out, "    {example}");
-            }
-        }
-    }
+/// (seconds since the run began, p99 of the second before in microseconds)
+fn pace(outcome: &Outcome) -> Vec<(f64, f64)> {
+    let pace = outcome.pace.iter();
+    pace.map(|it| (it.0.as_secs_f64(), it.1.as_secs_f64() * 1e6))
+        .collect()
 }
 
 fn used<T: Copy>(before: Option<T>, after: Option<T>, of: impl Fn(&T) -> f64) -> Option<f64> {

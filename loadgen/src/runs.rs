@@ -108,6 +108,11 @@ struct Document<'a> {
 impl RunArguments {
     pub fn run(self, workload: Option<Kind>) -> Result<(), String> {
         let (name, settings) = self.settings(workload)?;
+        let settings = settings.at_its_load(|probe| {
+            let plan = probe.plan(self.broker, &fresh_topic("probe"));
+            let (report, _) = measure("probe", &self.broker.to_string(), &plan, Local::default())?;
+            report.produced_rate()
+        })?;
         let topic = self.topic.clone().unwrap_or_else(|| fresh_topic(&name));
         let mut plan = settings.plan(self.broker, &topic);
         plan.keep_topic = self.keep_topic;
@@ -162,7 +167,7 @@ impl RunArguments {
         }
         if let Some(preset) = &self.preset {
             let preset = Preset::named(preset)?;
-            settings = settings.or(preset.settings(self.smoke)?);
+            settings = settings.or(preset.settings_for_one(self.smoke)?);
             name = preset.name.to_string();
         }
         Ok((name, settings))

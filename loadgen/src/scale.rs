@@ -41,7 +41,7 @@ pub struct ScaleArguments {
 
 impl ScaleArguments {
     pub fn run(self) -> Result<(), String> {
-        let shape = Preset::named(SHAPE)?.settings(self.smoke)?;
+        let shape = Preset::named(SHAPE)?.settings(self.smoke);
         let base = self.settings.clone().or(shape);
         let mut contenders = self.field.start(&Settings {
             partitions: Some(10),

@@ -12,6 +12,9 @@ use thalweg::load::{Keys, Length, Plan, Workload};
 
 use crate::values::{Compression, KeyChoice, Lengths, bytes_in_toml, parse_bytes};
 
+/// How long a probe for the full load takes at most.
+const PROBE_SECONDS: f64 = 5.0;
+
 /// What to do.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -20,6 +23,17 @@ pub enum Kind {
     Consume,
     Both,
     EndToEnd,
+}
+
+impl Kind {
+    fn workload(self) -> Workload {
+        match self {
+            Self::Produce => Workload::Produce,
+            Self::Consume => Workload::Consume,
+            Self::Both => Workload::Both,
+            Self::EndToEnd => Workload::EndToEnd,
+        }
+    }
 }
 
 /// Everything about a run that can be left open. As a workload file these are TOML keys.
@@ -63,9 +77,18 @@ pub struct Settings {
     /// Consuming connections of each group
     #[arg(long)]
     pub consumers: Option<u32>,
-    /// Groups of consumers, each of which reads everything
+    /// Consumer groups, each of which reads everything; their members join them
     #[arg(long)]
     pub groups: Option<u32>,
+    /// Consumers join no group: each takes its share of the partitions unasked
+    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    pub assign: Option<bool>,
+    /// How often everything is read, such as 3.5, by consumers that join no group
+    #[arg(long, conflicts_with = "groups")]
+    pub fan_out: Option<f64>,
+    /// Seconds after which the first member of each group goes without a word, and comes back
+    #[arg(long)]
+    pub rejoin_every: Option<f64>,
     /// Connections that are opened before and do nothing
     #[arg(long)]
     pub idle: Option<u32>,
@@ -84,6 +107,16 @@ pub struct Settings {
     /// Records per second, all producers together: an open loop
     #[arg(long)]
     pub rate: Option<u64>,
+    /// Instead of a rate: an open loop at this part of what a closed loop reaches just before
+    #[arg(long, conflicts_with = "rate")]
+    pub load: Option<f64>,
+    /// What groups find in the topic when they begin to read; the run ends when they caught up
+    #[arg(long, value_parser = parse_bytes)]
+    #[serde(deserialize_with = "bytes_in_toml")]
+    pub backlog: Option<u64>,
+    /// Seconds in which the producers are measured alone before groups read a backlog
+    #[arg(long)]
+    pub lead: Option<f64>,
     /// Seconds before measuring
     #[arg(long)]
     pub warm_up: Option<f64>,
@@ -127,6 +160,12 @@ impl Settings {
             producers: self.producers.or(other.producers),
             consumers: self.consumers.or(other.consumers),
             groups: self.groups.or(other.groups),
+            assign: self.assign.or(other.assign),
+            fan_out: self.fan_out.or(other.fan_out),
+            rejoin_every: self.rejoin_every.or(other.rejoin_every),
+            load: self.load.or(other.load),
+            backlog: self.backlog.or(other.backlog),
+            lead: self.lead.or(other.lead),
             idle: self.idle.or(other.idle),
             pin: self.pin.or(other.pin),
             in_flight: self.in_flight.or(other.in_flight),
@@ -157,17 +196,39 @@ impl Settings {
         toml::from_str(&text).map_err(|e| format!("{}: {e}", file.display()))
     }
 
+    /// With the rate that a part of the full load is. `rate_of` runs a probe and says how many
+    /// records per second it produced.
+    pub fn at_its_load(
+        mut self,
+        rate_of: impl FnOnce(&Self) -> Result<f64, String>,
+    ) -> Result<Self, String> {
+        let Some(share) = self.load.filter(|_| self.rate.is_none()) else {
+            return Ok(self);
+        };
+        let seconds = self.seconds.unwrap_or(PROBE_SECONDS).min(PROBE_SECONDS);
+        let full = rate_of(&Self {
+            load: None,
+            records: None,
+            seconds: Some(seconds),
+            ..self.clone()
+        })?;
+        self.rate = Some((full * share).max(1.0) as u64);
+        Ok(self)
+    }
+
+    /// How many groups, and the share that the last one reads: what is left of the last time.
+    fn groups(&self, base: &Plan) -> (u32, f64) {
+        let groups = f64::from(self.groups.unwrap_or(base.groups));
+        let fan_out = self.fan_out.unwrap_or(groups).max(f64::MIN_POSITIVE);
+        (fan_out.ceil() as u32, fan_out + 1.0 - fan_out.ceil())
+    }
+
     /// The plan against one broker; what nobody said is the engine's default.
     pub fn plan(&self, address: SocketAddr, topic: &str) -> Plan {
         let base = Plan::new(address, topic);
         let bytes = |value: Option<u64>, base: ByteCount| value.map_or(base, ByteCount);
         let partitions = self.partitions.unwrap_or(base.partitions);
-        let workload = match self.workload {
-            None | Some(Kind::Produce) => Workload::Produce,
-            Some(Kind::Consume) => Workload::Consume,
-            Some(Kind::Both) => Workload::Both,
-            Some(Kind::EndToEnd) => Workload::EndToEnd,
-        };
+        let workload = self.workload.unwrap_or(Kind::Produce).workload();
         let reads = matches!(workload, Workload::Consume | Workload::Both);
         let seconds = Duration::from_secs_f64(self.seconds.unwrap_or(10.0));
         let topics = self.topics.unwrap_or(base.topics);
@@ -182,6 +243,7 @@ impl Settings {
             (key.to_string(), value.to_string())
         };
         let record_bytes = self.record_bytes.clone();
+        let (groups, last_group_share) = self.groups(&base);
         Plan {
             topics,
             partitions,
@@ -197,7 +259,12 @@ impl Settings {
             request_batches: self.request_batches.unwrap_or(request_batches),
             producers: self.producers.unwrap_or(base.producers),
             consumers: self.consumers.unwrap_or(u32::from(reads)),
-            groups: self.groups.unwrap_or(base.groups),
+            groups,
+            last_group_share,
+            joins: reads && self.groups.is_some() && self.assign != Some(true),
+            rejoin_every: self.rejoin_every.map(Duration::from_secs_f64),
+            backlog: bytes(self.backlog, base.backlog),
+            lead: self.lead.map_or(base.lead, Duration::from_secs_f64),
             idle: self.idle.unwrap_or(base.idle),
             in_flight: self.in_flight.unwrap_or(base.in_flight),
             acks: self.acks.unwrap_or(base.acks),

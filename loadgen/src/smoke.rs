@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::presets::PRESETS;
-use crate::report::grouped;
+use crate::presets::{PRESETS, Preset};
+use crate::report::{Report, grouped};
 use crate::rivals::Thalweg;
 use crate::runs::{fresh_topic, measure};
-use crate::settings::parse_address;
+use crate::settings::{Settings, parse_address};
 use crate::watch::Local;
 
 #[derive(Args)]
@@ -23,6 +23,18 @@ pub struct SmokeArguments {
     /// Thalweg's binary; the one beside this if not given
     #[arg(long)]
     thalweg_bin: Option<PathBuf>,
+}
+
+/// One preset against the broker that runs; of several brokers, with as many cores as it has.
+fn one(preset: &Preset, address: SocketAddr) -> Result<Report, String> {
+    let name = address.to_string();
+    let run = |settings: &Settings| {
+        let plan = settings.plan(address, &fresh_topic(preset.name));
+        let (report, _) = measure(preset.name, &name, &plan, Local::default())?;
+        Ok::<_, String>(report)
+    };
+    let settings = preset.settings(true);
+    run(&settings.at_its_load(|probe| run(probe)?.produced_rate())?)
 }
 
 impl SmokeArguments {
@@ -48,21 +60,13 @@ impl SmokeArguments {
         let address = running.ok_or("name a broker or a data directory")?;
         let mut failed = 0;
         for preset in PRESETS {
-            let settings = match preset.settings(true) {
-                Ok(settings) => settings,
-                Err(why) => {
-                    println!("{why}");
-                    continue;
-                }
-            };
-            let plan = settings.plan(address, &fresh_topic(preset.name));
-            match measure(preset.name, &address.to_string(), &plan, Local::default()) {
-                Ok((report, _)) if report.holds() => {
+            match one(preset, address) {
+                Ok(report) if report.holds() => {
                     let rate = report.main_side().and_then(|it| it.records_per_second);
                     let (name, rate) = (preset.name, grouped(rate.unwrap_or_default()));
                     println!("{name:<18} holds  {rate:>12} records/s");
                 }
-                Ok((report, _)) => {
+                Ok(report) => {
                     failed += 1;
                     print!("{}", report.table());
                 }

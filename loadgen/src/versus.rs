@@ -44,9 +44,12 @@ pub struct VersusArguments {
 impl VersusArguments {
     pub fn run(self) -> Result<(), String> {
         let preset = Preset::named(&self.preset)?;
-        let settings = self.settings.clone().or(preset.settings(self.smoke)?);
+        let settings = self.settings.clone().or(preset.settings(self.smoke));
         let before = self.field.marks(SECONDS_EACH)?;
-        let mut contenders = self.field.start(&settings)?;
+        let mut contenders = match preset.cores() {
+            [] => self.field.start(&settings)?,
+            cores => self.field.start_with_cores(cores)?,
+        };
         for round in 1..=self.repeats {
             for contender in &mut contenders {
                 eprintln!("round {round} of {}: {}", self.repeats, contender.name);

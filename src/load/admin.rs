@@ -26,8 +26,8 @@ use crate::wire::messages::{
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// How long after its creation a topic's leaders may be missing.
-const LEADERS_WITHIN: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub(super) const LEADERS_WITHIN: Duration = Duration::from_secs(60);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
 const TIMEOUT_MS: i32 = 60_000;
 const REPLY_BYTES_MAX: u32 = 256 << 20;
 /// Fits any broker's bound on a request; 8,000 topics are eight of these.
@@ -41,6 +41,8 @@ const NOT_LEADER: i16 = 6;
 
 /// The timestamp that asks ListOffsets for the end.
 const LATEST: i64 = -1;
+/// And for the beginning.
+const EARLIEST: i64 = -2;
 
 /// A connection for requests about topics; one at a time.
 pub struct Admin {
@@ -170,7 +172,13 @@ impl Admin {
         let index = |id: &i32| ids.binary_search(id).unwrap_or(0) as u32;
         let leader_of: Vec<u32> = leaders.led_by.iter().map(index).collect();
         let numbering = Numbering::of(plan);
-        let route = Route::new(plan.producers, &addresses, &leader_of, spread, numbering);
+        let route = Route::new(
+            plan.all_producers(),
+            &addresses,
+            &leader_of,
+            spread,
+            numbering,
+        );
         Ok(route)
     }
 
@@ -211,20 +219,25 @@ impl Admin {
             ..Plan::new(self.address, topic)
         };
         let all: Vec<Global> = (0..partitions).collect();
-        let mut ends = self.ends_of(&plan, &all)?;
+        let mut ends = self.places_of(&plan, &all, LATEST)?;
         ends.sort_unstable();
         Ok(ends.into_iter().map(|it| it.1).collect())
     }
 
-    /// Where each of these partitions ends now. Kafka names a leader before that leader knows
-    /// it: asked again until it does.
-    fn ends_of(&mut self, plan: &Plan, wanted: &[Global]) -> Result<Vec<(Global, i64)>, LoadError> {
+    /// Where each of these partitions ends or begins now. Kafka names a leader before that leader
+    /// knows it: asked again until it does.
+    fn places_of(
+        &mut self,
+        plan: &Plan,
+        wanted: &[Global],
+        timestamp: i64,
+    ) -> Result<Vec<(Global, i64)>, LoadError> {
         let numbering = Numbering::of(plan);
         let asked = |partition: &Global| {
             ListOffsetsPartition::default()
                 .with_partition_index(numbering.within_topic(*partition) as i32)
                 .with_current_leader_epoch(-1)
-                .with_timestamp(LATEST)
+                .with_timestamp(timestamp)
         };
         let by_topic =
             |one: &Global, other: &Global| numbering.topic_of(*one) == numbering.topic_of(*other);
@@ -274,7 +287,7 @@ impl Admin {
         Ok(Ok(ends))
     }
 
-    fn ask<R: client::Message>(
+    pub(super) fn ask<R: client::Message>(
         &mut self,
         request: &R,
         version: i16,
@@ -295,21 +308,34 @@ impl Leaders {
     fn address(&self, id: i32) -> Result<SocketAddr, LoadError> {
         let broker = self.brokers.iter().find(|it| it.node_id.0 == id);
         let broker = broker.ok_or(LoadError::Reply("a leader that is no broker"))?;
-        let mut found = (broker.host.as_str(), broker.port as u16)
-            .to_socket_addrs()
-            .map_err(LoadError::socket("finding a leader by its advertised name"))?;
-        // Of a name for both families the first that answers, as clients do.
-        let answers = |it: &SocketAddr| TcpStream::connect_timeout(it, ANSWER_WITHIN).is_ok();
-        let first = found.next();
-        let other = first.filter(answers).or_else(|| found.find(answers));
-        other
-            .or(first)
-            .ok_or(LoadError::Reply("a leader without an address"))
+        address_of(broker.host.as_str(), broker.port as u16)
     }
+}
+
+pub(super) fn address_of(host: &str, port: u16) -> Result<SocketAddr, LoadError> {
+    let mut found = (host, port)
+        .to_socket_addrs()
+        .map_err(LoadError::socket("finding a broker by its advertised name"))?;
+    // Of a name for both families the first that answers, as clients do.
+    let answers = |it: &SocketAddr| TcpStream::connect_timeout(it, ANSWER_WITHIN).is_ok();
+    let first = found.next();
+    let other = first.filter(answers).or_else(|| found.find(answers));
+    other
+        .or(first)
+        .ok_or(LoadError::Reply("a broker without an address"))
 }
 
 /// Where each partition ends now, from its leader.
 pub(super) fn ends(plan: &Plan, route: &Route) -> Result<Vec<i64>, LoadError> {
+    offsets(plan, route, LATEST)
+}
+
+/// Where each partition begins now.
+pub(super) fn begins(plan: &Plan, route: &Route) -> Result<Vec<i64>, LoadError> {
+    offsets(plan, route, EARLIEST)
+}
+
+fn offsets(plan: &Plan, route: &Route, timestamp: i64) -> Result<Vec<i64>, LoadError> {
     let mut ends = vec![0; plan.all_partitions() as usize];
     for (index, leader) in route.leaders.iter().enumerate() {
         let all = 0..plan.all_partitions() as u32;
@@ -317,7 +343,7 @@ pub(super) fn ends(plan: &Plan, route: &Route) -> Result<Vec<i64>, LoadError> {
             .filter(|it| route.leader_of(*it) == index as u32)
             .collect();
         let mut admin = Admin::connect(leader.address)?;
-        for (partition, end) in admin.ends_of(plan, &led)? {
+        for (partition, end) in admin.places_of(plan, &led, timestamp)? {
             if let Some(place) = ends.get_mut(partition as usize) {
                 *place = end;
             }
@@ -336,7 +362,7 @@ pub(super) fn greet(stream: &mut TcpStream) -> Result<(), LoadError> {
     ask(stream, 0, &request, 3).map(drop)
 }
 
-fn ask<R: client::Message>(
+pub(super) fn ask<R: client::Message>(
     stream: &mut TcpStream,
     id: i32,
     request: &R,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::consumer::{self, ConsumerEnd, Place};
 use super::end_to_end::end_to_end;
 use super::ledger::{Ledger, Verdict};
-use super::measure::Phase;
+use super::measure::{Latencies, Phase, latencies};
 use super::replies::Depth;
 use super::route::Lane;
 use super::run::{Observer, Outcome, Tick};
@@ -16,24 +16,28 @@ use super::{Length, LoadError, Workload, closed, open};
 
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 const TICK_EVERY_NS: u64 = 100_000_000;
+const PACE_EVERY: Duration = Duration::from_secs(1);
 
 /// Leads the workers through warm-up, measuring and stop, and tells the observer.
 pub struct Conductor<'a> {
-    job: Job<'a>,
+    pub(super) job: Job<'a>,
     pub measuring_since: Duration,
     pub outcome: Outcome,
+    /// The latencies since the last entry of the outcome's pace.
+    paced: Latencies,
 }
 
 impl<'a> Conductor<'a> {
     /// Without a warm-up, what the workers do is measured from their first request on.
     pub fn new(job: &Job<'a>) -> Self {
-        if job.plan.warm_up.is_zero() {
+        if job.plan.warm_up.is_zero() && job.plan.lead.is_zero() {
             job.shared.enter(Phase::Measure);
         }
         Self {
             job: *job,
             measuring_since: Duration::ZERO,
             outcome: Outcome::default(),
+            paced: latencies(2),
         }
     }
 
@@ -55,7 +59,11 @@ impl<'a> Conductor<'a> {
                 .into_iter()
                 .map(|lane| scope.spawn(move || produce(&job, lane)))
                 .collect();
-            self.conduct(observer, || producers.iter().all(|it| it.is_finished()));
+            self.conduct(
+                observer,
+                || {},
+                || producers.iter().all(|it| it.is_finished()),
+            );
             let produced = producers.into_iter();
             let consumed = consumers.into_iter();
             (
@@ -63,7 +71,7 @@ impl<'a> Conductor<'a> {
                     .map(|it| it.join().unwrap_or_else(|_| producer_panicked()))
                     .collect(),
                 consumed
-                    .map(|it| it.join().unwrap_or_else(|_| (0, consumer_panicked())))
+                    .map(|it| it.join().unwrap_or_else(|_| (0, ConsumerEnd::panicked())))
                     .collect(),
             )
         })
@@ -77,10 +85,10 @@ impl<'a> Conductor<'a> {
         let job = self.job;
         thread::scope(|scope| {
             let worker = scope.spawn(move || end_to_end(&job, places.to_vec()));
-            self.conduct(observer, || worker.is_finished());
+            self.conduct(observer, || {}, || worker.is_finished());
             let ended = worker
                 .join()
-                .unwrap_or_else(|_| (producer_panicked(), consumer_panicked()));
+                .unwrap_or_else(|_| (producer_panicked(), ConsumerEnd::panicked()));
             (vec![ended.0], vec![(0, ended.1)])
         })
     }
@@ -97,14 +105,15 @@ impl<'a> Conductor<'a> {
                 .into_iter()
                 .map(|(_, share)| scope.spawn(move || read_passes(&job, &share, ledger)))
                 .collect();
-            self.conduct(observer, || {
+            let finished = || {
                 let read = match job.plan.length {
                     Length::Records(records) => job.shared.consumed.records() >= records,
                     Length::Time(_) => false,
                 };
                 read || workers.iter().all(|it| it.is_finished())
-            });
-            let panicked = || (consumer_panicked(), Verdict::default());
+            };
+            self.conduct(observer, || {}, finished);
+            let panicked = || (ConsumerEnd::panicked(), Verdict::default());
             workers
                 .into_iter()
                 .map(|it| it.join().unwrap_or_else(|_| panicked()))
@@ -112,22 +121,33 @@ impl<'a> Conductor<'a> {
         })
     }
 
-    /// Returns once the workers have been told to stop.
-    fn conduct(&mut self, observer: &mut dyn Observer, finished: impl Fn() -> bool) {
+    /// Returns once the workers have been told to stop. `begins` is called where the measured
+    /// part begins.
+    pub(super) fn conduct(
+        &mut self,
+        observer: &mut dyn Observer,
+        begins: impl Fn(),
+        finished: impl Fn() -> bool,
+    ) {
         let shared = self.job.shared;
         let begun = shared.now_ns();
-        let warm_up_ns = begun + self.job.plan.warm_up.as_nanos() as u64;
+        let lead_ns = begun + self.job.plan.warm_up.as_nanos() as u64;
+        let warm_up_ns = lead_ns + self.job.plan.lead.as_nanos() as u64;
         let mut last_tick = begun;
         let mut stop_ns = u64::MAX;
         let mut warming_up = true;
         loop {
             let now = shared.now_ns();
+            if warming_up && now >= lead_ns {
+                shared.advance(Phase::Before);
+            }
             if warming_up && now >= warm_up_ns {
                 warming_up = false;
                 observer.measuring_begins();
                 let since = shared.now_ns();
                 // A worker that failed has stopped the run already.
-                shared.begin_measuring();
+                shared.advance(Phase::Measure);
+                begins();
                 self.measuring_since = Duration::from_nanos(since);
                 if let Length::Time(time) = self.job.plan.length {
                     stop_ns = since + time.as_nanos() as u64;
@@ -150,12 +170,33 @@ impl<'a> Conductor<'a> {
         self.outcome.elapsed = elapsed.saturating_sub(self.measuring_since);
     }
 
+    /// Notes the p99 of every second that is measured.
+    fn keep_pace(&mut self, recent: Option<&Latencies>, now_ns: u64) {
+        if self.job.shared.phase() != Phase::Measure {
+            return;
+        }
+        if let Some(recent) = recent {
+            // Of one shape, so adding cannot fail.
+            let _ = self.paced.add(recent);
+        }
+        let now = Duration::from_nanos(now_ns);
+        let last = self
+            .outcome
+            .pace
+            .last()
+            .map_or(self.measuring_since, |it| it.0);
+        if now.saturating_sub(last) >= PACE_EVERY && !self.paced.is_empty() {
+            let p99 = Duration::from_nanos(self.paced.value_at_quantile(0.99));
+            self.outcome.pace.push((now, p99));
+            self.paced.reset();
+        }
+    }
+
     fn tick(&mut self, observer: &mut dyn Observer, now_ns: u64) {
         let shared = self.job.shared;
-        let recent = shared
-            .consumed
-            .take_recent()
-            .or(shared.produced.take_recent());
+        let (produced, consumed) = (shared.produced.take_recent(), shared.consumed.take_recent());
+        self.keep_pace(produced.as_ref().or(consumed.as_ref()), now_ns);
+        let recent = consumed.or(produced);
         let tick = Tick {
             since_begun: Duration::from_nanos(now_ns),
             measuring: shared.phase() == Phase::Measure,
@@ -181,7 +222,13 @@ pub type GroupEnd = (u32, ConsumerEnd);
 /// What every consumer of every group reads.
 fn grouped_shares(job: &Job<'_>, places: &[Place]) -> Vec<(u32, Share)> {
     let consumers = job.plan.consumers as usize;
+    let plan = job.plan;
     let of_group = |group| {
+        let count = match group + 1 == plan.groups {
+            true => (places.len() as f64 * plan.last_group_share).ceil() as usize,
+            false => places.len(),
+        };
+        let places = &places[..count.min(places.len())];
         let shares = shares(job.route, places, consumers).into_iter();
         shares.map(move |share| (group, share))
     };
@@ -195,15 +242,8 @@ pub fn producer_panicked() -> ProducerEnd {
     }
 }
 
-fn consumer_panicked() -> ConsumerEnd {
-    ConsumerEnd {
-        failure: Some(LoadError::Panicked),
-        ..ConsumerEnd::default()
-    }
-}
-
 /// One producer, open loop or closed. Its failure ends the run.
-fn produce(job: &Job<'_>, lane: Lane) -> ProducerEnd {
+pub fn produce(job: &Job<'_>, lane: Lane) -> ProducerEnd {
     let end = match job.schedule {
         Some(schedule) => open::produce(job, schedule, lane),
         None => closed::produce(job, lane),
@@ -221,6 +261,9 @@ fn follow(job: &Job<'_>, share: Share) -> ConsumerEnd {
         leader: share.leader,
         depth: Depth::Head,
         to_the_end: false,
+        // A second request behind one that waits at the tail would only wait with it.
+        window: 1,
+        leash: None,
     };
     let end = consumer::consume(job, assignment);
     if end.failure.is_some() {
@@ -243,6 +286,8 @@ fn read_passes(job: &Job<'_>, share: &Share, ledger: &Ledger) -> (ConsumerEnd, V
             leader: share.leader,
             depth: Depth::Head,
             to_the_end: true,
+            window: job.plan.in_flight,
+            leash: None,
         };
         let end = consumer::consume(job, assignment);
         all.side.absorb(&end.side);

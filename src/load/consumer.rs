@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::LoadError;
+use super::band::Band;
 use super::frame::{push_header, push_text, push_uvarint, set_length};
 use super::ledger::Reading;
 use super::measure::{Phase, Side, Tally};
@@ -20,16 +22,16 @@ const FETCH: i16 = 1;
 const VERSION: i16 = 12;
 const TAIL_WAIT_MS: i32 = 500;
 /// Before the end there is always something: a broker that has nothing has lost it.
-const END_WAIT_MS: i32 = 100;
+const END_WAIT_MS: i32 = 100; // And a group's member shall see a rebalance.
 const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
-/// Without fetch sessions every request names every partition that it wants: not too many.
+/// Without a fetch session every request names every partition that it wants: not too many.
 const REQUEST_PARTITIONS_MAX: usize = 512;
 /// A reader that gets nothing for so many polls, though more is there, gives up.
 const EMPTY_POLLS_MAX: u32 = 20;
 
 /// What a consumer is to read.
 #[derive(Clone)]
-pub struct Assignment {
+pub struct Assignment<'a> {
     /// All of one leader.
     pub partitions: Vec<Place>,
     /// Which of the route's.
@@ -37,6 +39,17 @@ pub struct Assignment {
     pub depth: Depth,
     /// Stop at the ends rather than follow the tail.
     pub to_the_end: bool,
+    /// Requests in flight.
+    pub window: u32,
+    /// A group's member holds this consumer; otherwise the run does.
+    pub leash: Option<Leash<'a>>,
+}
+
+/// Tells a consumer when to stop, and is told where it stands.
+#[derive(Clone, Copy)]
+pub struct Leash<'a> {
+    pub let_go: &'a AtomicBool,
+    pub band: &'a Band,
 }
 
 /// Where a consumer stands in one partition.
@@ -58,8 +71,17 @@ pub struct ConsumerEnd {
     pub failure: Option<LoadError>,
 }
 
+impl ConsumerEnd {
+    pub fn panicked() -> Self {
+        Self {
+            failure: Some(LoadError::Panicked),
+            ..Self::default()
+        }
+    }
+}
+
 /// Reads until the end or until the run stops.
-pub fn consume(job: &Job<'_>, assignment: Assignment) -> ConsumerEnd {
+pub fn consume(job: &Job<'_>, assignment: Assignment<'_>) -> ConsumerEnd {
     let mut tally = Tally::new(job.shared, &job.shared.consumed);
     let mut end = ConsumerEnd::default();
     let ran = Consumer::new(job, assignment).and_then(|mut consumer| {
@@ -82,14 +104,18 @@ pub struct Consumer<'a> {
     pub sink: Sink<'a>,
     to_the_end: bool,
     depth: Depth,
+    window: usize,
+    leash: Option<Leash<'a>>,
     numbering: Numbering,
+    /// Of a tail of so many partitions that no request can name them all.
+    session: Option<Session>,
     /// The partitions that each request in turn asks for, as indices into the sink's places.
     groups: VecDeque<Vec<usize>>,
     asked: VecDeque<Vec<usize>>,
 }
 
 impl<'a> Consumer<'a> {
-    pub fn new(job: &Job<'a>, assignment: Assignment) -> Result<Self, LoadError> {
+    pub fn new(job: &Job<'a>, assignment: Assignment<'a>) -> Result<Self, LoadError> {
         let leader = job.route.leaders.get(assignment.leader as usize);
         let leader = leader.ok_or(LoadError::Reply("a partition without a leader"))?;
         let stream = connect(leader.address)?;
@@ -97,13 +123,12 @@ impl<'a> Consumer<'a> {
             .try_clone()
             .map_err(LoadError::socket("sharing a socket"))?;
         let count = assignment.partitions.len();
-        // Following a tail, a second request behind one that waits would only wait with it.
-        let requests = if assignment.to_the_end {
-            job.plan.in_flight as usize
-        } else {
-            1
+        let window = assignment.window as usize;
+        let has_session = !assignment.to_the_end && count > REQUEST_PARTITIONS_MAX;
+        let share = match has_session {
+            true => count,
+            false => count.div_ceil(window).clamp(1, REQUEST_PARTITIONS_MAX),
         };
-        let share = count.div_ceil(requests).clamp(1, REQUEST_PARTITIONS_MAX);
         let indices: Vec<usize> = (0..count).collect();
         Ok(Self {
             job: *job,
@@ -116,22 +141,20 @@ impl<'a> Consumer<'a> {
                 Codec::None => assignment.depth,
                 _ => Depth::Whole,
             },
+            window,
+            leash: assignment.leash,
             numbering: Numbering::of(job.plan),
+            session: has_session.then(Session::default),
             groups: indices.chunks(share).map(<[usize]>::to_vec).collect(),
             asked: VecDeque::new(),
         })
     }
 
     pub fn run(&mut self, tally: &mut Tally<'_>) -> Result<(), LoadError> {
-        let window = if self.to_the_end {
-            self.job.plan.in_flight as usize
-        } else {
-            1
-        };
         let mut empty_polls = 0;
         loop {
-            let stopped = self.job.shared.phase() == Phase::Stop;
-            while !stopped && self.asked.len() < window {
+            let stopped = self.is_stopped();
+            while !stopped && self.asked.len() < self.window {
                 if !self.ask_next()? {
                     break;
                 }
@@ -141,6 +164,7 @@ impl<'a> Consumer<'a> {
             };
             let before = self.sink.bytes;
             self.take_reply(tally)?;
+            self.tell(&group);
             empty_polls = if self.sink.bytes > before {
                 0
             } else {
@@ -149,9 +173,29 @@ impl<'a> Consumer<'a> {
             if self.to_the_end && empty_polls > EMPTY_POLLS_MAX {
                 return Ok(());
             }
-            // Kafka fills a reply in the order of the request: the first shall be the last.
-            group.rotate_left(1);
+            if self.session.is_some() {
+                group = std::mem::take(&mut self.sink.moved);
+            } else {
+                // Kafka fills a reply in the order of the request: the first shall be the last.
+                group.rotate_left(1);
+            }
             self.groups.push_back(group);
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        match self.leash {
+            Some(leash) => leash.let_go.load(Ordering::Relaxed),
+            None => self.job.shared.phase() == Phase::Stop,
+        }
+    }
+
+    fn tell(&self, group: &[usize]) {
+        let Some(leash) = self.leash else {
+            return;
+        };
+        for place in group.iter().map(|at| &self.sink.places[*at]) {
+            leash.band.note(place.partition, place.next);
         }
     }
 
@@ -161,7 +205,7 @@ impl<'a> Consumer<'a> {
             if self.to_the_end {
                 group.retain(|at| !self.sink.places[*at].is_done());
             }
-            if group.is_empty() {
+            if group.is_empty() && self.session.is_none() {
                 continue;
             }
             let request = self.request(&group);
@@ -179,7 +223,7 @@ impl<'a> Consumer<'a> {
         let mut out = vec![0; 4];
         push_header(&mut out, FETCH, VERSION);
         out.extend_from_slice(&(-1_i32).to_be_bytes());
-        let wait_ms = if self.to_the_end {
+        let wait_ms = if self.to_the_end || self.leash.is_some() {
             END_WAIT_MS
         } else {
             TAIL_WAIT_MS
@@ -188,10 +232,11 @@ impl<'a> Consumer<'a> {
         // At least one byte.
         out.extend_from_slice(&1_i32.to_be_bytes());
         out.extend_from_slice(&(plan.fetch_bytes.0 as i32).to_be_bytes());
-        // Read uncommitted; no session: id 0, epoch -1.
+        // Read uncommitted.
         out.push(0);
-        out.extend_from_slice(&0_i32.to_be_bytes());
-        out.extend_from_slice(&(-1_i32).to_be_bytes());
+        let session = self.session.unwrap_or(Session::NONE);
+        out.extend_from_slice(&session.id.to_be_bytes());
+        out.extend_from_slice(&session.epoch.to_be_bytes());
         let mut by_topic: BTreeMap<u32, Vec<&Place>> = BTreeMap::new();
         for at in group {
             let place = &self.sink.places[*at];
@@ -265,12 +310,15 @@ impl<'a> Consumer<'a> {
         self.sink.begin();
         let frame =
             Frame::begin(&mut self.reader).map_err(LoadError::socket("awaiting a fetch"))?;
-        let code = frame.fetched(self.numbering, self.depth, &mut self.sink)?;
+        let (code, session) = frame.fetched(self.numbering, self.depth, &mut self.sink)?;
         if code != 0 {
             return Err(LoadError::Refused {
                 request: "Fetch",
                 code,
             });
+        }
+        if let Some(own) = &mut self.session {
+            own.goes_on_as(session)?;
         }
         match self.sink.refused.take() {
             Some(code) => Err(LoadError::Refused {
@@ -279,6 +327,27 @@ impl<'a> Consumer<'a> {
             }),
             None => Ok(()),
         }
+    }
+}
+
+/// An incremental fetch session (KIP-227): the first request names every partition, the later
+/// ones those whose place has moved.
+#[derive(Clone, Copy, Default)]
+struct Session {
+    id: i32,
+    epoch: i32,
+}
+
+impl Session {
+    const NONE: Self = Self { id: 0, epoch: -1 };
+
+    fn goes_on_as(&mut self, id: i32) -> Result<(), LoadError> {
+        if id == 0 {
+            return Err(LoadError::Reply("no fetch session for so many partitions"));
+        }
+        self.id = id;
+        self.epoch = self.epoch.checked_add(1).unwrap_or(1);
+        Ok(())
     }
 }
 

@@ -35,6 +35,8 @@ pub fn end_to_end(job: &Job<'_>, places: Vec<Place>) -> (ProducerEnd, ConsumerEn
         leader: lane.leader,
         depth: Depth::Whole,
         to_the_end: false,
+        window: 1,
+        leash: None,
     };
     let mut end = ConsumerEnd::default();
     let ran = Consumer::new(job, assignment).and_then(|mut consumer| {

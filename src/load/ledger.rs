@@ -19,6 +19,9 @@ const GAPS_MAX: usize = 10_000;
 pub struct Ledger {
     pub batch_records: u64,
     pub streams: HashMap<u32, Vec<i64>>,
+    /// Where each partition's log begins: what was acknowledged before that has been deleted as
+    /// its age or the log's size asks for. Empty: nothing has.
+    pub begins: Vec<i64>,
 }
 
 impl Ledger {
@@ -45,7 +48,13 @@ impl Ledger {
         Self {
             batch_records: self.batch_records,
             streams,
+            begins: Vec::new(),
         }
+    }
+
+    fn has_expired(&self, stream: u32, offset: i64) -> bool {
+        let partition = (stream as usize).checked_rem(self.begins.len());
+        partition.is_some_and(|it| offset < self.begins[it])
     }
 
     fn offset_of(&self, stream: u32, number: u64) -> i64 {
@@ -70,6 +79,8 @@ pub struct Verdict {
     pub corrupt: u64,
     /// Read at another offset than acknowledged, in another partition, or with a hole before it.
     pub misplaced: u64,
+    /// Deleted for its age or the log's size, as asked: allowed.
+    pub expired: u64,
     /// Read, though it was never acknowledged: allowed.
     pub unpromised: u64,
     pub examples: Vec<String>,
@@ -95,9 +106,9 @@ impl Verdict {
 
     /// Adds what another reading of the same records found wrong.
     pub fn add_wrongs(&mut self, other: Self) {
-        let (read, unpromised) = (self.read, self.unpromised);
+        let (read, expired, unpromised) = (self.read, self.expired, self.unpromised);
         self.absorb(other);
-        (self.read, self.unpromised) = (read, unpromised);
+        (self.read, self.expired, self.unpromised) = (read, expired, unpromised);
     }
 
     fn absorb(&mut self, other: Self) {
@@ -107,6 +118,7 @@ impl Verdict {
         self.reordered += other.reordered;
         self.corrupt += other.corrupt;
         self.misplaced += other.misplaced;
+        self.expired += other.expired;
         self.unpromised += other.unpromised;
         let room = EXAMPLES_MAX.saturating_sub(self.examples.len());
         self.examples.extend(other.examples.into_iter().take(room));
@@ -237,7 +249,9 @@ fn judge_gap(ledger: &Ledger, stream: u32, gap: &Range<u64>, verdict: &mut Verdi
         let number = at / ledger.batch_records;
         let batch_end = gap.end.min((number + 1) * ledger.batch_records);
         let offset = ledger.offset_of(stream, number);
-        if offset != NOT_ACKNOWLEDGED {
+        if offset != NOT_ACKNOWLEDGED && ledger.has_expired(stream, offset) {
+            verdict.expired += batch_end - at;
+        } else if offset != NOT_ACKNOWLEDGED {
             verdict.lost += batch_end - at;
             verdict.example(|| {
                 format!("record {at} of stream {stream}, acknowledged near offset {offset}: lost")
@@ -257,6 +271,8 @@ fn fill_gap(gaps: &mut Vec<Range<u64>>, place: u64) -> bool {
     gaps.extend(parts.into_iter().filter(|part| !part.is_empty()));
     true
 }
+
+mod merge;
 
 #[cfg(test)]
 mod tests;

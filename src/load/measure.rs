@@ -15,10 +15,12 @@ const LATENCY_NS_MAX: u64 = 120_000_000_000;
 /// How often a worker shows its recent latencies to the progress line.
 const SHOW_EVERY_NS: u64 = 100_000_000;
 
-/// A run warms up, is measured, and stops; every worker looks at each reply.
+/// A run warms up, may be looked at before what it is about begins, is measured, and stops; every
+/// worker looks at each reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     WarmUp,
+    Before,
     Measure,
     Stop,
 }
@@ -47,6 +49,8 @@ pub struct Side {
     pub bytes: u64,
     pub requests: u64,
     pub latencies: Latencies,
+    /// Those of the phase before.
+    pub before: Latencies,
     /// Kafka error codes and how many batches they answered, in the whole run.
     pub errors: BTreeMap<i16, u64>,
     /// The longest time between two replies on one connection.
@@ -65,6 +69,8 @@ pub struct Tally<'a> {
     recent: Latencies,
     shown_ns: u64,
     reply_ns: u64,
+    /// Of the last reply.
+    phase: Phase,
 }
 
 pub fn latencies(digits: u8) -> Latencies {
@@ -90,17 +96,15 @@ impl Shared {
     pub fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Relaxed) {
             0 => Phase::WarmUp,
-            1 => Phase::Measure,
+            1 => Phase::Before,
+            2 => Phase::Measure,
             _ => Phase::Stop,
         }
     }
 
-    /// From warm-up to measuring; a run that has stopped stays so.
-    pub fn begin_measuring(&self) {
-        let (from, to) = (Phase::WarmUp as u8, Phase::Measure as u8);
-        let _ = self
-            .phase
-            .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+    /// On to a later phase; a run that has stopped stays so.
+    pub fn advance(&self, phase: Phase) {
+        self.phase.fetch_max(phase as u8, Ordering::Relaxed);
     }
 
     pub fn enter(&self, phase: Phase) {
@@ -142,6 +146,7 @@ impl Default for Side {
             bytes: 0,
             requests: 0,
             latencies: latencies(3),
+            before: latencies(3),
             errors: BTreeMap::new(),
             silence_ns_max: 0,
             last_ns: 0,
@@ -157,6 +162,7 @@ impl Side {
         self.requests += other.requests;
         // Of one shape, so adding cannot fail.
         let _ = self.latencies.add(&other.latencies);
+        let _ = self.before.add(&other.before);
         let _ = self.slips.add(&other.slips);
         for (code, count) in &other.errors {
             *self.errors.entry(*code).or_default() += count;
@@ -176,17 +182,19 @@ impl<'a> Tally<'a> {
             recent: latencies(2),
             shown_ns: now,
             reply_ns: now,
+            phase: Phase::WarmUp,
         }
     }
 
-    /// A reply has come: `records` in `bytes` of batches. Returns whether it is measured.
+    /// A reply has come: `records` in `bytes` of batches. Returns whether its latency counts.
     pub fn reply(&mut self, now_ns: u64, records: u64, bytes: u64) -> bool {
         self.meter.records.fetch_add(records, Ordering::Relaxed);
         self.meter.bytes.fetch_add(bytes, Ordering::Relaxed);
         let silence = now_ns.saturating_sub(self.reply_ns);
         self.reply_ns = now_ns;
-        if self.shared.phase() != Phase::Measure {
-            return false;
+        self.phase = self.shared.phase();
+        if self.phase != Phase::Measure {
+            return self.phase == Phase::Before;
         }
         self.side.records += records;
         self.side.bytes += bytes;
@@ -197,7 +205,10 @@ impl<'a> Tally<'a> {
     }
 
     pub fn latency(&mut self, ns: u64, count: u64) {
-        self.side.latencies.saturating_record_n(ns, count);
+        match self.phase {
+            Phase::Before => self.side.before.saturating_record_n(ns, count),
+            _ => self.side.latencies.saturating_record_n(ns, count),
+        }
         self.recent.saturating_record_n(ns, count);
         if self.reply_ns - self.shown_ns > SHOW_EVERY_NS {
             self.shown_ns = self.reply_ns;

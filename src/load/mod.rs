@@ -32,10 +32,14 @@ pub mod admin;
 mod measure;
 pub mod process;
 
+mod band;
 mod closed;
 mod conductor;
 mod consumer;
+mod coordinator;
 mod end_to_end;
+mod groups;
+mod member;
 mod open;
 mod sender;
 mod sink;
@@ -47,6 +51,7 @@ pub mod run;
 mod tests;
 
 pub use error::LoadError;
+pub use groups::GroupOutcome;
 pub use ledger::Verdict;
 pub use measure::{Latencies, Side};
 pub use plan::{Length, Plan, Workload};

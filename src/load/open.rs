@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -28,9 +28,9 @@ const SLEEP_MAX: Duration = Duration::from_millis(100);
 const START_AFTER_NS: u64 = 50_000_000;
 
 /// When every record of every lane is due.
-#[derive(Clone)]
 pub struct Schedule<'a> {
-    start_ns: u64,
+    /// Moved once, before anybody sends, when consumers have been waited for.
+    start_ns: AtomicU64,
     /// Between two records of all lanes together.
     record_ns: f64,
     /// Between the first records of two neighbouring producers.
@@ -42,21 +42,29 @@ pub struct Schedule<'a> {
 impl<'a> Schedule<'a> {
     pub fn new(plan: &Plan, route: &'a Route, rate: u64, batch_records: u32, now_ns: u64) -> Self {
         let record_ns = 1e9 / rate as f64;
+        // The route's shares are for all producers, also those that send no more.
+        let idle = f64::from(plan.producers) / f64::from(plan.all_producers());
+        let record_ns = record_ns * idle;
         let request_records = f64::from(batch_records) * f64::from(plan.request_batches);
         Self {
-            start_ns: now_ns + START_AFTER_NS,
+            start_ns: AtomicU64::new(now_ns + START_AFTER_NS),
             record_ns,
-            stagger_ns: record_ns * request_records,
+            stagger_ns: record_ns / idle * request_records,
             batch_records: u64::from(batch_records),
             route,
         }
+    }
+
+    pub fn start_at(&self, now_ns: u64) {
+        self.start_ns
+            .store(now_ns + START_AFTER_NS, Ordering::Relaxed);
     }
 
     /// When the `record`-th record of `lane` is due.
     pub fn due_ns(&self, lane: Lane, record: u64) -> u64 {
         let stagger = self.stagger_ns * f64::from(lane.producer);
         let each = self.record_ns / self.route.share(lane);
-        self.start_ns + (stagger + each * record as f64) as u64
+        self.start_ns.load(Ordering::Relaxed) + (stagger + each * record as f64) as u64
     }
 
     /// Which record of its lane a producer's batch begins with.

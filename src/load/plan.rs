@@ -73,6 +73,14 @@ pub struct Plan {
     pub consumers: u32,
     /// Groups of consumers, each of which reads everything.
     pub groups: u32,
+    /// The last group reads this share of the partitions only; the others all.
+    pub last_group_share: f64,
+    /// Whether consumers join their group and get their partitions there; otherwise they take
+    /// their share of them unasked.
+    pub joins: bool,
+    /// Of groups that are joined: how often the first member goes away without a word, and comes
+    /// back.
+    pub rejoin_every: Option<Duration>,
     /// Connections that are opened before and do nothing.
     pub idle: u32,
     /// `fetch.max.bytes`.
@@ -85,6 +93,11 @@ pub struct Plan {
     pub length: Length,
     /// For `Consume`: what the topic is filled with before.
     pub fill: ByteCount,
+    /// For `Both` with groups that are joined: what lies in the topic already when the groups
+    /// begin to read; the run ends when they have caught up with the producers.
+    pub backlog: ByteCount,
+    /// How long the producers are measured by themselves before that, after the warm-up.
+    pub lead: Duration,
     pub seed: u64,
     pub keep_topic: bool,
 }
@@ -111,6 +124,9 @@ impl Plan {
             idempotent: false,
             consumers: 0,
             groups: 1,
+            last_group_share: 1.0,
+            joins: false,
+            rejoin_every: None,
             idle: 0,
             fetch_bytes: ByteCount::mib(50),
             fetch_partition_bytes: ByteCount::mib(1),
@@ -118,6 +134,8 @@ impl Plan {
             warm_up: Duration::from_secs(1),
             length: Length::Time(Duration::from_secs(10)),
             fill: ByteCount::mib(256),
+            backlog: ByteCount(0),
+            lead: Duration::ZERO,
             seed: 1,
             keep_topic: false,
         }
@@ -125,6 +143,19 @@ impl Plan {
 
     pub fn all_partitions(&self) -> u64 {
         u64::from(self.topics) * u64::from(self.partitions)
+    }
+
+    /// With those that only make the backlog, whose streams are their own.
+    pub fn all_producers(&self) -> u32 {
+        match self.backlog.0 {
+            0 => self.producers,
+            _ => self.producers * 2,
+        }
+    }
+
+    /// Whether old records may be deleted while the run goes on.
+    pub fn expires(&self) -> bool {
+        self.configs.iter().any(|it| it.0.starts_with("retention."))
     }
 
     /// The name of the `index`-th topic. With several, all names are of one length.
@@ -170,14 +201,26 @@ impl Plan {
             self.producers == 0,
             "at least one producer, also to fill a topic",
         )?;
+        self.check_groups()?;
         refuse(
-            (self.consumers == 0 || self.groups == 0)
-                && matches!(self.workload, Workload::Consume | Workload::Both),
+            u64::from(self.all_producers()) * self.all_partitions() > u64::from(u32::MAX),
+            "more than 2^32 streams (producers times partitions)",
+        )
+    }
+
+    fn check_groups(&self) -> Result<(), LoadError> {
+        let reads = matches!(self.workload, Workload::Consume | Workload::Both);
+        refuse(
+            (self.consumers == 0 || self.groups == 0) && reads,
             "this workload needs a consumer",
         )?;
         refuse(
-            u64::from(self.producers) * self.all_partitions() > u64::from(u32::MAX),
-            "more than 2^32 streams (producers times partitions)",
+            self.backlog.0 > 0 && !(self.joins && self.workload == Workload::Both),
+            "a backlog is for the workload both, and for groups that are joined",
+        )?;
+        refuse(
+            self.rejoin_every.is_some() && !self.joins,
+            "only a member of a group can join it again",
         )
     }
 

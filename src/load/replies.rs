@@ -181,21 +181,20 @@ impl<'a> Frame<'a> {
         Ok(correlation_id)
     }
 
-    /// Reads the reply to Fetch version 12. Returns its own error code.
+    /// Reads the reply to Fetch version 12. Returns its own error code and its session.
     pub fn fetched(
         mut self,
         numbering: Numbering,
         depth: Depth,
         sink: &mut impl FetchSink,
-    ) -> Result<i16, LoadError> {
+    ) -> Result<(i16, i32), LoadError> {
         // Correlation id.
         self.i32()?;
         self.skip_tags()?;
         // Throttle time.
         self.i32()?;
         let code = self.i16()?;
-        // Session id.
-        self.i32()?;
+        let session = self.i32()?;
         for _ in 0..self.length()? {
             let topic = self.topic(numbering)?;
             for _ in 0..self.length()? {
@@ -205,7 +204,7 @@ impl<'a> Frame<'a> {
             self.skip_tags()?;
         }
         self.end()?;
-        Ok(code)
+        Ok((code, session))
     }
 
     fn fetched_partition(

@@ -6,6 +6,7 @@
 //! its lane came before it, and with that when it was due.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use super::Plan;
 use super::records::KeySpread;
@@ -134,9 +135,18 @@ impl Route {
 
     /// Every lane that has a partition.
     pub fn lanes(&self) -> Vec<Lane> {
+        self.lanes_of(0..self.producers)
+    }
+
+    /// Those of these producers.
+    pub fn lanes_of(&self, producers: Range<u32>) -> Vec<Lane> {
         let leaders = (0..self.leaders.len() as u32).filter(|it| !self.order(*it).is_empty());
         leaders
-            .flat_map(|leader| (0..self.producers).map(move |producer| Lane { producer, leader }))
+            .flat_map(|leader| {
+                producers
+                    .clone()
+                    .map(move |producer| Lane { producer, leader })
+            })
             .collect()
     }
 

@@ -33,6 +33,8 @@ pub struct Sink<'a> {
     /// The stamped batches of the reply being read, when their records have due times.
     arrived: Vec<Seen>,
     pub refused: Option<i16>,
+    /// The places that the reply being read has moved.
+    pub moved: Vec<usize>,
 }
 
 impl<'a> Sink<'a> {
@@ -51,6 +53,7 @@ impl<'a> Sink<'a> {
             reply_bytes: 0,
             arrived: Vec::new(),
             refused: None,
+            moved: Vec::new(),
         }
     }
 
@@ -62,6 +65,7 @@ impl<'a> Sink<'a> {
         self.reply_records = 0;
         self.reply_bytes = 0;
         self.arrived.clear();
+        self.moved.clear();
     }
 
     /// Every record's time from when it was due until now.
@@ -72,6 +76,10 @@ impl<'a> Sink<'a> {
         let batch_records = u64::from(self.job.cargo.records);
         let partitions = self.job.plan.all_partitions() as u32;
         for seen in &self.arrived {
+            // What lay there before was due at no time.
+            if seen.stream / partitions >= self.job.plan.producers {
+                continue;
+            }
             let turn = Turn {
                 partition: seen.stream % partitions,
                 number: seen.first / batch_records,
@@ -192,6 +200,9 @@ impl FetchSink for Sink<'_> {
             return;
         };
         let base = i64_at(bytes, 0);
+        if self.moved.last() != Some(&(at as usize)) {
+            self.moved.push(at as usize);
+        }
         let expected = place.next;
         place.next = base + i64::from(u32_at(bytes, LAST_DELTA_AT)) + 1;
         let count = u64::from(u32_at(bytes, COUNT_AT));

@@ -51,13 +51,15 @@ pub fn consume_all(
                     leader,
                     depth,
                     to_the_end,
+                    window: job.plan.in_flight,
+                    leash: None,
                 };
                 scope.spawn(move || consume(job, assignment))
             })
             .collect();
         workers
             .into_iter()
-            .map(|worker| worker.join().unwrap_or_else(|_| panicked()))
+            .map(|worker| worker.join().unwrap_or_else(|_| ConsumerEnd::panicked()))
             .collect()
     })
 }
@@ -83,11 +85,4 @@ pub fn shares(route: &Route, places: &[Place], readers: usize) -> Vec<Share> {
         }
     }
     shares
-}
-
-fn panicked() -> ConsumerEnd {
-    ConsumerEnd {
-        failure: Some(LoadError::Panicked),
-        ..ConsumerEnd::default()
-    }
 }

@@ -49,6 +49,7 @@ pub mod client;
 
 pub mod batch;
 
+pub mod membership;
 pub mod partitioner;
 
 pub use codes::ErrorCode;

@@ -5,22 +5,18 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
-use kafka_protocol::protocol::{Decodable, Encodable};
-
 use super::offsets::{self, Identity, PartitionOf};
 use crate::cli::Failure;
 use crate::cli::client::{check, text};
 use crate::cli::coordinator::Coordinator;
-use crate::wire::ErrorCode;
-use crate::wire::messages::consumer_protocol_assignment::TopicPartition;
+use crate::wire::membership::{RANGE, assignment, partitions_in, ranges, subscription, topics_in};
 use crate::wire::messages::join_group_request::JoinGroupRequestProtocol;
 use crate::wire::messages::join_group_response::JoinGroupResponseMember;
 use crate::wire::messages::sync_group_request::SyncGroupRequestAssignment;
 use crate::wire::messages::{
-    ConsumerProtocolAssignment, ConsumerProtocolSubscription, HeartbeatRequest, JoinGroupRequest,
-    JoinGroupResponse, LeaveGroupRequest, SyncGroupRequest, TopicName,
+    HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, SyncGroupRequest,
 };
+use crate::wire::{ErrorCode, WireError};
 
 /// Kafka's default is 45 s; a person who ends a command does not wait that long for the next.
 const SESSION: Duration = Duration::from_secs(10);
@@ -33,8 +29,6 @@ const JOIN_VERSION: i16 = 4;
 const SYNC_VERSION: i16 = 3;
 const LEAVE_VERSION: i16 = 2;
 const NEWEST: i16 = i16::MAX;
-/// Of the consumer's own protocol inside these messages.
-const SUBSCRIPTION_VERSION: i16 = 0;
 
 /// Whether the group goes on as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,11 +85,9 @@ impl Member {
 
     /// None: to be asked again, with what was learnt.
     fn ask_to_join(&mut self) -> Result<Option<JoinGroupResponse>, Failure> {
-        let subscription =
-            ConsumerProtocolSubscription::default().with_topics(vec![text(&self.topic)]);
         let range = JoinGroupRequestProtocol::default()
-            .with_name(text("range"))
-            .with_metadata(inner(&subscription)?);
+            .with_name(text(RANGE))
+            .with_metadata(subscription(&[&self.topic]).map_err(unwritable)?);
         let request = JoinGroupRequest::default()
             .with_group_id(self.coordinator.group_id())
             .with_session_timeout_ms(SESSION.as_millis() as i32)
@@ -125,10 +117,12 @@ impl Member {
         let mut assignments = Vec::new();
         if joined.leader == joined.member_id {
             for (member, given) in self.give_out(&joined.members, partitions) {
-                let assignment = SyncGroupRequestAssignment::default()
+                let given = [(self.topic.clone(), given)];
+                let given = assignment(&given, None).map_err(unwritable)?;
+                let given = SyncGroupRequestAssignment::default()
                     .with_member_id(text(&member))
-                    .with_assignment(self.assignment(given)?);
-                assignments.push(assignment);
+                    .with_assignment(given);
+                assignments.push(given);
             }
         }
         let request = SyncGroupRequest::default()
@@ -164,16 +158,9 @@ impl Member {
         let mut given: BTreeMap<String, Vec<i32>> = (members.iter())
             .map(|member| (member.member_id.to_string(), Vec::new()))
             .collect();
-        let shares = shares(partitions, readers.len());
+        let shares = ranges(partitions, readers.len());
         given.extend(readers.into_iter().zip(shares));
         given
-    }
-
-    fn assignment(&self, partitions: Vec<i32>) -> Result<Bytes, Failure> {
-        let own = TopicPartition::default()
-            .with_topic(TopicName(text(&self.topic)))
-            .with_partitions(partitions);
-        inner(&ConsumerProtocolAssignment::default().with_assigned_partitions(vec![own]))
     }
 
     /// Tells the coordinator that we are there, if that is due.
@@ -236,71 +223,6 @@ impl Member {
     }
 }
 
-/// Runs of `partitions`, as even as can be, the longer ones first (Kafka's range assignor).
-fn shares(partitions: &[i32], readers: usize) -> Vec<Vec<i32>> {
-    let mut rest = partitions;
-    let shares = (0..readers).map(|reader| {
-        let left = readers - reader;
-        let (own, others) = rest.split_at(rest.len().div_ceil(left));
-        rest = others;
-        own.to_vec()
-    });
-    shares.collect()
-}
-
-/// A message of the consumer's own protocol, its version before it.
-fn inner<M: Encodable>(message: &M) -> Result<Bytes, Failure> {
-    let mut out = BytesMut::new();
-    out.put_i16(SUBSCRIPTION_VERSION);
-    message
-        .encode(&mut out, SUBSCRIPTION_VERSION)
-        .map_err(|error| Failure::failed(format!("can not write the subscription: {error}")))?;
-    Ok(out.freeze())
-}
-
-fn topics_in(metadata: &Bytes) -> Vec<String> {
-    let mut bytes = metadata.clone();
-    if bytes.len() < 2 {
-        return Vec::new();
-    }
-    // Every version begins like the first.
-    bytes.advance(2);
-    let read = ConsumerProtocolSubscription::decode(&mut bytes, SUBSCRIPTION_VERSION);
-    let topics = read.map(|read| read.topics).unwrap_or_default();
-    topics.iter().map(|topic| topic.to_string()).collect()
-}
-
-/// The partitions of an assignment; None if it is not a consumer's.
-pub fn partitions_in(assignment: &Bytes) -> Option<Vec<PartitionOf>> {
-    let mut bytes = assignment.clone();
-    if bytes.len() < 2 {
-        return None;
-    }
-    bytes.advance(2);
-    let read = ConsumerProtocolAssignment::decode(&mut bytes, SUBSCRIPTION_VERSION).ok()?;
-    let all = read.assigned_partitions.iter().flat_map(|topic| {
-        let name = topic.topic.0.to_string();
-        let partitions = topic.partitions.iter();
-        partitions.map(move |partition| (name.clone(), *partition))
-    });
-    Some(all.collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_are_runs_as_even_as_can_be_with_the_longer_ones_first() {
-        assert_eq!(shares(&[0, 1, 2, 3, 4], 2), [vec![0, 1, 2], vec![3, 4]]);
-        assert_eq!(shares(&[0], 3), [vec![0], vec![], vec![]]);
-        assert_eq!(shares(&[], 0), Vec::<Vec<i32>>::new());
-    }
-
-    #[test]
-    fn what_is_no_assignment_holds_no_partitions() {
-        assert_eq!(partitions_in(&Bytes::new()), None);
-        assert_eq!(partitions_in(&Bytes::from_static(&[0, 0, 0xff])), None);
-        assert_eq!(topics_in(&Bytes::from_static(&[7])), Vec::<String>::new());
-    }
+fn unwritable(error: WireError) -> Failure {
+    Failure::failed(format!("can not write the subscription: {error:?}"))
 }

@@ -221,7 +221,8 @@ fn classic_member(member: &DescribedGroupMember) -> Member {
         client: member.client_id.to_string(),
         host: member.client_host.to_string(),
         // Members of other kinds than consumers are given what only they can read.
-        partitions: member::partitions_in(&member.member_assignment).unwrap_or_default(),
+        partitions: crate::wire::membership::partitions_in(&member.member_assignment)
+            .unwrap_or_default(),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::wire::messages::{
 };
 
 /// Topic and number.
-pub type PartitionOf = (String, i32);
+pub use crate::wire::membership::PartitionOf;
 
 /// The timestamps by which ListOffsets asks for the ends of a partition.
 pub const LATEST: i64 = -1;

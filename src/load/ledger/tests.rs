@@ -8,6 +8,7 @@ fn ledger() -> Ledger {
     Ledger {
         batch_records: 10,
         streams: HashMap::from([(STREAM, offsets)]),
+        ..Ledger::default()
     }
 }
 
@@ -104,4 +105,20 @@ fn a_stream_of_nobody_is_corrupt() {
     });
 
     assert_eq!(reading.judge(&ledger(), true).corrupt, 1);
+}
+
+#[test]
+fn what_was_deleted_for_its_age_is_not_lost_and_what_is_younger_is() {
+    let mut ledger = ledger();
+    ledger.begins = vec![20];
+    let mut reading = Reading::default();
+    reading.records(Seen {
+        stream: STREAM,
+        first: 30,
+        count: 20,
+    });
+
+    let verdict = reading.judge(&ledger, true);
+
+    assert_eq!((verdict.expired, verdict.lost), (20, 10), "{verdict:?}");
 }

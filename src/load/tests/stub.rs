@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::stub_groups::Groups;
 use crate::base::crc::crc32c;
 use crate::load::batch::{
     COUNT_AT, HEAD_BYTES, LENGTH_AT, PRODUCER_AT, SEQUENCE_AT, SUM_AT, SUMMED_AT,
@@ -101,6 +102,7 @@ impl Stub {
             .iter()
             .map(|it| it.local_addr().unwrap())
             .collect();
+        let groups = Arc::new(Groups::default());
         let world = Arc::new(Mutex::new(World {
             lie,
             batches: 0,
@@ -108,11 +110,11 @@ impl Stub {
             ports: addresses.iter().map(SocketAddr::port).collect(),
         }));
         for (index, listener) in listeners.into_iter().enumerate() {
-            let world = Arc::clone(&world);
+            let (world, groups) = (Arc::clone(&world), Arc::clone(&groups));
             thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
-                    let world = Arc::clone(&world);
-                    thread::spawn(move || serve(stream, Me(index), &world));
+                    let (world, groups) = (Arc::clone(&world), Arc::clone(&groups));
+                    thread::spawn(move || serve(stream, Me(index), &world, &groups));
                 }
             });
         }
@@ -122,7 +124,7 @@ impl Stub {
     }
 }
 
-fn serve(mut stream: TcpStream, me: Me, world: &Mutex<World>) -> Option<()> {
+fn serve(mut stream: TcpStream, me: Me, world: &Mutex<World>, groups: &Groups) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     loop {
         let mut length = [0; 4];
@@ -132,12 +134,12 @@ fn serve(mut stream: TcpStream, me: Me, world: &Mutex<World>) -> Option<()> {
         let mut frame = Bytes::from(frame);
         let header = RequestHeader::parse(&mut frame).unwrap();
         let request = request::decode(&header, frame).unwrap();
-        let answer = answer(header.reply_to(), request, me, world);
+        let answer = answer(header.reply_to(), request, me, world, groups);
         stream.write_all(&answer).ok()?;
     }
 }
 
-fn answer(to: ReplyTo, request: Request, me: Me, world: &Mutex<World>) -> Bytes {
+fn answer(to: ReplyTo, request: Request, me: Me, world: &Mutex<World>, groups: &Groups) -> Bytes {
     let locked = || world.lock().unwrap();
     let answer = match request {
         Request::ApiVersions(_) => reply::encode(to, &ApiVersionsResponse::default()),
@@ -156,6 +158,19 @@ fn answer(to: ReplyTo, request: Request, me: Me, world: &Mutex<World>) -> Bytes 
             let given = InitProducerIdResponse::default().with_producer_id(7.into());
             reply::encode(to, &given.with_producer_epoch(0))
         }
+        Request::FindCoordinator(_) => {
+            let port = i32::from(locked().ports[0]);
+            let host = StrBytes::from_static_str("127.0.0.1");
+            let found = FindCoordinatorResponse::default().with_host(host);
+            reply::encode(to, &found.with_port(port))
+        }
+        Request::JoinGroup(it) => reply::encode(to, &groups.join(&it)),
+        Request::SyncGroup(it) => reply::encode(to, &groups.sync(&it)),
+        Request::Heartbeat(it) => reply::encode(to, &groups.beat(&it)),
+        Request::LeaveGroup(it) => reply::encode(to, &groups.leave(&it)),
+        Request::OffsetCommit(it) => reply::encode(to, &groups.commit(&it)),
+        Request::OffsetFetch(it) => reply::encode(to, &groups.committed(&it)),
+        Request::DeleteGroups(_) => reply::encode(to, &DeleteGroupsResponse::default()),
         other => panic!("the stub does not know {:?}", other.api()),
     };
     answer.unwrap()
