@@ -4,17 +4,22 @@
 //! words, so that there is one path. Messages of one sender arrive in order: what is produced
 //! through one connection reaches its partition in the order in which it came.
 
+use std::net::IpAddr;
+
 use crate::base::{ByteCount, ShardId};
 use crate::cluster::{Change, Command, Metadata, Refusal};
 use crate::groups::{Answer, Ask};
 use crate::journal::{Slice, StreamId};
 use crate::log::{
-    Appended, Isolation, LeaderEpoch, LogError, Offset, OffsetFound, OffsetSpec, PartitionFacts,
-    ProducerFacts, ReadAsk, ReadPlan,
+    Appended, LeaderEpoch, LogError, Offset, OffsetFound, PartitionFacts, ProducerFacts, ReadAsk,
+    ReadPlan,
 };
+use crate::runtime::ConnectionId;
 use crate::wire::batch::CheckedBatch;
 
 use super::calls::Token;
+use super::door::Full;
+use super::owner::offsets::OffsetAsk;
 use super::steer::Guest;
 
 /// Where a part of a request stands among all parts of it.
@@ -55,6 +60,19 @@ pub enum Message {
     /// To all others, at a stop: my clients are owed nothing any more.
     Drained,
 
+    /// To shard 0: may this connection of mine be served?
+    Enter {
+        connection: ConnectionId,
+        address: IpAddr,
+    },
+    Entered {
+        connection: ConnectionId,
+        address: IpAddr,
+        outcome: Result<(), Full>,
+    },
+    /// To shard 0: a connection that had entered is gone.
+    Left { address: IpAddr },
+
     /// A connection moves in.
     Guest(Box<Guest>),
 
@@ -92,13 +110,6 @@ pub enum Message {
     EndWatch {
         session: i32,
         stream: Option<StreamId>,
-    },
-
-    /// To an owner: which offsets are these?
-    List { token: Token, parts: Vec<ListPart> },
-    Listed {
-        token: Token,
-        parts: Vec<(Place, Result<OffsetFound, LogError>)>,
     },
 
     /// To an owner: small questions about partitions, and deletions of records.
@@ -178,16 +189,6 @@ impl FetchedPart {
     }
 }
 
-/// One partition of a ListOffsets.
-#[derive(Clone, Copy, Debug)]
-pub struct ListPart {
-    pub place: Place,
-    pub stream: StreamId,
-    pub spec: OffsetSpec,
-    pub isolation: Isolation,
-    pub leader_epoch: Option<LeaderEpoch>,
-}
-
 /// A question about one partition.
 #[derive(Clone, Copy, Debug)]
 pub struct InquiryPart {
@@ -204,6 +205,8 @@ pub enum Inquiry {
         claimed: Option<LeaderEpoch>,
         asked: LeaderEpoch,
     },
+    /// Which offset is this?
+    Offset(OffsetAsk),
     Producers,
     Facts,
     /// Give up the records before this offset; None: all that may be read.
@@ -217,6 +220,7 @@ pub enum Inquiry {
 pub enum Finding {
     /// -1 and -1 if no epoch is that old.
     EpochEnd(LeaderEpoch, Offset),
+    Offset(OffsetFound),
     Producers(Vec<ProducerFacts>),
     Facts(PartitionFacts),
     LogStart(Offset),

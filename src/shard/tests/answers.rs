@@ -21,10 +21,6 @@ use crate::wire::messages::offset_for_leader_epoch_request::{
 };
 use crate::wire::messages::update_features_request::FeatureUpdateKey;
 
-fn text(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_owned())
-}
-
 fn deletion_of(topic: &str, parts: &[(i32, i64)]) -> DeleteRecordsRequest {
     let part = |(index, offset): &(i32, i64)| {
         DeleteRecordsPartition::default()
@@ -258,11 +254,18 @@ fn log_dirs_show_what_each_partition_takes() {
     broker.create_topic("t", 3);
     let socket = broker.connect();
     broker.produce(socket, "t", 1, &[b'x'; 5_000]);
+    broker.pass(crate::base::limits::TICK_WAIT);
     for version in 1..=4 {
         let request = DescribeLogDirsRequest::default().with_topics(None);
         let response = broker.ask(socket, &request, version);
 
-        let topic = &response.results[0].topics[0];
+        let dir = &response.results[0];
+        let (usable, total) = (dir.usable_bytes, dir.total_bytes);
+        match version {
+            4 => assert!(0 < usable && usable < total, "{usable} of {total}"),
+            _ => assert_eq!((usable, total), (-1, -1)),
+        }
+        let topic = &dir.topics[0];
         let sizes: Vec<i64> = topic
             .partitions
             .iter()

@@ -14,10 +14,6 @@ use crate::wire::messages::offset_delete_request::{
 use crate::wire::messages::offset_fetch_request::*;
 use crate::wire::messages::sync_group_request::SyncGroupRequestAssignment;
 
-fn text(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_owned())
-}
-
 fn group(name: &str) -> GroupId {
     GroupId(text(name))
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod answers;
+mod broker_configs;
 mod damage;
 mod durable;
 mod fetch;
@@ -29,6 +30,10 @@ use crate::wire::{StrBytes, client};
 
 use super::address::Listener;
 use super::{Shard, ShardConfig, ShardError};
+
+fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
 
 /// Long enough for anything that is not stuck.
 const PATIENCE: Span = Span::seconds(40);
