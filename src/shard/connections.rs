@@ -332,6 +332,10 @@ impl Connections {
             return;
         }
         if connection.refused && !connection.ended {
+            // A slow reader of what it is owed has the time of a stalled send, not this short one.
+            if !connection.outbound.is_empty() {
+                return;
+            }
             let bytes = 0;
             connection.inbound.give_up();
             connection.lingering = Some(Lingering { since: now, bytes });
