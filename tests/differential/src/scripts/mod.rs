@@ -2,6 +2,7 @@
 
 mod any;
 mod broker;
+mod broker_configs;
 mod cluster;
 mod commits;
 mod configs;
@@ -81,6 +82,7 @@ const CASES: &[&[Case]] = &[
     broker::CASES,
     cluster::CASES,
     configs::CASES,
+    broker_configs::CASES,
     topics::CASES,
     produce::CASES,
     fetch::CASES,
