@@ -137,7 +137,7 @@ fn synonyms(key: &'static BrokerKey, broker: InForce<'_>) -> Vec<Synonym> {
     let names = names.unwrap_or(&own).iter().map(|(name, _)| *name);
     let mut all = Vec::new();
     for name in names {
-        let set = broker.set(name).map(|(source, value)| (source, value));
+        let set = broker.set(name);
         let default = BrokerKey::find(name).and_then(|key| key.default);
         let values = set.chain(default.map(|value| (Source::Default, value)));
         all.extend(values.map(|(source, value)| Synonym {

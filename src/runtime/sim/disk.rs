@@ -131,6 +131,12 @@ impl SimDisk {
         self.under_way.keys().copied().collect()
     }
 
+    /// True while something is being written or flushed.
+    pub fn is_writing(&self) -> bool {
+        let mut ops = self.under_way.values().map(|under_way| &under_way.op);
+        ops.any(|op| matches!(op, DiskOp::Write { .. } | DiskOp::Flush { .. }))
+    }
+
     /// Ends an operation.
     pub fn finish(&mut self, ticket: Ticket) -> DiskDone {
         let UnderWay { op, covers } = self.under_way.remove(&ticket).expect("it is under way");
