@@ -101,7 +101,11 @@ fn topic_key(key: &'static ConfigKey, set: &Overrides, broker: InForce<'_>) -> D
         value: key.default.to_owned(),
         source: Source::Default,
     });
-    let synonyms: Vec<Synonym> = own.into_iter().chain(given).chain(default).collect();
+    let mut synonyms: Vec<Synonym> = own.into_iter().chain(given).chain(default).collect();
+    // Where log.retention.ms is set, Kafka names what would hold without it.
+    if (synonyms.iter()).any(|one| one.name == key.broker_name && one.source != Source::Default) {
+        synonyms.extend(other_units(key));
+    }
     let first = synonyms.first();
     Described {
         name: key.name,
@@ -112,6 +116,21 @@ fn topic_key(key: &'static ConfigKey, set: &Overrides, broker: InForce<'_>) -> D
         doc: key.doc,
         synonyms,
     }
+}
+
+/// The defaults of a key's other names, such as `log.retention.hours`, in their own units.
+fn other_units(key: &ConfigKey) -> impl Iterator<Item = Synonym> + use<> {
+    let mut several = IN_SEVERAL_UNITS.iter();
+    let names = several.find(|(name, _)| *name == key.name);
+    let others = names.map_or(&[][..], |(_, names)| &names[1..]).iter();
+    others.filter_map(|(name, _)| {
+        let default = BrokerKey::find(name)?.default?;
+        Some(Synonym {
+            name,
+            value: default.to_owned(),
+            source: Source::Default,
+        })
+    })
 }
 
 fn broker_key(key: &'static BrokerKey, broker: InForce<'_>) -> Described {

@@ -125,13 +125,6 @@ fn transactions(run: &mut Run, version: i16) -> Outcome {
         DescribeTransactionsRequest::default().with_transactional_ids(ids.collect())
     };
     let unknown = run.name("unknown");
-    // Kafka loads the partitions of its transaction log when it first hears of them.
-    run.wait("transactions loaded", |run| {
-        let reply = run.quietly(&of(&[unknown.clone(), "x".into()]), version)?;
-        let mut states = reply.transaction_states.iter();
-        let known = |code: i16| code != 14 && code != 16;
-        Ok(states.all(|state| known(state.error_code)).then_some(()))
-    })?;
     run.ask("unknown", &of(&[unknown]), version)?;
     run.ask("none", &of(&[]), version)?;
     Ok(())

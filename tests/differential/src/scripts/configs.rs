@@ -272,11 +272,15 @@ fn bad_alterations(run: &mut Run, version: i16) -> Outcome {
         let trial = alter(*kind, name, values).with_validate_only(true);
         run.ask(&format!("{label}, trial"), &trial, version)?;
     }
-    let mut twice = alter(TOPIC, &name, &[("retention.ms", Some("1"))]);
-    twice.resources.extend(twice.resources.clone());
-    run.ask("one resource twice", &twice, version)?;
-    twice.resources.clear();
-    run.ask("no resource", &twice, version)?;
+    let mut several = alter(TOPIC, &name, &[("retention.ms", Some("1"))]);
+    let one = several.resources.clone();
+    several.resources.clear();
+    run.ask("no resource", &several, version)?;
+    // Kafka never answers, which takes the time of a script's patience: once is enough.
+    if version == 2 {
+        several.resources = [one.clone(), one].concat();
+        run.ask("one resource twice", &several, version)?;
+    }
     Ok(())
 }
 
@@ -457,7 +461,8 @@ fn kinds(run: &mut Run, version: i16) -> Outcome {
     for kinds in [
         &[METRICS][..],
         &[GROUP],
-        &[BROKER, LOGGER],
+        &[BROKER],
+        &[LOGGER],
         &[3],
         &[-1],
         &[METRICS, 3],
