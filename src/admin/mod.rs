@@ -6,7 +6,8 @@
 //! May use: `base`, `wire`, `runtime`, `log` (topics' configuration keys), `cluster`, `groups`,
 //! `txn`. Used by: `shard`, `cli`.
 //!
-//! Begin at `broker_table`, then `broker_config` and `in_force`; for requests at `creation`, then `alteration`.
+//! Begin at `broker_table`, then `broker_config` and `in_force`; for requests at `creation`, then
+//! `alteration`.
 
 pub mod broker_config;
 pub mod broker_key;

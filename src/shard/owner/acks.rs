@@ -1,4 +1,5 @@
-//! Produced batches and deletions that await durability, searches that await reads, and the answers that await them.
+//! Produced batches and deletions that await durability, searches that await reads, and the
+//! answers that await them.
 
 use std::collections::{HashMap, VecDeque};
 
