@@ -23,6 +23,24 @@ pub struct Bounds {
     exceptions: BTreeMap<IpAddr, u32>,
 }
 
+/// What shards say of connections that come and go.
+#[derive(Clone, Copy, Debug)]
+pub enum Knock {
+    /// To shard 0: may this connection of mine be served?
+    Enter {
+        connection: ConnectionId,
+        address: IpAddr,
+    },
+    /// Its answer.
+    Entered {
+        connection: ConnectionId,
+        address: IpAddr,
+        outcome: Result<(), Full>,
+    },
+    /// To shard 0: a connection that had entered is gone.
+    Left { address: IpAddr },
+}
+
 /// Why there is no room for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
@@ -123,26 +141,37 @@ impl Shard {
     /// A connection was accepted here: asks for its admission.
     pub(super) fn ask_entry(&mut self, connection: ConnectionId, address: IpAddr) {
         let address = address.to_canonical();
-        let message = Message::Enter {
+        let knock = Knock::Enter {
             connection,
             address,
         };
-        self.tell(ShardId::ZERO, message);
+        self.tell(ShardId::ZERO, Message::Door(knock));
     }
 
-    /// To shard 0.
-    pub(super) fn entry_asked(&mut self, from: ShardId, id: ConnectionId, address: IpAddr) {
-        let outcome = self.door.enter(address);
-        let message = Message::Entered {
-            connection: id,
-            address,
-            outcome,
-        };
-        self.tell(from, message);
+    /// Another shard, or this one, says something of a connection.
+    pub(super) fn knocked(&mut self, from: ShardId, knock: Knock) {
+        match knock {
+            Knock::Enter {
+                connection,
+                address,
+            } => {
+                let entered = Knock::Entered {
+                    connection,
+                    address,
+                    outcome: self.door.enter(address),
+                };
+                self.tell(from, Message::Door(entered));
+            }
+            Knock::Entered {
+                connection,
+                address,
+                outcome,
+            } => self.entered(connection, address, outcome),
+            Knock::Left { address } => self.door.leave(address),
+        }
     }
 
-    /// From shard 0.
-    pub(super) fn entered(&mut self, id: ConnectionId, address: IpAddr, outcome: Result<(), Full>) {
+    fn entered(&mut self, id: ConnectionId, address: IpAddr, outcome: Result<(), Full>) {
         let connection = self.connections.get_mut(id);
         match (outcome, connection) {
             (Ok(()), Some(connection)) => {
@@ -150,7 +179,7 @@ impl Shard {
                 self.connections.touch(id);
             }
             // It went before it was let in.
-            (Ok(()), None) => self.tell(ShardId::ZERO, Message::Left { address }),
+            (Ok(()), None) => self.note_left(Some(address)),
             (Err(full), Some(_)) => self.connections.refuse(id, &full, true),
             (Err(_), None) => {}
         }
@@ -159,7 +188,7 @@ impl Shard {
     /// A connection has ended that was on this shard.
     pub(super) fn note_left(&mut self, entered: Option<IpAddr>) {
         if let Some(address) = entered {
-            self.tell(ShardId::ZERO, Message::Left { address });
+            self.tell(ShardId::ZERO, Message::Door(Knock::Left { address }));
         }
     }
 }

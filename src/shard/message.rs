@@ -4,8 +4,6 @@
 //! words, so that there is one path. Messages of one sender arrive in order: what is produced
 //! through one connection reaches its partition in the order in which it came.
 
-use std::net::IpAddr;
-
 use crate::base::{ByteCount, ShardId};
 use crate::cluster::{Change, Command, Metadata, Refusal};
 use crate::groups::{Answer, Ask};
@@ -14,11 +12,10 @@ use crate::log::{
     Appended, LeaderEpoch, LogError, Offset, OffsetFound, PartitionFacts, ProducerFacts, ReadAsk,
     ReadPlan,
 };
-use crate::runtime::ConnectionId;
 use crate::wire::batch::CheckedBatch;
 
 use super::calls::Token;
-use super::door::Full;
+use super::door::Knock;
 use super::owner::offsets::OffsetAsk;
 use super::steer::Guest;
 
@@ -60,18 +57,8 @@ pub enum Message {
     /// To all others, at a stop: my clients are owed nothing any more.
     Drained,
 
-    /// To shard 0: may this connection of mine be served?
-    Enter {
-        connection: ConnectionId,
-        address: IpAddr,
-    },
-    Entered {
-        connection: ConnectionId,
-        address: IpAddr,
-        outcome: Result<(), Full>,
-    },
-    /// To shard 0: a connection that had entered is gone.
-    Left { address: IpAddr },
+    /// Who may connect.
+    Door(Knock),
 
     /// A connection moves in.
     Guest(Box<Guest>),

@@ -41,17 +41,7 @@ impl Shard {
             Message::Failed => self.other_journal_failed(from),
             Message::Drained => self.shard_drained(from),
 
-            Message::Enter {
-                connection,
-                address,
-            } => self.entry_asked(from, connection, address),
-            Message::Entered {
-                connection,
-                address,
-                outcome,
-            } => self.entered(connection, address, outcome),
-            Message::Left { address } => self.door.leave(address),
-
+            Message::Door(knock) => self.knocked(from, knock),
             Message::Guest(guest) => self.guest_came(*guest),
 
             Message::Produce {

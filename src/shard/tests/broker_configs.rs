@@ -172,64 +172,68 @@ fn the_old_form_replaces_everything_that_was_set() {
     assert_eq!(dynamic.count(), 1);
 }
 
+/// The broker, the edits, and a part of the words.
+type Refused<'a> = (&'a str, Edits<'a>, &'a str);
+
+const REFUSED: &[Refused<'_>] = &[
+    (
+        "1000",
+        &[
+            ("num.partitions", SET, Some("3")),
+            ("log.retention.ms", SET, Some("5")),
+        ],
+        "Cannot update these configs dynamically: Set(num.partitions)",
+    ),
+    (
+        "7",
+        &[("log.retention.ms", SET, Some("5"))],
+        "expected 1000 or empty string",
+    ),
+    (
+        "x",
+        &[("log.retention.ms", SET, Some("5"))],
+        "must be an integer",
+    ),
+    (
+        "",
+        &[("log.retention.ms", SET, Some("soon"))],
+        "Invalid value soon",
+    ),
+    (
+        "",
+        &[("log.retention.ms", SET, Some("0"))],
+        "for ever with -1",
+    ),
+    (
+        "",
+        &[("log.retension.ms", SET, Some("5"))],
+        "is it log.retention.ms?",
+    ),
+    (
+        "",
+        &[("log-retention-ms", SET, Some("5"))],
+        "is it log.retention.ms?",
+    ),
+    (
+        "",
+        &[("background.threads", SET, Some("5"))],
+        "has no meaning",
+    ),
+    ("", &[("message.max.bytes", SET, None)], "no value"),
+    (
+        "",
+        &[
+            ("log.cleaner.min.compaction.lag.ms", SET, Some("9")),
+            ("log.cleaner.max.compaction.lag.ms", SET, Some("8")),
+        ],
+        "must not be above",
+    ),
+];
+
 #[test]
 fn what_may_not_change_is_refused_in_kafkas_words_and_changes_nothing() {
     let mut broker = Broker::start(2);
-    let cases: [(&str, Edits<'_>, &str); 10] = [
-        (
-            "1000",
-            &[
-                ("num.partitions", SET, Some("3")),
-                ("log.retention.ms", SET, Some("5")),
-            ],
-            "Cannot update these configs dynamically: Set(num.partitions)",
-        ),
-        (
-            "7",
-            &[("log.retention.ms", SET, Some("5"))],
-            "expected 1000 or empty string",
-        ),
-        (
-            "x",
-            &[("log.retention.ms", SET, Some("5"))],
-            "must be an integer",
-        ),
-        (
-            "",
-            &[("log.retention.ms", SET, Some("soon"))],
-            "Invalid value soon",
-        ),
-        (
-            "",
-            &[("log.retention.ms", SET, Some("0"))],
-            "for ever with -1",
-        ),
-        (
-            "",
-            &[("log.retension.ms", SET, Some("5"))],
-            "is it log.retention.ms?",
-        ),
-        (
-            "",
-            &[("log-retention-ms", SET, Some("5"))],
-            "is it log.retention.ms?",
-        ),
-        (
-            "",
-            &[("background.threads", SET, Some("5"))],
-            "has no meaning",
-        ),
-        ("", &[("message.max.bytes", SET, None)], "no value"),
-        (
-            "",
-            &[
-                ("log.cleaner.min.compaction.lag.ms", SET, Some("9")),
-                ("log.cleaner.max.compaction.lag.ms", SET, Some("8")),
-            ],
-            "must not be above",
-        ),
-    ];
-    for (id, edits, part) in cases {
+    for (id, edits, part) in REFUSED {
         let (code, words) = broker.edit_broker(id, edits);
         assert_eq!(code, ErrorCode::InvalidRequest.code(), "{edits:?} {words}");
         assert!(words.contains(part), "{edits:?} {words}");

@@ -221,53 +221,68 @@ fn alter_topic(run: &mut Run, version: i16) -> Outcome {
     Ok(())
 }
 
+/// Stand for a topic that is there, and for one that is not.
+const KNOWN: &str = "<known>";
+const NOWHERE: &str = "<nowhere>";
+
+fn whose<'a>(who: &'a str, known: &'a str, nowhere: &'a str) -> &'a str {
+    match who {
+        KNOWN => known,
+        NOWHERE => nowhere,
+        other => other,
+    }
+}
+
+/// What, of which kind of thing, of whom, and what is to change.
+const BAD_VALUES: &[(&str, i8, &str, Values<'_>)] = &[
+    ("unknown key", TOPIC, KNOWN, &[("no.such", Some("1"))]),
+    (
+        "not a number",
+        TOPIC,
+        KNOWN,
+        &[("retention.ms", Some("soon"))],
+    ),
+    ("too small", TOPIC, KNOWN, &[("retention.ms", Some("-2"))]),
+    ("no value", TOPIC, KNOWN, &[("retention.ms", None)]),
+    ("an empty key", TOPIC, KNOWN, &[("", Some("1"))]),
+    (
+        "one key twice",
+        TOPIC,
+        KNOWN,
+        &[("retention.ms", Some("1")), ("retention.ms", Some("2"))],
+    ),
+    (
+        "unknown topic",
+        TOPIC,
+        NOWHERE,
+        &[("retention.ms", Some("1"))],
+    ),
+    ("no topic", TOPIC, "", &[("retention.ms", Some("1"))]),
+    ("a bad topic", TOPIC, "..", &[("retention.ms", Some("1"))]),
+    (
+        "unknown broker",
+        BROKER,
+        "7",
+        &[("log.retention.ms", Some("1"))],
+    ),
+    ("no number", BROKER, "x", &[("log.retention.ms", Some("1"))]),
+    ("read-only", BROKER, OWN, &[("num.partitions", Some("1"))]),
+    (
+        "not of a broker",
+        BROKER,
+        OWN,
+        &[("log.retention.ms", Some("soon"))],
+    ),
+    ("a logger", LOGGER, OWN, &[("root", Some("INFO"))]),
+    ("no kind", 3, KNOWN, &[("retention.ms", Some("1"))]),
+];
+
 fn bad_alterations(run: &mut Run, version: i16) -> Outcome {
     let topic = run.topic(1)?;
     let name = topic.name.0.to_string();
     let nowhere = run.name("nowhere").to_string();
-    let cases: &[(&str, i8, &str, Values<'_>)] = &[
-        ("unknown key", TOPIC, &name, &[("no.such", Some("1"))]),
-        (
-            "not a number",
-            TOPIC,
-            &name,
-            &[("retention.ms", Some("soon"))],
-        ),
-        ("too small", TOPIC, &name, &[("retention.ms", Some("-2"))]),
-        ("no value", TOPIC, &name, &[("retention.ms", None)]),
-        ("an empty key", TOPIC, &name, &[("", Some("1"))]),
-        (
-            "one key twice",
-            TOPIC,
-            &name,
-            &[("retention.ms", Some("1")), ("retention.ms", Some("2"))],
-        ),
-        (
-            "unknown topic",
-            TOPIC,
-            &nowhere,
-            &[("retention.ms", Some("1"))],
-        ),
-        ("no topic", TOPIC, "", &[("retention.ms", Some("1"))]),
-        ("a bad topic", TOPIC, "..", &[("retention.ms", Some("1"))]),
-        (
-            "unknown broker",
-            BROKER,
-            "7",
-            &[("log.retention.ms", Some("1"))],
-        ),
-        ("no number", BROKER, "x", &[("log.retention.ms", Some("1"))]),
-        ("read-only", BROKER, OWN, &[("num.partitions", Some("1"))]),
-        (
-            "not of a broker",
-            BROKER,
-            OWN,
-            &[("log.retention.ms", Some("soon"))],
-        ),
-        ("a logger", LOGGER, OWN, &[("root", Some("INFO"))]),
-        ("no kind", 3, &name, &[("retention.ms", Some("1"))]),
-    ];
-    for (label, kind, name, values) in cases {
+    for (label, kind, who, values) in BAD_VALUES {
+        let name = whose(who, &name, &nowhere);
         run.ask(label, &alter(*kind, name, values), version)?;
         let trial = alter(*kind, name, values).with_validate_only(true);
         run.ask(&format!("{label}, trial"), &trial, version)?;
@@ -360,87 +375,90 @@ fn edit_topic(run: &mut Run, version: i16) -> Outcome {
     Ok(())
 }
 
+/// What, of which kind of thing, of whom, and what is to change.
+const BAD_EDITS: &[(&str, i8, &str, Edits<'_>)] = &[
+    ("unknown key", TOPIC, KNOWN, &[("no.such", SET, Some("1"))]),
+    (
+        "unknown key deleted",
+        TOPIC,
+        KNOWN,
+        &[("no.such", DELETE, None)],
+    ),
+    (
+        "not a number",
+        TOPIC,
+        KNOWN,
+        &[("retention.ms", SET, Some("soon"))],
+    ),
+    ("no value", TOPIC, KNOWN, &[("retention.ms", SET, None)]),
+    (
+        "no items",
+        TOPIC,
+        KNOWN,
+        &[("cleanup.policy", APPEND, None)],
+    ),
+    (
+        "a bad item",
+        TOPIC,
+        KNOWN,
+        &[("cleanup.policy", APPEND, Some("shred"))],
+    ),
+    (
+        "not a list",
+        TOPIC,
+        KNOWN,
+        &[("retention.ms", APPEND, Some("1"))],
+    ),
+    (
+        "not a list, less",
+        TOPIC,
+        KNOWN,
+        &[("retention.ms", SUBTRACT, Some("1"))],
+    ),
+    (
+        "no operation",
+        TOPIC,
+        KNOWN,
+        &[("retention.ms", 4, Some("1"))],
+    ),
+    (
+        "negative operation",
+        TOPIC,
+        KNOWN,
+        &[("retention.ms", -1, Some("1"))],
+    ),
+    (
+        "one key twice",
+        TOPIC,
+        KNOWN,
+        &[
+            ("retention.ms", SET, Some("1")),
+            ("retention.ms", DELETE, None),
+        ],
+    ),
+    (
+        "unknown topic",
+        TOPIC,
+        NOWHERE,
+        &[("retention.ms", SET, Some("1"))],
+    ),
+    ("no topic", TOPIC, "", &[("retention.ms", SET, Some("1"))]),
+    (
+        "a bad topic",
+        TOPIC,
+        "..",
+        &[("retention.ms", SET, Some("1"))],
+    ),
+    ("no kind", 3, KNOWN, &[("retention.ms", SET, Some("1"))]),
+    ("nothing", TOPIC, KNOWN, &[]),
+];
+
 fn bad_edits(run: &mut Run, version: i16) -> Outcome {
     let topic = run.topic(1)?;
     let name = topic.name.0.to_string();
     let nowhere = run.name("nowhere").to_string();
-    let cases: &[(&str, i8, &str, Edits<'_>)] = &[
-        ("unknown key", TOPIC, &name, &[("no.such", SET, Some("1"))]),
-        (
-            "unknown key deleted",
-            TOPIC,
-            &name,
-            &[("no.such", DELETE, None)],
-        ),
-        (
-            "not a number",
-            TOPIC,
-            &name,
-            &[("retention.ms", SET, Some("soon"))],
-        ),
-        ("no value", TOPIC, &name, &[("retention.ms", SET, None)]),
-        (
-            "no items",
-            TOPIC,
-            &name,
-            &[("cleanup.policy", APPEND, None)],
-        ),
-        (
-            "a bad item",
-            TOPIC,
-            &name,
-            &[("cleanup.policy", APPEND, Some("shred"))],
-        ),
-        (
-            "not a list",
-            TOPIC,
-            &name,
-            &[("retention.ms", APPEND, Some("1"))],
-        ),
-        (
-            "not a list, less",
-            TOPIC,
-            &name,
-            &[("retention.ms", SUBTRACT, Some("1"))],
-        ),
-        (
-            "no operation",
-            TOPIC,
-            &name,
-            &[("retention.ms", 4, Some("1"))],
-        ),
-        (
-            "negative operation",
-            TOPIC,
-            &name,
-            &[("retention.ms", -1, Some("1"))],
-        ),
-        (
-            "one key twice",
-            TOPIC,
-            &name,
-            &[
-                ("retention.ms", SET, Some("1")),
-                ("retention.ms", DELETE, None),
-            ],
-        ),
-        (
-            "unknown topic",
-            TOPIC,
-            &nowhere,
-            &[("retention.ms", SET, Some("1"))],
-        ),
-        ("no topic", TOPIC, "", &[("retention.ms", SET, Some("1"))]),
-        (
-            "a bad topic",
-            TOPIC,
-            "..",
-            &[("retention.ms", SET, Some("1"))],
-        ),
-        ("no kind", 3, &name, &[("retention.ms", SET, Some("1"))]),
-        ("nothing", TOPIC, &name, &[]),
-    ];
-    for (label, kind, name, edits) in cases {
+    for (label, kind, who, edits) in BAD_EDITS {
+        let name = whose(who, &name, &nowhere);
         run.ask(label, &edit(*kind, name, edits), version)?;
         let trial = edit(*kind, name, edits).with_validate_only(true);
         run.ask(&format!("{label}, trial"), &trial, version)?;
