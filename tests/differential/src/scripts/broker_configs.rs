@@ -137,7 +137,7 @@ fn edit_and_undo(run: &mut Run, name: &str, version: i16) -> Outcome {
     let topics: Keys<'_> = Some(&["max.message.bytes", "retention.ms", "cleanup.policy"]);
     for (label, edits, key, value) in steps {
         run.ask(label, &edit(BROKER, name, edits), version)?;
-        in_force(run, (BROKER, OWN), *key, Some(*value))?;
+        in_force(run, (BROKER, OWN), key, Some(value))?;
         for (what, of) in [("broker", OWN), ("named", name)] {
             let label = format!("{label}, {what}");
             run.ask(&label, &describe(BROKER, of, brokers), 4)?;

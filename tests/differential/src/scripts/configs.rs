@@ -368,7 +368,7 @@ fn edit_topic(run: &mut Run, version: i16) -> Outcome {
         let trial = edit(TOPIC, &name, edits).with_validate_only(true);
         run.ask(&format!("{label}, trial"), &trial, version)?;
         run.ask(label, &edit(TOPIC, &name, edits), version)?;
-        in_force(run, (TOPIC, &name), *key, Some(*value))?;
+        in_force(run, (TOPIC, &name), key, Some(value))?;
         let described = describe(TOPIC, &name, keys);
         run.ask(&format!("after {label}"), &described, 4)?;
     }
