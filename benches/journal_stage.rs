@@ -9,7 +9,7 @@ use thalweg::base::{ByteCount, Now, Position, Ticks, WallMs};
 use thalweg::journal::{
     Entry, EntryHead, Index, Journal, Replay, Settings, Snapshots, StreamId, Term,
 };
-use thalweg::runtime::disk::Found;
+use thalweg::runtime::disk::{DiskSpace, Found};
 use thalweg::runtime::{
     Block, BlockPool, Directory, DiskDone, DiskError, DiskOp, DiskOutput, FileId,
 };
@@ -42,10 +42,15 @@ impl Directory for Nowhere {
         Ok(())
     }
 
-    fn space(&mut self) -> Result<ByteCount, DiskError> {
-        Ok(ByteCount(1 << 50))
+    fn space(&mut self) -> Result<DiskSpace, DiskError> {
+        Ok(ROOM)
     }
 }
+
+const ROOM: DiskSpace = DiskSpace {
+    usable: ByteCount(1 << 50),
+    total: ByteCount(1 << 50),
+};
 
 struct Quiet;
 
@@ -146,7 +151,7 @@ fn answer(operation: DiskOp) -> DiskDone {
         }
         DiskOp::Prepare { ticket, .. } => (ticket, DiskOutput::Prepared),
         DiskOp::Remove { ticket, .. } => (ticket, DiskOutput::Removed),
-        DiskOp::Space { ticket } => (ticket, DiskOutput::Space(ByteCount(1 << 30))),
+        DiskOp::Space { ticket } => (ticket, DiskOutput::Space(ROOM)),
     };
     DiskDone {
         ticket,

@@ -2,23 +2,43 @@
 
 use std::collections::BTreeSet;
 
-use crate::cluster::{Command, ConfigEdit, Edit, Metadata, Refusal, Topic, check_topic_name};
-use crate::log::Overrides;
+use crate::cluster::{
+    BrokerScope, Command, ConfigEdit, Edit, Metadata, Refusal, Topic, check_topic_name, edited,
+};
+use crate::log::{Overrides, TopicConfig};
 use crate::wire::StrBytes;
 use crate::wire::messages::alter_configs_request::AlterConfigsResource;
 use crate::wire::messages::incremental_alter_configs_request::{
     AlterConfigsResource as EditedResource, AlterableConfig,
 };
 
+use super::broker_config::{BrokerConfig, check};
+use super::broker_key::{BrokerKey, Named, Update};
 use super::error::AdminError;
+use super::in_force::InForce;
+use super::placement::Site;
 use super::resource::ResourceKind;
+
+/// What is there to be altered.
+#[derive(Clone, Copy)]
+pub struct Alterable<'a> {
+    pub known: &'a Metadata,
+    pub site: Site<'a>,
+    /// What the broker was started with.
+    pub fixed: &'a BrokerConfig,
+}
+
+enum Altered<'a> {
+    Topic(&'a Topic),
+    Broker(BrokerScope),
+}
 
 /// The command that replaces everything that is set for the resource.
 pub fn replacement(
     resource: &AlterConfigsResource,
-    known: &Metadata,
+    there: Alterable<'_>,
 ) -> Result<Command, AdminError> {
-    let topic = altered(resource.resource_type, &resource.resource_name, known)?;
+    let altered = there.altered(resource.resource_type, &resource.resource_name)?;
     refuse_repetitions(resource.configs.iter().map(|config| &config.name))?;
     let mut configs = Overrides::new();
     for config in &resource.configs {
@@ -28,21 +48,116 @@ pub fn replacement(
             .ok_or_else(|| no_value(&config.name))?;
         configs.insert(config.name.to_string(), value.to_string());
     }
-    Ok(Command::AlterConfig {
-        id: topic.id,
-        configs,
-    })
+    match altered {
+        Altered::Topic(topic) => Ok(Command::AlterConfig {
+            id: topic.id,
+            configs,
+        }),
+        Altered::Broker(scope) => {
+            there.check_broker(scope, configs.keys(), &configs)?;
+            Ok(Command::AlterBrokerConfig { scope, configs })
+        }
+    }
 }
 
 /// The command that edits what is set for the resource.
-pub fn edits(resource: &EditedResource, known: &Metadata) -> Result<Command, AdminError> {
-    let topic = altered(resource.resource_type, &resource.resource_name, known)?;
+pub fn edits(resource: &EditedResource, there: Alterable<'_>) -> Result<Command, AdminError> {
+    let altered = there.altered(resource.resource_type, &resource.resource_name)?;
     refuse_repetitions(resource.configs.iter().map(|config| &config.name))?;
     let edits = resource.configs.iter().map(edit);
-    Ok(Command::EditConfig {
-        id: topic.id,
-        edits: edits.collect::<Result<_, _>>()?,
-    })
+    let edits = edits.collect::<Result<Vec<ConfigEdit>, _>>()?;
+    match altered {
+        Altered::Topic(topic) => Ok(Command::EditConfig {
+            id: topic.id,
+            edits,
+        }),
+        Altered::Broker(scope) => {
+            let configs = edited(there.known.broker_overrides(scope), &edits);
+            let configs = configs.map_err(Refusal::InvalidConfig)?;
+            there.check_broker(scope, edits.iter().map(|edit| &edit.name), &configs)?;
+            Ok(Command::EditBrokerConfig { scope, edits })
+        }
+    }
+}
+
+impl<'a> Alterable<'a> {
+    /// The resource whose configuration is to change.
+    fn altered(&self, kind: i8, name: &StrBytes) -> Result<Altered<'a>, AdminError> {
+        let request = |words: String| Err(AdminError::Request(words));
+        match ResourceKind::from_wire(kind) {
+            Some(ResourceKind::Topic) if name.is_empty() => {
+                request("a topic has a name; there is no default for all of them".to_owned())
+            }
+            Some(ResourceKind::Topic) => {
+                check_topic_name(name).map_err(|why| Refusal::InvalidTopicName { why })?;
+                let topic = self.known.topic(name).ok_or(Refusal::UnknownTopic)?;
+                Ok(Altered::Topic(topic))
+            }
+            Some(ResourceKind::Broker) if name.is_empty() => {
+                Ok(Altered::Broker(BrokerScope::Cluster))
+            }
+            Some(ResourceKind::Broker) => {
+                let node = self.site.broker(name)?;
+                Ok(Altered::Broker(BrokerScope::Node(node)))
+            }
+            Some(kind @ (ResourceKind::BrokerLogger | ResourceKind::ClientMetrics)) => request(
+                format!("this broker has no {kind:?} that could be configured"),
+            ),
+            Some(ResourceKind::Group) => {
+                request("groups have no configuration of their own yet".to_owned())
+            }
+            None => request(format!("resources of type {kind} have no configuration")),
+        }
+    }
+
+    /// Whether a running broker may have `configs`, in which these names are new. Kafka answers
+    /// INVALID_REQUEST where it refuses, whatever the reason.
+    fn check_broker<'n>(
+        &self,
+        scope: BrokerScope,
+        names: impl Iterator<Item = &'n String>,
+        configs: &Overrides,
+    ) -> Result<(), AdminError> {
+        let mut read_only = Vec::new();
+        for name in names {
+            let Some(value) = configs.get(name) else {
+                continue;
+            };
+            let unknown = |nearest: &str| {
+                let words = format!("Unknown broker config name: {name}; is it {nearest}?");
+                Err(AdminError::Request(words))
+            };
+            let key = match BrokerKey::look_up(name) {
+                // Ours in TOML is not a name that clients know.
+                Named::Key(key) if key.name != name => return unknown(key.name),
+                Named::Key(key) => key,
+                Named::Unknown { nearest } => return unknown(nearest),
+                Named::WithoutMeaning => {
+                    let words = format!("{name} has no meaning for this broker");
+                    return Err(AdminError::Request(words));
+                }
+            };
+            match key.update {
+                Update::ReadOnly => read_only.push(key.name),
+                Update::ClusterWide => {
+                    check(key, value).map_err(|error| AdminError::Request(error.to_string()))?
+                }
+            }
+        }
+        if !read_only.is_empty() {
+            return Err(AdminError::Request(format!(
+                "Cannot update these configs dynamically: Set({}); set them in the broker's file \
+                 and start it again",
+                read_only.join(", ")
+            )));
+        }
+        let broker = InForce::of(self.fixed, self.site.node, Some(self.known));
+        let defaults = broker.with(scope, configs).topic_defaults();
+        match TopicConfig::from_overrides(&defaults) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(AdminError::Request(error.to_string())),
+        }
+    }
 }
 
 fn edit(config: &AlterableConfig) -> Result<ConfigEdit, AdminError> {
@@ -62,32 +177,6 @@ fn edit(config: &AlterableConfig) -> Result<ConfigEdit, AdminError> {
     };
     let name = config.name.to_string();
     Ok(ConfigEdit { name, what })
-}
-
-/// The topic whose configuration is to change; nothing else has one that can.
-fn altered<'a>(kind: i8, name: &StrBytes, known: &'a Metadata) -> Result<&'a Topic, AdminError> {
-    let request = |words: String| Err(AdminError::Request(words));
-    match ResourceKind::from_wire(kind) {
-        Some(ResourceKind::Topic) if name.is_empty() => {
-            request("a topic has a name; there is no default for all of them".to_owned())
-        }
-        Some(ResourceKind::Topic) => {
-            check_topic_name(name).map_err(|why| Refusal::InvalidTopicName { why })?;
-            Ok(known.topic(name).ok_or(Refusal::UnknownTopic)?)
-        }
-        Some(ResourceKind::Broker) => request(
-            "the configuration of a running broker can not change yet: set it in its file and \
-             restart it"
-                .to_owned(),
-        ),
-        Some(kind @ (ResourceKind::BrokerLogger | ResourceKind::ClientMetrics)) => request(
-            format!("this broker has no {kind:?} that could be configured"),
-        ),
-        Some(ResourceKind::Group) => {
-            request("groups have no configuration of their own yet".to_owned())
-        }
-        None => request(format!("resources of type {kind} have no configuration")),
-    }
 }
 
 fn no_value(name: &StrBytes) -> AdminError {

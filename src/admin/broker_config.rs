@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::log::config_table::Expected;
-use crate::log::{ConfigKey, Overrides, TOPIC_CONFIGS};
 
 use super::broker_key::BrokerKey;
 
@@ -29,39 +29,6 @@ pub enum BrokerConfigError {
         why: &'static str,
     },
 }
-
-/// A topic's default that a broker-wide value gives.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicDefault {
-    /// The broker's configuration that gives it, such as `log.retention.hours`.
-    pub broker_name: &'static str,
-    /// In the topic configuration's unit.
-    pub value: String,
-}
-
-/// Topic configurations that Kafka lets several broker-wide ones give, the first that is set; and
-/// what one of each is worth in milliseconds.
-const IN_SEVERAL_UNITS: [(&str, &[(&str, i64)]); 3] = [
-    (
-        "retention.ms",
-        &[
-            ("log.retention.ms", 1),
-            ("log.retention.minutes", 60_000),
-            ("log.retention.hours", 3_600_000),
-        ],
-    ),
-    (
-        "segment.ms",
-        &[("log.roll.ms", 1), ("log.roll.hours", 3_600_000)],
-    ),
-    (
-        "segment.jitter.ms",
-        &[
-            ("log.roll.jitter.ms", 1),
-            ("log.roll.jitter.hours", 3_600_000),
-        ],
-    ),
-];
 
 impl BrokerConfig {
     /// Sets a value; the newest counts.
@@ -93,36 +60,6 @@ impl BrokerConfig {
     pub fn is_on(&self, name: &str) -> bool {
         self.number(name) == Some(1)
     }
-
-    /// What topics have by default, where the broker was told so; `dynamic` is what
-    /// IncrementalAlterConfigs set for the broker since, by the broker's names, and goes first.
-    pub fn topic_defaults(&self, dynamic: &BTreeMap<String, String>) -> Overrides {
-        let defaults = TOPIC_CONFIGS.iter().filter_map(|key| {
-            let default = self.topic_default(key, dynamic)?;
-            Some((key.name.to_owned(), default.value))
-        });
-        defaults.collect()
-    }
-
-    /// As `topic_defaults`, for one key, with the name that gives it.
-    pub fn topic_default(
-        &self,
-        key: &ConfigKey,
-        dynamic: &BTreeMap<String, String>,
-    ) -> Option<TopicDefault> {
-        let own = [(key.broker_name, 1)];
-        let several = IN_SEVERAL_UNITS.iter().find(|(name, _)| *name == key.name);
-        let names = several.map_or(&own[..], |(_, names)| names);
-        names.iter().find_map(|(broker_name, unit)| {
-            let value = dynamic.get(*broker_name).map(String::as_str);
-            let value = value.or(self.given(broker_name))?;
-            let value = match value.parse::<i64>() {
-                Ok(count) if *unit > 1 => count.saturating_mul(*unit).max(-1).to_string(),
-                Ok(_) | Err(_) => value.to_owned(),
-            };
-            Some(TopicDefault { broker_name, value })
-        })
-    }
 }
 
 impl BrokerKey {
@@ -148,6 +85,10 @@ pub fn check(key: &'static BrokerKey, value: &str) -> Result<(), BrokerConfigErr
              is meant"
         }
         "remote.log.storage.system.enable" if number == 1 => "there is no tiered storage: 'false'",
+        "max.connections.per.ip.overrides" if ip_limits(value).is_none() => {
+            "it must be a list of ADDRESS:COUNT, each address once, such as 10.0.0.7:5, [::1]:9; \
+             names are not looked up"
+        }
         "log.retention.ms" | "log.retention.minutes" | "log.retention.hours" if number == 0 => {
             "records are kept for some time, or for ever with -1"
         }
@@ -155,6 +96,23 @@ pub fn check(key: &'static BrokerKey, value: &str) -> Result<(), BrokerConfigErr
     };
     let value = value.to_owned();
     Err(BrokerConfigError::Impossible { key, value, why })
+}
+
+/// What `max.connections.per.ip.overrides` says; None: nothing that can be read.
+pub fn ip_limits(value: &str) -> Option<BTreeMap<IpAddr, u32>> {
+    let items = value.split(',').map(str::trim);
+    let mut limits = BTreeMap::new();
+    for item in items.filter(|item| !item.is_empty()) {
+        let (address, count) = item.rsplit_once(':')?;
+        let address = address.trim().trim_matches(['[', ']']);
+        let address: IpAddr = address.parse().ok()?;
+        let count = count.trim().parse::<i32>().ok()?;
+        let count = u32::try_from(count).ok()?;
+        if limits.insert(address.to_canonical(), count).is_some() {
+            return None;
+        }
+    }
+    Some(limits)
 }
 
 impl fmt::Display for BrokerConfigError {
@@ -177,17 +135,10 @@ impl std::error::Error for BrokerConfigError {}
 
 #[cfg(test)]
 mod tests {
+    use super::super::in_force::IN_SEVERAL_UNITS;
     use super::*;
     use crate::admin::BROKER_CONFIGS;
-
-    fn with(values: &[(&str, &str)]) -> BrokerConfig {
-        let mut config = BrokerConfig::default();
-        for (name, value) in values {
-            let key = BrokerKey::find(name).expect("a key");
-            config.set(key, value).expect("a value");
-        }
-        config
-    }
+    use crate::log::TOPIC_CONFIGS;
 
     #[test]
     fn every_default_is_a_value_of_its_key() {
@@ -218,26 +169,6 @@ mod tests {
     }
 
     #[test]
-    fn retention_takes_the_smallest_unit_that_is_set_as_kafka_does() {
-        let none = BTreeMap::new();
-        let retention = |config: &BrokerConfig, dynamic: &BTreeMap<String, String>| {
-            config.topic_defaults(dynamic).get("retention.ms").cloned()
-        };
-        let hours = with(&[("log.retention.hours", "2")]);
-        let both = with(&[("log.retention.hours", "2"), ("log.retention.minutes", "3")]);
-        let all = with(&[("log.retention.minutes", "3"), ("log.retention.ms", "4")]);
-        let ever = with(&[("log.retention.hours", "-1")]);
-        let dynamic = BTreeMap::from([("log.retention.ms".to_owned(), "5".to_owned())]);
-
-        assert_eq!(retention(&BrokerConfig::default(), &none), None);
-        assert_eq!(retention(&hours, &none), Some("7200000".to_owned()));
-        assert_eq!(retention(&both, &none), Some("180000".to_owned()));
-        assert_eq!(retention(&all, &none), Some("4".to_owned()));
-        assert_eq!(retention(&ever, &none), Some("-1".to_owned()));
-        assert_eq!(retention(&both, &dynamic), Some("5".to_owned()));
-    }
-
-    #[test]
     fn what_this_broker_can_not_do_is_refused_with_the_reason() {
         let refusal = |name, value| {
             let key = BrokerKey::find(name).expect("a key");
@@ -250,5 +181,21 @@ mod tests {
         assert!(refusal("default.replication.factor", "3").contains("from 1 to 1"));
         assert!(refusal("num.partitions", "many").contains("it must be a Int from 1"));
         assert!(refusal("log.retention.ms", "0").contains("for ever"));
+        let overrides = "max.connections.per.ip.overrides";
+        for wrong in ["a.host:3", "10.0.0.1", "10.0.0.1:-1", "::1:2,[::1]:3", ":5"] {
+            assert!(refusal(overrides, wrong).contains("10.0.0.7:5"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn limits_of_single_addresses_are_read_in_both_families() {
+        let limits = ip_limits("10.0.0.7:5, [::1]:9,::ffff:10.0.0.8:0").expect("readable");
+
+        let expected = [("::1", 9), ("10.0.0.7", 5), ("10.0.0.8", 0)];
+        for (address, count) in expected {
+            let address: IpAddr = address.parse().expect("an address");
+            assert_eq!(limits.get(&address), Some(&count), "{address}");
+        }
+        assert_eq!(ip_limits(""), Some(BTreeMap::new()));
     }
 }

@@ -221,11 +221,14 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
         "Where everything is kept; made if it is not there.",
     )
     .short("data-dir"),
-    key("max.connections", Int, "The connections of this broker.")
-        .default("2147483647")
-        .bounds(Between(0, INT_MAX))
-        .dynamic()
-        .without_effect(),
+    key(
+        "max.connections",
+        Int,
+        "The connections of this broker; more are closed.",
+    )
+    .default("2147483647")
+    .bounds(Between(0, INT_MAX))
+    .dynamic(),
     key(
         "max.connections.per.ip",
         Int,
@@ -233,8 +236,14 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
     )
     .default("2147483647")
     .bounds(Between(0, INT_MAX))
-    .dynamic()
-    .without_effect(),
+    .dynamic(),
+    key(
+        "max.connections.per.ip.overrides",
+        String,
+        "Other bounds for single addresses: 10.0.0.7:5,[::1]:9.",
+    )
+    .default("")
+    .dynamic(),
     key(
         "max.incremental.fetch.session.cache.slots",
         Int,

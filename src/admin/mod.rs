@@ -6,13 +6,16 @@
 //! May use: `base`, `wire`, `runtime`, `log` (topics' configuration keys), `cluster`, `groups`,
 //! `txn`. Used by: `shard`, `cli`.
 //!
-//! Begin at `broker_table`, then `broker_config`; for requests at `creation`, then `alteration`.
+//! Begin at `broker_table`, then `broker_config` and `in_force`; for requests at `creation`, then
+//! `alteration`.
 
 pub mod broker_config;
 pub mod broker_key;
 mod broker_table;
 mod topic_defaults;
 mod without_meaning;
+
+pub mod in_force;
 
 pub mod description;
 pub mod group_table;
@@ -33,6 +36,7 @@ pub use broker_key::{BrokerKey, Named, Update};
 pub use broker_table::BROKER_CONFIGS;
 pub use description::{Described, Source};
 pub use error::AdminError;
+pub use in_force::InForce;
 pub use placement::Site;
 pub use resource::ResourceKind;
 pub use topic_defaults::TOPIC_DEFAULTS;

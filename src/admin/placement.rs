@@ -24,6 +24,21 @@ impl Site<'_> {
         self.shards.contains(&shard).then_some(shard)
     }
 
+    /// The node that a broker's name stands for: any id of ours is this node's.
+    pub fn broker(&self, name: &str) -> Result<NodeId, AdminError> {
+        let Ok(id) = name.parse::<i32>() else {
+            let words = format!("Broker id must be an integer, but it is: {name}");
+            return Err(AdminError::Request(words));
+        };
+        match self.shard(BrokerId(id)) {
+            Some(_) => Ok(self.node),
+            None => Err(AdminError::Request(format!(
+                "Unexpected broker id, expected {} or empty string, but received {name}",
+                self.node.broker_id()
+            ))),
+        }
+    }
+
     /// The one shard that a partition's list of replicas names.
     pub fn replica(&self, brokers: &[BrokerId]) -> Result<ShardId, AdminError> {
         let refuse = |words: String| Err(AdminError::Assignment(words));

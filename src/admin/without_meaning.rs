@@ -81,7 +81,6 @@ pub const WITHOUT_MEANING: &[&str] = &[
     "log.flush.start.offset.checkpoint.interval.ms",
     "log.retention.check.interval.ms",
     "max.connection.creation.rate",
-    "max.connections.per.ip.overrides",
     "max.request.partition.size.limit",
     "metadata.log.dir",
     "metadata.log.max.record.bytes.between.snapshots",

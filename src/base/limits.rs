@@ -208,6 +208,11 @@ pub const TICK_WAIT: Span = Span::seconds(5);
 /// A peer that takes nothing of its replies for this long is closed.
 pub const STALLED_SEND_WAIT: Span = Span::seconds(60);
 
+/// A refused connection is read, and what it sends thrown away, for so long or so much: a socket
+/// closed with unread bytes would be reset, and replies on their way to the peer lost.
+pub const LINGER_WAIT: Span = Span::seconds(2);
+pub const LINGER_BYTES_MAX: ByteCount = ByteCount::mib(4);
+
 /// `listener.ids.max`: the broker ids that one node shows; more shards share them.
 pub const LISTENER_IDS_MAX: u16 = 8;
 

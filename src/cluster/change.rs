@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::command::BrokerScope;
 use super::topic::Topic;
 use crate::base::{NodeId, ShardId, WallMs};
+use crate::log::Overrides;
 
 /// The metadata went from version `version - 1` to `version`. Cheap to clone and to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,11 @@ pub enum ChangeKind {
     Topic {
         topic: Arc<Topic>,
         what: TopicChange,
+    },
+    /// What is set for a broker from now on.
+    BrokerConfig {
+        scope: BrokerScope,
+        configs: Arc<Overrides>,
     },
     /// The proposer owns ids `first .. first + count`.
     ProducerIds {

@@ -46,12 +46,31 @@ pub enum Command {
         id: Uuid,
         edits: Vec<ConfigEdit>,
     },
+    /// Replaces what is set for a broker while it runs, whole. The values are checked: only the
+    /// proposer knows the keys.
+    AlterBrokerConfig {
+        scope: BrokerScope,
+        configs: Overrides,
+    },
+    /// Edits what is set for a broker, likewise.
+    EditBrokerConfig {
+        scope: BrokerScope,
+        edits: Vec<ConfigEdit>,
+    },
     /// 1,000 producer ids for one shard to hand out.
     NextProducerIdBlock,
     /// A reading of the retention clock, so that it survives a restart.
     NoteRetentionClock {
         at: WallMs,
     },
+}
+
+/// Whom a broker's configuration is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BrokerScope {
+    /// Every broker for which nothing else is set (Kafka's resource without a name).
+    Cluster,
+    Node(NodeId),
 }
 
 /// Which shards take new partitions.

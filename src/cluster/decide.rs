@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::change::{Change, ChangeKind, TopicChange};
-use super::command::{Command, Placement};
+use super::command::{BrokerScope, Command, Placement};
 use super::edit::edited;
 use super::metadata::Metadata;
 use super::name::check_topic_name;
@@ -74,6 +74,13 @@ impl Metadata {
             Command::EditConfig { id, edits } => {
                 let configs = edited(&self.known(*id)?.overrides, edits);
                 self.alter_config(*id, &configs.map_err(Refusal::InvalidConfig)?)
+            }
+            Command::AlterBrokerConfig { scope, configs } => {
+                self.alter_broker(*scope, configs.clone())
+            }
+            Command::EditBrokerConfig { scope, edits } => {
+                let configs = edited(self.broker_overrides(*scope), edits);
+                self.alter_broker(*scope, configs.map_err(Refusal::InvalidConfig)?)
             }
             Command::NextProducerIdBlock => Ok(ChangeKind::ProducerIds {
                 first: self.next_producer_id,
@@ -175,6 +182,14 @@ impl Metadata {
             topic: Arc::new(topic),
             what: TopicChange::Configured,
         })
+    }
+
+    fn alter_broker(&self, scope: BrokerScope, configs: Overrides) -> Result<ChangeKind, Refusal> {
+        if *self.broker_overrides(scope) == configs {
+            return Err(Refusal::Unchanged);
+        }
+        let configs = Arc::new(configs);
+        Ok(ChangeKind::BrokerConfig { scope, configs })
     }
 
     fn known(&self, id: Uuid) -> Result<&Arc<Topic>, Refusal> {

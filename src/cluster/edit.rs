@@ -1,4 +1,4 @@
-//! Edits of what is set for a topic (KIP-339): made by the state machine itself, so that two that
+//! Edits of what is set for a topic or a broker (KIP-339): made by the state machine itself, so that two that
 //! come at once through different shards both take effect.
 
 use crate::log::{ConfigError, ConfigKey, ConfigKind, Overrides};
@@ -55,7 +55,8 @@ pub fn edited(configs: &Overrides, edits: &[ConfigEdit]) -> Result<Overrides, Co
 
 /// The items that a list has now.
 fn list(configs: &Overrides, name: &str) -> Result<Vec<String>, ConfigError> {
-    let key = ConfigKey::find(name).filter(|key| key.kind == ConfigKind::List);
+    let key = ConfigKey::find(name).or_else(|| ConfigKey::of_broker(name));
+    let key = key.filter(|key| key.kind == ConfigKind::List);
     let key = key.ok_or(ConfigError::NotAList { name: name.into() })?;
     let value = configs.get(name).map_or(key.default, String::as_str);
     Ok(items_of(value).collect())
@@ -111,6 +112,14 @@ mod tests {
         let appended = after(&[], &name, Edit::Append("1".into()));
 
         assert_eq!(appended, Err(ConfigError::NotAList { name }));
+    }
+
+    #[test]
+    fn the_brokers_lists_take_items_too() {
+        let appended = after(&[], "log.cleanup.policy", Edit::Append("compact".into()));
+
+        let expected = overrides(&[("log.cleanup.policy", "delete,compact")]);
+        assert_eq!(appended, Ok(expected));
     }
 
     #[test]

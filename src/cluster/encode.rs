@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::change::{Change, ChangeKind, TopicChange};
+use super::command::BrokerScope;
 use super::metadata::Metadata;
 use super::topic::{Run, Topic};
 use crate::base::limits::PARTITIONS_PER_TOPIC_MAX;
@@ -43,6 +44,7 @@ enum KindRecord {
     TopicGrown { topic: TopicRecord, from: u32 },
     TopicConfigured { topic: TopicRecord },
     TopicDeleted { id: String },
+    BrokerConfig(BrokerConfigRecord),
     ProducerIds { first: i64, count: u32 },
     RetentionClock { at_ms: i64 },
 }
@@ -54,6 +56,14 @@ pub(super) struct TopicRecord {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     configs: Overrides,
     runs: Vec<RunRecord>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct BrokerConfigRecord {
+    /// None: all nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    node: Option<NodeId>,
+    configs: Overrides,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -118,6 +128,10 @@ pub(super) fn change_of(record: ChangeRecord, before: &Metadata) -> Result<Chang
                 .clone(),
             what: TopicChange::Deleted,
         },
+        KindRecord::BrokerConfig(record) => {
+            let (scope, configs) = record.restored();
+            ChangeKind::BrokerConfig { scope, configs }
+        }
         KindRecord::ProducerIds { first, count } => ChangeKind::ProducerIds { first, count },
         KindRecord::RetentionClock { at_ms } => ChangeKind::RetentionClock { at: WallMs(at_ms) },
     };
@@ -149,11 +163,30 @@ fn kind_record(kind: &ChangeKind) -> KindRecord {
                 id: topic.id.to_string(),
             },
         },
+        ChangeKind::BrokerConfig { scope, configs } => {
+            KindRecord::BrokerConfig(BrokerConfigRecord::of(*scope, configs))
+        }
         ChangeKind::ProducerIds { first, count } => KindRecord::ProducerIds {
             first: *first,
             count: *count,
         },
         ChangeKind::RetentionClock { at } => KindRecord::RetentionClock { at_ms: at.0 },
+    }
+}
+
+impl BrokerConfigRecord {
+    pub fn of(scope: BrokerScope, configs: &Overrides) -> Self {
+        let node = match scope {
+            BrokerScope::Cluster => None,
+            BrokerScope::Node(node) => Some(node),
+        };
+        let configs = configs.clone();
+        Self { node, configs }
+    }
+
+    pub fn restored(self) -> (BrokerScope, Arc<Overrides>) {
+        let scope = self.node.map_or(BrokerScope::Cluster, BrokerScope::Node);
+        (scope, Arc::new(self.configs))
     }
 }
 

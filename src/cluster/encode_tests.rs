@@ -1,6 +1,6 @@
 use super::*;
 use crate::base::random::Random;
-use crate::cluster::{Command, Placement};
+use crate::cluster::{Command, ConfigEdit, Edit, Placement};
 
 /// A metadata with a past, and every change of it.
 pub(in crate::cluster) fn world(topics: u32, partitions: u32) -> (Metadata, Vec<Change>) {
@@ -39,6 +39,23 @@ pub(in crate::cluster) fn world(topics: u32, partitions: u32) -> (Metadata, Vec<
             _ => apply(Command::NextProducerIdBlock),
         }
     }
+    for (scope, value) in [
+        (BrokerScope::Cluster, "1"),
+        (BrokerScope::Node(NodeId(1)), "2"),
+        (BrokerScope::Node(NodeId(2)), "3"),
+    ] {
+        let configs = Overrides::from([("message.max.bytes".to_string(), value.to_string())]);
+        apply(Command::AlterBrokerConfig { scope, configs });
+    }
+    let scope = BrokerScope::Node(NodeId(2));
+    let gone = ConfigEdit {
+        name: "message.max.bytes".to_string(),
+        what: Edit::Delete,
+    };
+    apply(Command::EditBrokerConfig {
+        scope,
+        edits: vec![gone],
+    });
     apply(Command::NoteRetentionClock { at: WallMs(77) });
     (metadata, changes)
 }

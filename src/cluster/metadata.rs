@@ -6,11 +6,12 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::change::{Change, ChangeKind, TopicChange};
+use super::command::BrokerScope;
 use super::name::collision_key;
 use super::topic::{PartitionPlace, Topic};
 use crate::base::{NodeId, ShardId, WallMs};
 use crate::journal::StreamId;
-use crate::log::{LeaderEpoch, TopicConfig};
+use crate::log::{LeaderEpoch, Overrides, TopicConfig};
 
 /// Everything that is decided. Every shard has a copy, brought up to date by `Change`s; topics are
 /// shared between the copies, so that a clone is cheap.
@@ -26,6 +27,8 @@ pub struct Metadata {
     /// Partitions per shard.
     loads: BTreeMap<ShardId, u32>,
     partitions: u32,
+    /// What was set for brokers while they ran; none of them empty.
+    pub(super) broker_configs: BTreeMap<BrokerScope, Arc<Overrides>>,
     /// Rises for ever, so that no stream is used twice.
     pub(super) next_stream: u64,
     pub(super) next_producer_id: i64,
@@ -43,6 +46,7 @@ impl Default for Metadata {
             collisions: BTreeMap::new(),
             loads: BTreeMap::new(),
             partitions: 0,
+            broker_configs: BTreeMap::new(),
             next_stream: StreamId::FIRST_FREE,
             next_producer_id: 0,
             retention_clock: None,
@@ -62,6 +66,10 @@ impl Metadata {
                 self.nodes.insert(*node, shards.clone());
             }
             ChangeKind::Topic { topic, what } => self.apply_topic(topic, *what),
+            ChangeKind::BrokerConfig { scope, configs } => match configs.is_empty() {
+                true => drop(self.broker_configs.remove(scope)),
+                false => drop(self.broker_configs.insert(*scope, configs.clone())),
+            },
             ChangeKind::ProducerIds { first, count } => {
                 self.next_producer_id = first.saturating_add(i64::from(*count));
             }
@@ -162,6 +170,12 @@ impl Metadata {
     /// How many partitions a shard has.
     pub fn load(&self, shard: ShardId) -> u32 {
         self.loads.get(&shard).copied().unwrap_or(0)
+    }
+
+    /// What was set for a broker, or for all of them, while it ran.
+    pub fn broker_overrides(&self, scope: BrokerScope) -> &Overrides {
+        static NOTHING: Overrides = Overrides::new();
+        self.broker_configs.get(&scope).map_or(&NOTHING, |set| set)
     }
 
     /// What was last noted of the retention clock.

@@ -28,9 +28,9 @@ mod replay;
 mod snapshot;
 
 pub use change::{Change, ChangeKind, TopicChange};
-pub use command::{Command, Placement};
+pub use command::{BrokerScope, Command, Placement};
 pub use decide::{PRODUCER_IDS_PER_BLOCK, Refusal};
-pub use edit::{ConfigEdit, Edit};
+pub use edit::{ConfigEdit, Edit, edited};
 pub use metadata::Metadata;
 pub use metadata_log::{MetadataError, MetadataLog, ProposalToken, Settlement};
 pub use name::check_topic_name;

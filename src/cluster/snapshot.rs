@@ -9,7 +9,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::encode::{
-    FORMAT, KIND_SNAPSHOT, TopicRecord, Unreadable, topic_of, topic_record, write_json,
+    BrokerConfigRecord, FORMAT, KIND_SNAPSHOT, TopicRecord, Unreadable, topic_of, topic_record,
+    write_json,
 };
 use super::metadata::Metadata;
 use super::topic::Topic;
@@ -35,6 +36,8 @@ struct HeadRecord {
     next_stream: u64,
     next_producer_id: i64,
     retention_clock_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    brokers: Vec<BrokerConfigRecord>,
 }
 
 /// A snapshot being written.
@@ -62,6 +65,9 @@ impl Writer {
             next_stream: metadata.next_stream,
             next_producer_id: metadata.next_producer_id,
             retention_clock_ms: metadata.retention_clock.map(|at| at.0),
+            brokers: (metadata.broker_configs.iter())
+                .map(|(scope, configs)| BrokerConfigRecord::of(*scope, configs))
+                .collect(),
         };
         Self {
             first,
@@ -137,6 +143,8 @@ impl<'a> Part<'a> {
                 metadata.next_stream = head.next_stream;
                 metadata.next_producer_id = head.next_producer_id;
                 metadata.retention_clock = head.retention_clock_ms.map(WallMs);
+                let brokers = head.brokers.into_iter();
+                metadata.broker_configs = brokers.map(BrokerConfigRecord::restored).collect();
             }
             (1.., None) => {}
             (0, None) | (1.., Some(_)) => {

@@ -224,6 +224,7 @@ impl Journal {
         };
         match purpose {
             Purpose::Space => self.space_known(now, done.result),
+            Purpose::Survey => self.turn.surveyed(&done.result),
             Purpose::Prepare(file) => self.prepared(now, file, done.result.err()),
             Purpose::Remove => {
                 if let Err(error) = done.result {
@@ -266,7 +267,7 @@ impl Journal {
                 self.turn.fail(short_write(SUPERBLOCK_FILE, at));
             }
             Purpose::Footer { length } => self.footer_ended(count, length),
-            Purpose::Space | Purpose::Prepare(_) | Purpose::Remove => {}
+            Purpose::Space | Purpose::Survey | Purpose::Prepare(_) | Purpose::Remove => {}
         }
     }
 
@@ -279,8 +280,9 @@ impl Journal {
     }
 
     fn space_known(&mut self, now: Now, result: Result<DiskOutput, DiskError>) {
+        self.turn.surveyed(&result);
         let free = match result {
-            Ok(DiskOutput::Space(free)) => free,
+            Ok(DiskOutput::Space(space)) => space.usable,
             Ok(_) | Err(_) => ByteCount(0),
         };
         let wanted = self.settings.segment_bytes.0 + self.settings.reserve_bytes.0;

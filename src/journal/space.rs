@@ -1,11 +1,22 @@
 //! Giving space and memory back: segments that nobody needs, groups and indexes beyond the bound.
 
 use crate::base::Now;
+use crate::runtime::DiskSpace;
 
 use super::entry::Sequence;
 use super::journal::Journal;
 
 impl Journal {
+    /// Asks, at the end of this turn, what the file system has and can still give.
+    pub fn survey(&mut self) {
+        self.turn.survey_due = true;
+    }
+
+    /// What it said when it was last asked; None before the first answer.
+    pub fn disk_space(&self) -> Option<DiskSpace> {
+        self.turn.space
+    }
+
     /// Frees the segments that no stream and no restart needs. What emptied them must be durable
     /// first: else a crash would bring back streams without their data.
     pub(super) fn sweep(&mut self) {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::base::limits::{JOURNAL_GROUPS_IN_FLIGHT, JOURNAL_SEAL_WAIT, JOURNAL_WRITES_DURABLE};
 use crate::base::{ByteCount, Now, Position, Ticks};
-use crate::runtime::{BlockPool, DiskError, DiskOp, FileId, Ticket};
+use crate::runtime::{BlockPool, DiskError, DiskOp, DiskOutput, DiskSpace, FileId, Ticket};
 
 use super::entry::Sequence;
 use super::error::JournalError;
@@ -28,6 +28,8 @@ pub(super) enum Purpose {
         length: ByteCount,
     },
     Space,
+    /// The same, for those who only want to know.
+    Survey,
     Prepare(FileId),
     Remove,
 }
@@ -86,6 +88,9 @@ pub(super) struct Turn {
     pub index_bytes: u64,
     tickets: u64,
     pub under_way: HashMap<Ticket, Purpose>,
+    /// What the file system had when it was last asked, and whether to ask again.
+    pub space: Option<DiskSpace>,
+    pub survey_due: bool,
 }
 
 impl Turn {
@@ -118,6 +123,8 @@ impl Turn {
             index_bytes: 0,
             tickets: 0,
             under_way: HashMap::new(),
+            space: None,
+            survey_due: false,
         }
     }
 
@@ -165,6 +172,13 @@ impl Turn {
         seal.into_iter().chain(space).chain(flush).min()
     }
 
+    /// What the file system had when it was last asked.
+    pub fn surveyed(&mut self, result: &Result<DiskOutput, DiskError>) {
+        if let Ok(DiskOutput::Space(space)) = result {
+            self.space = Some(*space);
+        }
+    }
+
     pub fn ticket(&mut self) -> Ticket {
         self.tickets += 1;
         Ticket(self.tickets)
@@ -187,6 +201,10 @@ impl Turn {
     /// Asks for the next segment's file ahead of need.
     pub fn prepare(&mut self, now: Now, length: ByteCount, disk: &mut Vec<DiskOp>) {
         self.remove_spare(disk);
+        if std::mem::take(&mut self.survey_due) {
+            let ticket = self.begin(Purpose::Survey);
+            disk.push(DiskOp::Space { ticket });
+        }
         if self.next == Next::Wanted {
             let file = self.spare.pop().unwrap_or_else(|| {
                 self.next_file += 1;

@@ -53,6 +53,12 @@ impl ConfigKey {
         Some(&TOPIC_CONFIGS[place.ok()?])
     }
 
+    /// The key whose default the broker's configuration of this name gives.
+    pub fn of_broker(name: &str) -> Option<&'static Self> {
+        let mut keys = TOPIC_CONFIGS.iter();
+        keys.find(|key| !name.is_empty() && key.broker_name == name)
+    }
+
     pub fn expected(&self) -> Expected {
         Expected {
             kind: self.kind,

@@ -17,7 +17,7 @@ use crate::base::{ByteCount, Now, Span, Ticks};
 use crate::journal::{Journal, JournalError, StreamId};
 use crate::wire::batch::CheckedBatch;
 
-/// Broker-wide settings that partitions follow.
+/// Broker-wide settings that partitions follow; see `Partitions::expire_producers_after`.
 #[derive(Clone, Copy, Debug)]
 pub struct PartitionsSettings {
     /// `producer.id.expiration.ms`.
@@ -103,6 +103,11 @@ impl Partitions {
             unreadable: Vec::new(),
             cut_short: Vec::new(),
         }
+    }
+
+    /// `producer.id.expiration.ms` has changed; it holds from the next look at a producer on.
+    pub fn expire_producers_after(&mut self, span: Span) {
+        self.settings.producer_expiration = span;
     }
 
     /// Gives the batch its offsets and stages it. `token` None: nobody waits (acks=0).

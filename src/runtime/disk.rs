@@ -65,7 +65,7 @@ pub enum DiskOp {
     },
     /// Removes `file`; ends when the directory is durable.
     Remove { ticket: Ticket, file: FileId },
-    /// Asks how many bytes the file system can still give.
+    /// Asks how many bytes the file system has, and how many it can still give.
     Space { ticket: Ticket },
 }
 
@@ -86,8 +86,15 @@ pub enum DiskOutput {
     Read(Block),
     Prepared,
     Removed,
-    /// Bytes free for us.
-    Space(ByteCount),
+    Space(DiskSpace),
+}
+
+/// The bytes of a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// That it can still give to us.
+    pub usable: ByteCount,
+    pub total: ByteCount,
 }
 
 /// A call that the system refused.
@@ -136,6 +143,6 @@ pub trait Directory {
     /// As `DiskOp::Remove`.
     fn remove(&mut self, file: FileId) -> Result<(), DiskError>;
 
-    /// Bytes that the file system can still give.
-    fn space(&mut self) -> Result<ByteCount, DiskError>;
+    /// As `DiskOp::Space`.
+    fn space(&mut self) -> Result<DiskSpace, DiskError>;
 }

@@ -110,6 +110,9 @@ pub struct Actions<M> {
     pub send: Vec<Send>,
     /// Closed once what is queued on it has left (or at once, if true).
     pub close: Vec<(ConnectionId, bool)>,
+    /// Connections on which nothing more will be sent: the peer is told once what is queued has
+    /// left. They are received from as before.
+    pub finish: Vec<ConnectionId>,
     /// Connections to be taken out, to be attached to another machine. Each owes nothing: every
     /// `Send` has left, and no close was asked for.
     pub detach: Vec<ConnectionId>,
@@ -133,6 +136,7 @@ impl<M> Default for Actions<M> {
             receive: Vec::new(),
             send: Vec::new(),
             close: Vec::new(),
+            finish: Vec::new(),
             detach: Vec::new(),
             attach: Vec::new(),
             disk: Vec::new(),

@@ -29,7 +29,7 @@ pub mod sim;
 mod conformance;
 
 pub use block::{Block, BlockPool};
-pub use disk::{Directory, DiskDone, DiskError, DiskOp, DiskOutput, FileId, Ticket};
+pub use disk::{Directory, DiskDone, DiskError, DiskOp, DiskOutput, DiskSpace, FileId, Ticket};
 pub use event::{Actions, CloseReason, ConnectionId, Event, Send, Transit};
 pub use machine::{Boot, Machine};
 pub use system::end_with_closed_pipe;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::block::{Block, BlockPool};
-use super::disk::{Directory, DiskError, FileId, Found};
+use super::disk::{Directory, DiskError, DiskSpace, FileId, Found};
 use crate::base::limits::ALIGN_BYTES;
 use crate::base::{ByteCount, Position};
 
@@ -134,7 +134,7 @@ impl<D: Directory> Directory for Shadow<D> {
         Ok(())
     }
 
-    fn space(&mut self) -> Result<ByteCount, DiskError> {
+    fn space(&mut self) -> Result<DiskSpace, DiskError> {
         self.below.space()
     }
 }

@@ -7,7 +7,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use bytes::Bytes;
 
-use crate::base::{Now, Ticks, WallMs};
+use super::disk::DiskSpace;
+use crate::base::{ByteCount, Now, Ticks, WallMs};
 
 /// An errno, as every call of this file gives it.
 pub(super) type Errno = i32;
@@ -214,8 +215,8 @@ fn allocate_as(file: &File, mode: i32, length: u64) -> Result<(), Errno> {
 /// What a file system that does not count its space is taken to have.
 const SPACE_UNCOUNTED: u64 = 1 << 60;
 
-/// Bytes that the file system of `file` can still give to us.
-pub(super) fn space_of(file: &File) -> Result<u64, Errno> {
+/// The bytes of the file system of `file`.
+pub(super) fn space_of(file: &File) -> Result<DiskSpace, Errno> {
     // SAFETY: all zero is a valid `statvfs`, and it is valid for writes.
     let stat = unsafe {
         let mut stat: libc::statvfs = std::mem::zeroed();
@@ -224,9 +225,16 @@ pub(super) fn space_of(file: &File) -> Result<u64, Errno> {
     };
     // A file system in memory may count no blocks at all; it ends where memory does.
     if stat.f_blocks == 0 {
-        return Ok(SPACE_UNCOUNTED);
+        let all = ByteCount(SPACE_UNCOUNTED);
+        return Ok(DiskSpace {
+            usable: all,
+            total: all,
+        });
     }
-    Ok(stat.f_bavail as u64 * stat.f_frsize as u64)
+    Ok(DiskSpace {
+        usable: ByteCount(stat.f_bavail as u64 * stat.f_frsize as u64),
+        total: ByteCount(stat.f_blocks as u64 * stat.f_frsize as u64),
+    })
 }
 
 /// Both ends of a connection, `(peer, local)`.

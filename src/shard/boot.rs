@@ -1,7 +1,8 @@
 //! How a shard comes up: its journal is opened and replayed before any event.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use crate::admin::InForce;
 use crate::base::ShardId;
 use crate::base::random::Random;
 use crate::cluster::MetadataLog;
@@ -20,6 +21,7 @@ use super::config::ShardConfig;
 use super::connections::Connections;
 use super::coordinator::Coordinator;
 use super::decider::Decider;
+use super::door::{Bounds, Door};
 use super::fetch_session::Sessions;
 use super::machine::{Listen, Shard};
 use super::owner::Owner;
@@ -66,6 +68,7 @@ impl Shard {
             turn: 0,
             turn_bytes: 0,
             connections: Connections::new(&config),
+            door: Door::new(Bounds::new(InForce::fixed(&config.broker))),
             calls: Calls::default(),
             sessions: Sessions::new(config.defaults.fetch_sessions),
             steering: Default::default(),
@@ -73,7 +76,7 @@ impl Shard {
             decider,
             metadata,
             failed: BTreeSet::new(),
-            topic_configs: TopicConfigs::new(&config.broker, &BTreeMap::new()),
+            topic_configs: TopicConfigs::new(InForce::fixed(&config.broker)),
             metadata_cache: MetadataCache::default(),
             full_replies: FullReplies::default(),
             long_produces: LongProduces::default(),
@@ -96,6 +99,7 @@ impl Shard {
             config,
         };
         if shard.metadata.is_some() {
+            shard.take_over_configs();
             shard.open_partitions();
         }
         Ok(shard)

@@ -13,7 +13,6 @@ use super::api::fetch::FetchCall;
 use super::api::find_coordinator::FindCoordinatorCall;
 use super::api::groups::GroupCall;
 use super::api::inquiry::InquiryCall;
-use super::api::list_offsets::ListOffsetsCall;
 use super::api::metadata::MetadataCall;
 use super::api::produce::ProduceCall;
 use super::connection::slots::Slot;
@@ -38,7 +37,6 @@ pub struct Asked {
 pub enum Call {
     Produce(Box<ProduceCall>),
     Fetch(Box<FetchCall>),
-    ListOffsets(Box<ListOffsetsCall>),
     Inquiry(Box<InquiryCall>),
     Metadata(Box<MetadataCall>),
     CreateTopics(Box<CreateTopicsCall>),
@@ -67,7 +65,6 @@ impl Call {
             Self::Fetch(_) | Self::GroupWrite(_) | Self::GroupLoad(_) => false,
             Self::Group(call) => !call.waits(),
             Self::Produce(_)
-            | Self::ListOffsets(_)
             | Self::Metadata(_)
             | Self::CreateTopics(_)
             | Self::DeleteTopics(_)

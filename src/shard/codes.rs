@@ -38,7 +38,10 @@ impl From<LogError> for Failure {
     fn from(error: LogError) -> Self {
         use ErrorCode as Code;
         match error {
-            LogError::UnknownPartition => Self::bare(Code::UnknownTopicOrPartition),
+            LogError::UnknownPartition => Self::because(
+                Code::UnknownTopicOrPartition,
+                "the partition is not here any more",
+            ),
             LogError::TooLarge { bytes, max } => Self::because(
                 Code::MessageTooLarge,
                 format!("the batch has {bytes} bytes, max.message.bytes is {max}"),
@@ -59,13 +62,22 @@ impl From<LogError> for Failure {
                 Code::InvalidProducerEpoch,
                 format!("producer epoch {found} is older than {current}"),
             ),
-            LogError::InvalidTransactionState => Self::bare(Code::InvalidTxnState),
+            LogError::InvalidTransactionState => Self::because(
+                Code::InvalidTxnState,
+                "a batch of a transaction that is not open: there are no transactions yet",
+            ),
             LogError::OffsetOutOfRange { start, end } => Self::because(
                 Code::OffsetOutOfRange,
                 format!("offsets {} to {} can be read", start.0, end.0),
             ),
-            LogError::FencedLeaderEpoch { .. } => Self::bare(Code::FencedLeaderEpoch),
-            LogError::UnknownLeaderEpoch { .. } => Self::bare(Code::UnknownLeaderEpoch),
+            LogError::FencedLeaderEpoch { .. } => Self::because(
+                Code::FencedLeaderEpoch,
+                "the leader epoch that the request claims is over: ask for metadata",
+            ),
+            LogError::UnknownLeaderEpoch { .. } => Self::because(
+                Code::UnknownLeaderEpoch,
+                "the leader epoch that the request claims has not begun here",
+            ),
             LogError::Journal(error) => error.into(),
         }
     }

@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use crate::base::limits::{
-    CONNECTIONS_PER_SHARD_MAX, HANDSHAKE_WAIT, SHORT_MEMORY_SILENCE, SHORT_MEMORY_WAIT,
-    STALLED_SEND_WAIT,
+    CONNECTIONS_PER_SHARD_MAX, HANDSHAKE_WAIT, LINGER_BYTES_MAX, LINGER_WAIT, SHORT_MEMORY_SILENCE,
+    SHORT_MEMORY_WAIT, STALLED_SEND_WAIT,
 };
 use crate::base::{IdMap, Ticks, limits};
 use crate::runtime::{Actions, ConnectionId, Transit};
@@ -16,13 +16,13 @@ use super::address::Listener;
 use super::admission::Admission;
 use super::config::{ConnectionLimits, ShardConfig};
 use super::connection::slots::Slot;
-use super::connection::{Connection, Silence};
+use super::connection::{Connection, Lingering, Silence};
 use super::message::Message;
 use super::steer::Guest;
 use super::timers::{Timer, Timers};
 
 use bytes::Bytes;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The connections, and those among them that want a look.
 #[derive(Debug)]
@@ -101,11 +101,11 @@ impl Connections {
         }
     }
 
-    /// It is gone, and what it held is free.
-    pub fn closed(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.take_out(id) {
-            tracing::debug!(peer = %connection.peer, "connection closed");
-        }
+    /// It is gone, and what it held is free. Returns its address, if it had been let in.
+    pub fn closed(&mut self, id: ConnectionId) -> Option<IpAddr> {
+        let connection = self.take_out(id)?;
+        tracing::debug!(peer = %connection.peer, "connection closed");
+        connection.entered
     }
 
     /// It is none of ours any more.
@@ -141,6 +141,21 @@ impl Connections {
         self.touch(id);
     }
 
+    /// What a refused connection still sends is thrown away, up to a bound.
+    pub fn discard(&mut self, id: ConnectionId, count: usize) {
+        let Some(connection) = self.map.get_mut(&id) else {
+            return;
+        };
+        if let Some(lingering) = &mut connection.lingering {
+            lingering.bytes += count as u64;
+            if (count == 0 || lingering.bytes > LINGER_BYTES_MAX.0) && !connection.closing {
+                connection.closing = true;
+                self.closes.push((id, true));
+            }
+        }
+        self.touch(id);
+    }
+
     /// Reads it no further. What is owed is still sent, unless `at_once`.
     pub fn refuse(&mut self, id: ConnectionId, why: &dyn std::fmt::Display, at_once: bool) {
         let Some(connection) = self.map.get_mut(&id) else {
@@ -151,6 +166,7 @@ impl Connections {
         }
         tracing::warn!(peer = %connection.peer, "closing the connection: {why}");
         connection.doomed = true;
+        connection.refused = true;
         if at_once {
             connection.closing = true;
             self.closes.push((id, true));
@@ -176,7 +192,9 @@ impl Connections {
         };
         let peer = connection.peer;
         match why {
-            Silence::Idle => tracing::debug!(%peer, "closing the connection: {why}"),
+            Silence::Idle | Silence::Lingering => {
+                tracing::debug!(%peer, "closing the connection: {why}")
+            }
             Silence::Handshake | Silence::Stalled => {
                 tracing::info!(%peer, "closing the connection: {why}");
             }
@@ -269,20 +287,31 @@ impl Connections {
     }
 
     /// Hands the turn's sends and closes to the driver; returns who may want a receive.
-    pub fn end_turn(&mut self, now: Ticks, actions: &mut Actions<Message>) -> Vec<ConnectionId> {
+    pub fn end_turn(
+        &mut self,
+        now: Ticks,
+        timers: &mut Timers,
+        actions: &mut Actions<Message>,
+    ) -> Vec<ConnectionId> {
         while let Some(id) = self.memory.resumed() {
             self.touch(id);
         }
         let touched = std::mem::take(&mut self.touched);
         for &id in &touched {
-            self.send_ready(id, now, actions);
+            self.send_ready(id, now, timers, actions);
         }
         actions.close.append(&mut self.closes);
         actions.attach.append(&mut self.arriving);
         touched
     }
 
-    fn send_ready(&mut self, id: ConnectionId, now: Ticks, actions: &mut Actions<Message>) {
+    fn send_ready(
+        &mut self,
+        id: ConnectionId,
+        now: Ticks,
+        timers: &mut Timers,
+        actions: &mut Actions<Message>,
+    ) {
         let Some(connection) = self.map.get_mut(&id) else {
             return;
         };
@@ -299,7 +328,20 @@ impl Connections {
         }
         let unread = connection.inbound.has_whole_frame() && !connection.doomed;
         let over = connection.doomed || connection.ended && !unread;
-        if over && connection.outstanding() == 0 {
+        if !over || connection.outstanding() > 0 || connection.lingering.is_some() {
+            return;
+        }
+        if connection.refused && !connection.ended {
+            // A slow reader of what it is owed has the time of a stalled send, not this short one.
+            if !connection.outbound.is_empty() {
+                return;
+            }
+            let bytes = 0;
+            connection.inbound.give_up();
+            connection.lingering = Some(Lingering { since: now, bytes });
+            actions.finish.push(id);
+            timers.set(now + LINGER_WAIT, Timer::Connection(id));
+        } else {
             connection.closing = true;
             self.closes.push((id, false));
         }

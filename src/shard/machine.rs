@@ -19,6 +19,7 @@ use super::config::ShardConfig;
 use super::connections::Connections;
 use super::coordinator::Coordinator;
 use super::decider::Decider;
+use super::door::Door;
 use super::fetch_session::Sessions;
 use super::message::{Message, Outbox};
 use super::owner::Owner;
@@ -39,6 +40,8 @@ pub struct Shard {
     /// Bytes of requests decoded in this turn.
     pub(super) turn_bytes: usize,
     pub(super) connections: Connections,
+    /// Shard 0 counts connections here, its own and those of others.
+    pub(super) door: Door,
     pub(super) calls: Calls,
     /// Fetch sessions that were begun here.
     pub(super) sessions: Sessions,
@@ -119,6 +122,7 @@ impl Machine for Shard {
                 if let Some(connection) = self.connections.get_mut(connection) {
                     connection.sees_shards = self.config.layout.sees_shards(None);
                 }
+                self.ask_entry(connection, peer.ip());
             }
             Event::Received {
                 connection,
@@ -150,7 +154,8 @@ impl Machine for Shard {
         self.deliver_own();
         self.continue_stop(actions);
         self.deliver_own();
-        for id in self.connections.end_turn(now.ticks, actions) {
+        let timers = &mut self.timers;
+        for id in self.connections.end_turn(now.ticks, timers, actions) {
             self.let_go(id, actions);
             self.ask_receive(id, actions);
         }
@@ -173,7 +178,8 @@ impl Machine for Shard {
 
 impl Shard {
     fn closed(&mut self, connection: crate::runtime::ConnectionId, _reason: CloseReason) {
-        self.connections.closed(connection);
+        let entered = self.connections.closed(connection);
+        self.note_left(entered);
     }
 
     /// Timers, and connections whose share of the last turn was used up.

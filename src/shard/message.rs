@@ -9,12 +9,14 @@ use crate::cluster::{Change, Command, Metadata, Refusal};
 use crate::groups::{Answer, Ask};
 use crate::journal::{Slice, StreamId};
 use crate::log::{
-    Appended, Isolation, LeaderEpoch, LogError, Offset, OffsetFound, OffsetSpec, PartitionFacts,
-    ProducerFacts, ReadAsk, ReadPlan,
+    Appended, LeaderEpoch, LogError, Offset, OffsetFound, PartitionFacts, ProducerFacts, ReadAsk,
+    ReadPlan,
 };
 use crate::wire::batch::CheckedBatch;
 
 use super::calls::Token;
+use super::door::Knock;
+use super::owner::offsets::OffsetAsk;
 use super::steer::Guest;
 
 /// Where a part of a request stands among all parts of it.
@@ -55,6 +57,9 @@ pub enum Message {
     /// To all others, at a stop: my clients are owed nothing any more.
     Drained,
 
+    /// Who may connect.
+    Door(Knock),
+
     /// A connection moves in.
     Guest(Box<Guest>),
 
@@ -92,13 +97,6 @@ pub enum Message {
     EndWatch {
         session: i32,
         stream: Option<StreamId>,
-    },
-
-    /// To an owner: which offsets are these?
-    List { token: Token, parts: Vec<ListPart> },
-    Listed {
-        token: Token,
-        parts: Vec<(Place, Result<OffsetFound, LogError>)>,
     },
 
     /// To an owner: small questions about partitions, and deletions of records.
@@ -178,16 +176,6 @@ impl FetchedPart {
     }
 }
 
-/// One partition of a ListOffsets.
-#[derive(Clone, Copy, Debug)]
-pub struct ListPart {
-    pub place: Place,
-    pub stream: StreamId,
-    pub spec: OffsetSpec,
-    pub isolation: Isolation,
-    pub leader_epoch: Option<LeaderEpoch>,
-}
-
 /// A question about one partition.
 #[derive(Clone, Copy, Debug)]
 pub struct InquiryPart {
@@ -204,6 +192,8 @@ pub enum Inquiry {
         claimed: Option<LeaderEpoch>,
         asked: LeaderEpoch,
     },
+    /// Which offset is this?
+    Offset(OffsetAsk),
     Producers,
     Facts,
     /// Give up the records before this offset; None: all that may be read.
@@ -217,6 +207,7 @@ pub enum Inquiry {
 pub enum Finding {
     /// -1 and -1 if no epoch is that old.
     EpochEnd(LeaderEpoch, Offset),
+    Offset(OffsetFound),
     Producers(Vec<ProducerFacts>),
     Facts(PartitionFacts),
     LogStart(Offset),

@@ -68,6 +68,7 @@ impl Shard {
     /// From shard 0: the metadata. Opens this shard's partitions.
     pub(super) fn state_came(&mut self, metadata: Metadata) {
         self.metadata = Some(metadata);
+        self.take_over_configs();
         if self.open_partitions() {
             self.have_metadata();
             self.tell(ShardId::ZERO, Message::Joined);
@@ -188,6 +189,7 @@ impl Shard {
             }
             match &change.kind {
                 ChangeKind::Topic { topic, what } => self.topic_changed(topic, *what),
+                ChangeKind::BrokerConfig { .. } => self.broker_configured(),
                 ChangeKind::ClusterNamed { .. }
                 | ChangeKind::NodeRegistered { .. }
                 | ChangeKind::ProducerIds { .. }
@@ -255,7 +257,6 @@ impl Shard {
             Some(
                 call @ (Call::Produce(_)
                 | Call::Fetch(_)
-                | Call::ListOffsets(_)
                 | Call::Inquiry(_)
                 | Call::Group(_)
                 | Call::GroupWrite(_)

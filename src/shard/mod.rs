@@ -25,6 +25,7 @@ mod address;
 mod admission;
 mod connection;
 mod connections;
+mod door;
 mod receive;
 mod steer;
 mod timers;
@@ -45,6 +46,8 @@ mod owner;
 mod stop;
 mod tick;
 mod topic_configs;
+
+mod broker_configs;
 
 #[cfg(test)]
 mod tests;

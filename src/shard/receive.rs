@@ -8,7 +8,7 @@ use crate::runtime::event::Receive;
 use crate::runtime::{Actions, Block, ConnectionId};
 
 use super::connection::Connection;
-use super::connection::inbound::Front;
+use super::connection::inbound::{Front, Room};
 use super::machine::Shard;
 use super::message::Message;
 use super::timers::Timer;
@@ -30,12 +30,18 @@ impl Shard {
             return;
         };
         connection.receiving = false;
-        let charge = block.charge();
-        let charged = std::mem::replace(&mut connection.charged, charge);
         connection.ended |= count == 0;
-        connection.inbound.arrived(block);
+        let lingers = connection.lingering.is_some();
+        let charge = if lingers { 0 } else { block.charge() };
+        let charged = std::mem::replace(&mut connection.charged, charge);
+        if !lingers {
+            connection.inbound.arrived(block);
+        }
         self.connections.memory.give_back(charged);
         self.connections.memory.take(charge);
+        if lingers {
+            return self.connections.discard(id, count);
+        }
         self.read_requests(id);
         self.connections.touch(id);
     }
@@ -79,7 +85,13 @@ impl Shard {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        if connection.receiving || connection.ended || connection.doomed || connection.closing {
+        if connection.receiving || connection.ended || connection.closing {
+            return;
+        }
+        if connection.lingering.is_some() {
+            return self.receive(id, actions);
+        }
+        if connection.doomed || connection.entered.is_none() {
             return;
         }
         if connection.inbound.has_whole_frame() {
@@ -120,7 +132,10 @@ impl Shard {
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        let room = connection.inbound.take_room(&self.pool);
+        let room = match connection.lingering {
+            Some(_) => Room::ANY,
+            None => connection.inbound.take_room(&self.pool),
+        };
         let charge = room.into.as_ref().map_or(0, Block::charge);
         let charged = std::mem::replace(&mut connection.charged, charge);
         connection.receiving = true;

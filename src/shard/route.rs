@@ -41,6 +41,7 @@ impl Shard {
             Message::Failed => self.other_journal_failed(from),
             Message::Drained => self.shard_drained(from),
 
+            Message::Door(knock) => self.knocked(from, knock),
             Message::Guest(guest) => self.guest_came(*guest),
 
             Message::Produce {
@@ -60,9 +61,6 @@ impl Shard {
             Message::Unwatch { token } => self.owner.unwatch(from, token),
             Message::Changed { session, streams } => self.session_changed(from, session, streams),
             Message::EndWatch { session, stream } => self.owner.end_watch(from, session, stream),
-
-            Message::List { token, parts } => self.owner.list(from, token, parts, out),
-            Message::Listed { token, parts } => self.listed(token, parts),
 
             Message::Inquire { token, parts } => self.owner.inquire(from, token, parts, now, out),
             Message::Inquired { token, parts } => self.inquired(token, parts),

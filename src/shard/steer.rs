@@ -25,15 +25,12 @@ pub struct SteeringCounts {
 impl Shard {
     /// A request that is routed by leader or coordinator: notes whose it is, and decides whether
     /// its connection should move there.
-    pub(super) fn note_routed(
-        &mut self,
-        id: ConnectionId,
-        mut owners: impl Iterator<Item = ShardId>,
-    ) {
-        let Some(first) = owners.next() else {
-            return;
+    pub(super) fn note_routed(&mut self, id: ConnectionId, owners: impl Iterator<Item = ShardId>) {
+        let owner = match owners_of(owners) {
+            Owners::None => return,
+            Owners::One(owner) => Some(owner),
+            Owners::Many => None,
         };
-        let owner = owners.all(|owner| owner == first).then_some(first);
         if owner == Some(self.id) {
             self.steering.own += 1;
         } else {
@@ -54,13 +51,13 @@ impl Shard {
     pub(super) fn will_leave(
         &self,
         id: ConnectionId,
-        mut owners: impl Iterator<Item = ShardId>,
+        owners: impl Iterator<Item = ShardId>,
     ) -> bool {
         let is_new = |own: &Connection| own.sees_shards && own.steering.is_new();
-        let Some(first) = owners.next() else {
-            return false;
+        let is_others = match owners_of(owners) {
+            Owners::One(owner) => owner != self.id,
+            Owners::None | Owners::Many => false,
         };
-        let is_others = first != self.id && owners.all(|owner| owner == first);
         is_others && self.connections.get(id).is_some_and(is_new)
     }
 
@@ -91,7 +88,7 @@ impl Shard {
         // Whoever is to be closed is dropped here, and its socket with it.
         let target = connection.leaving_for.take();
         let Some(target) = target.filter(|_| !connection.doomed && self.stopping.is_none()) else {
-            return;
+            return self.note_left(connection.entered);
         };
         tracing::debug!(peer = %connection.peer, to = %target, "the connection moves");
         let guest = Box::new(Guest {
@@ -116,6 +113,22 @@ impl Shard {
         if self.stopping.is_some() {
             self.connections.close(id);
         }
+    }
+}
+
+/// Whom the parts of a request belong to.
+enum Owners {
+    /// It has no parts.
+    None,
+    One(ShardId),
+    Many,
+}
+
+fn owners_of(mut owners: impl Iterator<Item = ShardId>) -> Owners {
+    match owners.next() {
+        None => Owners::None,
+        Some(first) if owners.all(|owner| owner == first) => Owners::One(first),
+        Some(_) => Owners::Many,
     }
 }
 

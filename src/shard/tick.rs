@@ -39,6 +39,7 @@ impl Shard {
         if let Err(error) = owner.partitions.retain(&mut owner.journal, time, count) {
             tracing::warn!(?error, "retention goes on at the next tick");
         }
+        self.owner.journal.survey();
         self.tick_groups(time.at);
         self.ticks += 1;
         if self.decider.is_some() && self.ticks.is_multiple_of(NOTE_TICKS) {

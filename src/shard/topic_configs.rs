@@ -1,9 +1,8 @@
 //! What is in force for each topic: what was set for it, over what the broker has by default.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::admin::BrokerConfig;
+use crate::admin::InForce;
 use crate::cluster::Topic;
 use crate::log::{Overrides, TopicConfig};
 
@@ -17,12 +16,18 @@ pub struct TopicConfigs {
 
 impl TopicConfigs {
     /// From what the operator set, and what was set for the broker while it ran.
-    pub fn new(broker: &BrokerConfig, dynamic: &BTreeMap<String, String>) -> Self {
-        let defaults = broker.topic_defaults(dynamic);
-        let plain = TopicConfig::from_overrides(&defaults).unwrap_or_else(|error| {
-            // Values are checked when they are set. What an older version allowed does not keep
-            // this one from starting.
+    pub fn new(broker: InForce<'_>) -> Self {
+        let mut defaults = broker.topic_defaults();
+        let plain = TopicConfig::from_overrides(&defaults).or_else(|error| {
+            // Values are checked when they are set. What an older version allowed, or two changes
+            // at once that do not fit together, does not keep this one from starting.
+            tracing::error!(%error, "what was set for the running broker is not followed");
+            defaults = InForce::fixed(broker.fixed).topic_defaults();
+            TopicConfig::from_overrides(&defaults)
+        });
+        let plain = plain.unwrap_or_else(|error| {
             tracing::error!(%error, "the broker's defaults for topics are not followed");
+            defaults.clear();
             TopicConfig::default()
         });
         Self {
@@ -59,7 +64,7 @@ impl TopicConfigs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::BrokerKey;
+    use crate::admin::{BrokerConfig, BrokerKey};
 
     fn topic(overrides: &[(&str, &str)]) -> Topic {
         let own = overrides.iter();
@@ -74,13 +79,14 @@ mod tests {
             let key = BrokerKey::find(name).expect("a key");
             broker.set(key, value).expect("a value");
         }
-        let none = BTreeMap::new();
-        let dynamic = BTreeMap::from([("log.retention.ms".to_owned(), "9".to_owned())]);
+        let dynamic = Overrides::from([("log.retention.ms".to_owned(), "9".to_owned())]);
+        let fixed = InForce::fixed(&broker);
 
-        let (told, changed) = (
-            TopicConfigs::new(&broker, &none),
-            TopicConfigs::new(&broker, &dynamic),
-        );
+        let told = TopicConfigs::new(fixed);
+        let changed = TopicConfigs::new(InForce {
+            cluster: &dynamic,
+            ..fixed
+        });
         let own = topic(&[("retention.ms", "5"), ("min.insync.replicas", "1")]);
 
         assert_eq!(told.of(&topic(&[])).retention_ms, Some(7_200_000));

@@ -1,5 +1,6 @@
 //! Frames that are not what they say: each ends in a defined error, or in a closed connection.
 
+use std::io::Write;
 use std::net::Shutdown;
 
 use bytes::{Buf, Bytes};
@@ -278,5 +279,24 @@ fn bytes_that_dribble_in_one_by_one_make_whole_requests() {
         decode::<MetadataRequest>(1, reply).expect("it decodes");
     }
     drop(clients);
+    siege.end(64 * MIB);
+}
+
+/// A socket that is closed with unread bytes in it is reset: the peer's next write fails, and what
+/// it has not read yet may be lost.
+#[test]
+fn who_is_refused_in_the_middle_of_sending_gets_what_was_owed_and_an_orderly_end() {
+    let siege = Siege::begin("hostile-refused");
+    for more in [0, 1 << 10, 1 << 20, 3 << 20] {
+        let mut client = siege.connect();
+        let mut all = frame(API_VERSIONS, 0, b"");
+        all.extend((-1_i32).to_be_bytes());
+        all.resize(all.len() + more, 0);
+
+        client.stream.write_all(&all).expect("nobody resets");
+
+        reply_on(&mut client, "asked before the bad frame");
+        assert_eq!(client.hear(), Heard::Closed);
+    }
     siege.end(64 * MIB);
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::base::random::Random;
 use crate::base::{ByteCount, Position};
-use crate::runtime::disk::Found;
+use crate::runtime::disk::{DiskSpace, Found};
 use crate::runtime::{
     Block, BlockPool, Directory, DiskDone, DiskError, DiskOp, DiskOutput, FileId,
 };
@@ -278,7 +278,7 @@ impl Directory for Disk {
 
     fn prepare(&mut self, file: FileId, length: ByteCount) -> Result<(), DiskError> {
         self.count_boot_write(file)?;
-        if self.space()? < length {
+        if self.space()?.usable < length {
             return Err(error("prepare", file, 28));
         }
         let file = self.files.entry(file).or_default();
@@ -294,8 +294,11 @@ impl Directory for Disk {
         Ok(())
     }
 
-    fn space(&mut self) -> Result<ByteCount, DiskError> {
+    fn space(&mut self) -> Result<DiskSpace, DiskError> {
         let capacity = self.capacity.unwrap_or(u64::MAX);
-        Ok(ByteCount(capacity.saturating_sub(self.used())))
+        Ok(DiskSpace {
+            usable: ByteCount(capacity.saturating_sub(self.used())),
+            total: ByteCount(capacity),
+        })
     }
 }

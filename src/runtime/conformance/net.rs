@@ -10,6 +10,7 @@ const BYTES: usize = 300_000;
 pub fn run(rig: &mut impl Rig) {
     an_echo_returns_every_byte_in_order(rig);
     a_close_lets_what_is_queued_leave_first(rig);
+    a_peer_that_still_sends_reads_all_that_was_sent_before_the_finish(rig);
 }
 
 fn noise() -> Vec<u8> {
@@ -123,6 +124,56 @@ fn a_close_lets_what_is_queued_leave_first(rig: &mut impl Rig) {
     };
 
     let code = rig.run(shape, make, reading_client);
+
+    assert_eq!(code, 0);
+}
+
+const LAST_WORDS: &[u8] = b"what was owed";
+
+/// Sends on and on, and reads what comes until the end.
+fn talking_client(network: &mut dyn Network) {
+    {
+        let mut peer = network.connect();
+        peer.send(&noise());
+        assert_eq!(peer.read(LAST_WORDS.len() + 1), LAST_WORDS);
+    }
+    network.stop();
+}
+
+/// A socket that is closed with unread bytes in it is reset, and the peer loses what it has not
+/// read yet: so the machine finishes, reads the rest, and closes then.
+fn a_peer_that_still_sends_reads_all_that_was_sent_before_the_finish(rig: &mut impl Rig) {
+    let make = |_: Boot<'_>| {
+        let (mut received, mut answered) = (0, false);
+        Script(move |_, event, actions: &mut Actions<u64>| match event {
+            Event::Started => actions.listen = true,
+            Event::Accepted { connection, .. } => actions.receive.push(wish(connection)),
+            Event::Received {
+                connection,
+                count: 0,
+                ..
+            } => actions.close.push((connection, true)),
+            Event::Received {
+                connection, count, ..
+            } => {
+                if !answered {
+                    answered = true;
+                    let pieces = vec![bytes::Bytes::from_static(LAST_WORDS)];
+                    actions.send.push(Send { connection, pieces });
+                    actions.finish.push(connection);
+                }
+                received += count;
+                actions.receive.push(wish(connection));
+            }
+            Event::Stop => {
+                assert!(received > 0, "nothing was received");
+                actions.stopped = Some(0);
+            }
+            _ => {}
+        })
+    };
+
+    let code = rig.run(Shape::ONE, make, talking_client);
 
     assert_eq!(code, 0);
 }

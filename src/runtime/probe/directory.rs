@@ -51,7 +51,7 @@ pub fn directory(path: &Path) -> std::io::Result<DirectoryFinding> {
     let opened = fs::File::open(&path)?;
     let free = system::space_of(&opened).map_err(std::io::Error::from_raw_os_error)?;
     Ok(DirectoryFinding {
-        free: ByteCount(free),
+        free: free.usable,
         direct_io: try_direct_io(&path)?,
         device: disk_of(&format!("{major}:{minor}"), &mount.source),
         file_system: mount.file_system,

@@ -229,6 +229,9 @@ impl<M: Machine> Core<M> {
         for transit in actions.attach {
             self.net.attach(&mut self.inboxes, local, transit);
         }
+        for id in actions.finish {
+            self.net.finish(local, id);
+        }
         if !actions.close.is_empty() {
             self.net.send_ready(&mut self.ring, &mut self.inboxes);
         }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::files::{Files, Home, failed};
 use crate::base::{ByteCount, Position};
 use crate::runtime::block::{Block, BlockPool};
-use crate::runtime::disk::{Directory, DiskError, FileId, Found};
+use crate::runtime::disk::{Directory, DiskError, DiskSpace, FileId, Found};
 use crate::runtime::system;
 
 /// `Directory` over plain calls.
@@ -118,7 +118,7 @@ impl Directory for FileDirectory {
         self.files.home().remove(file)
     }
 
-    fn space(&mut self) -> Result<ByteCount, DiskError> {
+    fn space(&mut self) -> Result<DiskSpace, DiskError> {
         self.files.home().space()
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::base::{ByteCount, Position};
-use crate::runtime::disk::{DiskError, FileId, Found};
+use crate::runtime::disk::{DiskError, DiskSpace, FileId, Found};
 use crate::runtime::system::{self, Errno};
 
 /// Open files of one shard. Reading an older segment opens it; who was opened first is closed
@@ -116,10 +116,8 @@ impl Home {
         }
     }
 
-    pub(super) fn space(&self) -> Result<ByteCount, DiskError> {
-        system::space_of(&self.directory)
-            .map(ByteCount)
-            .map_err(|errno| failed("statvfs", FileId(0), errno))
+    pub(super) fn space(&self) -> Result<DiskSpace, DiskError> {
+        system::space_of(&self.directory).map_err(|errno| failed("statvfs", FileId(0), errno))
     }
 }
 

@@ -28,6 +28,8 @@ struct Connection {
     outgoing: Outgoing,
     /// In `Net::unsent`.
     listed: bool,
+    /// The peer is to be told, once `outgoing` has left, that nothing follows.
+    finishing: bool,
     /// To be closed once `outgoing` has left.
     closing: bool,
     /// To be handed over once the ring has let go of it.
@@ -89,6 +91,7 @@ impl Net {
             waits_to_write: false,
             outgoing: Outgoing::default(),
             listed: false,
+            finishing: false,
             closing: false,
             leaving: false,
             closed: false,
@@ -152,6 +155,17 @@ impl Net {
             self.end(inboxes, number, CloseReason::Asked);
         } else {
             connection.closing = true;
+        }
+    }
+
+    /// See `Actions::finish`.
+    pub(super) fn finish(&mut self, local: usize, id: ConnectionId) {
+        let Some(connection) = self.named(local, id) else {
+            return;
+        };
+        connection.finishing = true;
+        if connection.outgoing.is_empty() {
+            say_finished(&connection.socket);
         }
     }
 
@@ -324,6 +338,8 @@ impl Net {
             Progress::Moved(_) => {
                 if connection.closing {
                     self.end(inboxes, number, CloseReason::Asked);
+                } else if connection.finishing {
+                    say_finished(&connection.socket);
                 }
             }
         }
@@ -365,6 +381,11 @@ impl Net {
         self.slots[slot] = None;
         self.free.push(slot);
     }
+}
+
+/// A socket that the peer has reset refuses, and a receive will say so.
+fn say_finished(socket: &Socket) {
+    let _ = socket.shutdown(Shutdown::Write);
 }
 
 fn wait_to_read(ring: &mut Ring, connection: &mut Connection) {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::disk::{EIO, SimDisk, block_of, refused};
 use crate::base::{ByteCount, Position};
 use crate::runtime::block::{Block, BlockPool};
-use crate::runtime::disk::{Directory, DiskError, FileId, Found};
+use crate::runtime::disk::{Directory, DiskError, DiskSpace, FileId, Found};
 
 /// A device that is wrong now and then must not seem to be wrong for good, as it would if several
 /// tries failed in a row.
@@ -134,7 +134,7 @@ impl Directory for SimDirectory<'_> {
         self.disk.remove(file).map(|_| ())
     }
 
-    fn space(&mut self) -> Result<ByteCount, DiskError> {
+    fn space(&mut self) -> Result<DiskSpace, DiskError> {
         if !self.lives() {
             return Err(crashed(FileId(0), Position(0)));
         }

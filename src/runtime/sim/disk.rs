@@ -15,7 +15,7 @@ use crate::base::limits::ALIGN_BYTES;
 use crate::base::random::Random;
 use crate::base::{ByteCount, Position, Span, Ticks};
 use crate::runtime::block::{Block, BlockPool};
-use crate::runtime::disk::{DiskDone, DiskError, DiskOp, DiskOutput, FileId, Ticket};
+use crate::runtime::disk::{DiskDone, DiskError, DiskOp, DiskOutput, DiskSpace, FileId, Ticket};
 
 /// Journals write durably: there are so many more of these than of flushes.
 const DURABLE_PER_FLUSH: u64 = 50;
@@ -129,6 +129,12 @@ impl SimDisk {
     /// Operations that have not ended.
     pub fn under_way(&self) -> Vec<Ticket> {
         self.under_way.keys().copied().collect()
+    }
+
+    /// True while something is being written or flushed.
+    pub fn is_writing(&self) -> bool {
+        let mut ops = self.under_way.values().map(|under_way| &under_way.op);
+        ops.any(|op| matches!(op, DiskOp::Write { .. } | DiskOp::Flush { .. }))
     }
 
     /// Ends an operation.
@@ -299,7 +305,7 @@ impl SimDisk {
     ) -> Result<DiskOutput, DiskError> {
         let held = self.files.get(&file).map_or(0, SimFile::length);
         let wanted = length.0.saturating_sub(held);
-        if wanted > self.space().0 || self.luck.one_in(self.faults.full) {
+        if wanted > self.space().usable.0 || self.luck.one_in(self.faults.full) {
             self.tally.hit("disk: full");
             return Err(refused("prepare", file, Position(0), ENOSPC));
         }
@@ -313,8 +319,12 @@ impl SimDisk {
         Ok(DiskOutput::Removed)
     }
 
-    pub(super) fn space(&self) -> ByteCount {
-        ByteCount(self.faults.capacity.0.saturating_sub(self.used().0))
+    pub(super) fn space(&self) -> DiskSpace {
+        let total = self.faults.capacity;
+        DiskSpace {
+            usable: ByteCount(total.0.saturating_sub(self.used().0)),
+            total,
+        }
     }
 
     /// The process is gone, the machine runs on: what had ended stays, and the kernel may or may

@@ -63,6 +63,8 @@ pub(super) struct Link {
     /// A `Send` kept back by a planted bug.
     pub held: Option<Vec<Bytes>>,
     pub close_when_sent: bool,
+    /// The client is to be told, when all is sent, that nothing follows.
+    pub finish_when_sent: bool,
     /// The machine's side exists.
     pub machine_open: bool,
     /// On its way between two machines, for as long as the token lives.
@@ -97,6 +99,7 @@ impl Link {
             in_window: 0,
             held: None,
             close_when_sent: false,
+            finish_when_sent: false,
             machine_open: true,
             transit: None,
             moves: 0,

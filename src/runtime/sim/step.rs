@@ -106,6 +106,11 @@ impl<M: Machine> World<M> {
                 self.take_send(socket, send.pieces);
             }
         }
+        for connection in actions.finish {
+            if let Some(socket) = self.socket_of(connection) {
+                self.finish(socket);
+            }
+        }
         for (connection, at_once) in actions.close {
             if let Some(socket) = self.socket_of(connection) {
                 self.close(socket, at_once);
@@ -268,6 +273,9 @@ impl<M: Machine> World<M> {
                 link.client_open = false;
                 if !link.machine_open {
                     self.links.remove(&socket);
+                } else if matches!(packet, Packet::End) {
+                    // The machine only sends no more; this client closes its end, too.
+                    self.send_up(socket, Packet::End);
                 }
                 Some(Notice::Closed(socket))
             }
@@ -329,15 +337,27 @@ impl<M: Machine> World<M> {
         let seat = usize::from(link.shard.0);
         let connection = link.connection;
         let is_done = link.close_when_sent && !link.has_unsent();
+        let is_finished = link.finish_when_sent && !link.has_unsent();
+        link.finish_when_sent &= !is_finished;
         for piece in leaving {
             self.send_down(socket, Packet::Bytes(piece));
         }
         for _ in 0..through {
             self.tell(seat, Event::Sent { connection });
         }
+        if is_finished && !is_done {
+            self.send_down(socket, Packet::End);
+        }
         if is_done {
             self.send_down(socket, Packet::End);
             self.machine_side_ends(socket, CloseReason::Asked);
+        }
+    }
+
+    fn finish(&mut self, socket: SocketId) {
+        if let Some(link) = self.links.get_mut(&socket) {
+            link.finish_when_sent = true;
+            self.leave(socket);
         }
     }
 

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::admin::AdminError;
-use crate::admin::alteration::{edits, replacement};
-use crate::cluster::Command;
+use crate::admin::alteration::{Alterable, edits, replacement};
+use crate::cluster::{Command, Metadata};
 use crate::wire::messages::alter_configs_response::AlterConfigsResourceResponse;
 use crate::wire::messages::incremental_alter_configs_response as edited;
 use crate::wire::messages::{
@@ -44,8 +44,9 @@ impl Shard {
         let Some(known) = self.known() else {
             return self.answer_alter_configs(AlterConfigsCall::new(asked));
         };
+        let there = self.alterable(known);
         let wishes = request.resources.into_iter().map(|resource| {
-            let command = replacement(&resource, known);
+            let command = replacement(&resource, there);
             (resource.resource_type, resource.resource_name, command)
         });
         let wishes = wishes.collect();
@@ -60,12 +61,21 @@ impl Shard {
         let Some(known) = self.known() else {
             return self.answer_alter_configs(AlterConfigsCall::new(asked));
         };
+        let there = self.alterable(known);
         let wishes = request.resources.into_iter().map(|resource| {
-            let command = edits(&resource, known);
+            let command = edits(&resource, there);
             (resource.resource_type, resource.resource_name, command)
         });
         let wishes = wishes.collect();
         self.alter(asked, wishes, request.validate_only);
+    }
+
+    fn alterable<'a>(&'a self, known: &'a Metadata) -> Alterable<'a> {
+        Alterable {
+            known,
+            site: self.site(),
+            fixed: &self.config.broker,
+        }
     }
 
     fn alter(&mut self, asked: Asked, wishes: Vec<Wish>, validate_only: bool) {

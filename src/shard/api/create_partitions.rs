@@ -57,7 +57,8 @@ impl Shard {
 
     /// The command, if our copy of the metadata would take it.
     fn growth(&self, topic: &CreatePartitionsTopic) -> Result<Command, Failure> {
-        let none = Failure::bare(ErrorCode::CoordinatorLoadInProgress);
+        let words = "this broker is starting and has no metadata yet; try again";
+        let none = Failure::because(ErrorCode::CoordinatorLoadInProgress, words);
         let known = self.known().ok_or(none)?;
         let command = growth(topic, known, self.site()).map_err(|error| Failure::from(&error))?;
         let decided = known.decide(&command);

@@ -2,7 +2,7 @@
 
 use crate::admin::creation::creation;
 use crate::admin::description::describe_topic;
-use crate::admin::{BrokerConfig, Site};
+use crate::admin::{InForce, Site};
 use crate::cluster::{ChangeKind, Command, Topic};
 use crate::wire::messages::create_topics_request::CreatableTopic;
 use crate::wire::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
@@ -92,7 +92,8 @@ impl Shard {
     fn creation(&mut self, topic: &CreatableTopic) -> Result<(Command, ChangeKind), Failure> {
         let id = self.draw_id();
         let command = creation(topic, id, self.site()).map_err(|error| Failure::from(&error))?;
-        let none = Failure::bare(ErrorCode::CoordinatorLoadInProgress);
+        let words = "this broker is starting and has no metadata yet; try again";
+        let none = Failure::because(ErrorCode::CoordinatorLoadInProgress, words);
         let change = self.known().ok_or(none)?.decide(&command);
         let change = change.map_err(|refusal| Failure::from(&refusal))?;
         Ok((command, change.kind))
@@ -109,8 +110,9 @@ impl Shard {
 
     fn show(&self, result: &mut CreatableTopicResult, made: &ChangeKind, version: i16) {
         match made {
-            ChangeKind::Topic { topic, .. } => show(result, topic, &self.config.broker, version),
-            ChangeKind::ClusterNamed { .. }
+            ChangeKind::Topic { topic, .. } => show(result, topic, self.in_force(), version),
+            ChangeKind::BrokerConfig { .. }
+            | ChangeKind::ClusterNamed { .. }
             | ChangeKind::NodeRegistered { .. }
             | ChangeKind::ProducerIds { .. }
             | ChangeKind::RetentionClock { .. } => {
@@ -128,7 +130,7 @@ fn refuse(result: &mut CreatableTopicResult, failure: Failure) {
     result.configs = Some(Vec::new());
 }
 
-fn show(result: &mut CreatableTopicResult, made: &Topic, broker: &BrokerConfig, version: i16) {
+fn show(result: &mut CreatableTopicResult, made: &Topic, broker: InForce<'_>, version: i16) {
     result.topic_id = made.id;
     if version < DETAILS_SINCE {
         return;

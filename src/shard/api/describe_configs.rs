@@ -1,6 +1,6 @@
 //! DescribeConfigs 1-4: what is set, what holds by default, and where each value comes from.
 
-use crate::admin::description::{Synonym, describe_broker, describe_topic};
+use crate::admin::description::{Synonym, describe_broker, describe_cluster, describe_topic};
 use crate::admin::group_table::{CLIENT_METRICS_CONFIGS, GROUP_CONFIGS, describe_defaults};
 use crate::admin::{Described, ResourceKind};
 use crate::base::limits::DESCRIBED_RESOURCES_MAX;
@@ -66,7 +66,7 @@ impl Shard {
         let names = names.filter(|names| !names.is_empty());
         let names: Option<Vec<&str>> =
             names.map(|names| names.iter().map(StrBytes::as_str).collect());
-        let (wanted, broker) = (names.as_deref(), &self.config.broker);
+        let (wanted, broker) = (names.as_deref(), self.in_force());
         let name = &resource.resource_name;
         let show = |described: Described| self::shown(described, shown);
         let invalid = |words: &str| Err(Failure::because(ErrorCode::InvalidRequest, words));
@@ -78,8 +78,9 @@ impl Shard {
                 let configs = describe_topic(&topic.overrides, broker, wanted);
                 Ok(configs.map(show).collect())
             }
-            // The default of all brokers, of which nothing is set.
-            Some(ResourceKind::Broker) if name.is_empty() => Ok(Vec::new()),
+            Some(ResourceKind::Broker) if name.is_empty() => {
+                Ok(describe_cluster(broker, wanted).map(show).collect())
+            }
             Some(ResourceKind::Broker) => {
                 self.check_own_id(name)?;
                 Ok(describe_broker(broker, wanted).map(show).collect())
@@ -104,17 +105,10 @@ impl Shard {
 
     /// A request about a broker is answered for this node, under any of its ids.
     fn check_own_id(&self, name: &StrBytes) -> Result<(), Failure> {
-        let own = self.broker_id();
-        let shard = name.parse::<i32>().ok().and_then(|id| id.checked_sub(own));
-        let is_own = |shard: i32| {
-            let shards = &self.config.shards;
-            shards.iter().any(|known| i32::from(known.0) == shard)
-        };
-        if shard.is_some_and(is_own) {
-            return Ok(());
+        match self.site().broker(name) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Failure::from(&error)),
         }
-        let words = format!("'{name}' is not the id of this broker, which is {own}");
-        Err(Failure::because(ErrorCode::InvalidRequest, words))
     }
 }
 

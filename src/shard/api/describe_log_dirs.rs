@@ -1,5 +1,6 @@
 //! DescribeLogDirs 1-4 (KIP-113, KIP-827): how much each partition takes, and what is left.
 
+use crate::base::ByteCount;
 use crate::cluster::{Metadata, Topic};
 use crate::wire::messages::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
@@ -61,8 +62,11 @@ impl Shard {
             result.error_code = ErrorCode::KafkaStorageError.code();
         }
         if call.asked.to.version >= SIZES_SINCE {
-            result.total_bytes = -1;
-            result.usable_bytes = -1;
+            // As the file system said when it was last asked, at most some seconds ago.
+            let bytes = |bytes: ByteCount| i64::try_from(bytes.0).unwrap_or(i64::MAX);
+            let space = self.owner.journal.disk_space();
+            result.total_bytes = space.map_or(-1, |space| bytes(space.total));
+            result.usable_bytes = space.map_or(-1, |space| bytes(space.usable));
         }
         let response = DescribeLogDirsResponse::default().with_results(vec![result]);
         let frame = reply::encode(call.asked.to, &response);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::base::limits::DESCRIBED_PARTITIONS_MAX;
 use crate::cluster::{Topic, Uuid, check_topic_name};
-use crate::wire::messages::describe_topic_partitions_request::Cursor as From;
+use crate::wire::messages::describe_topic_partitions_request::{Cursor as From, TopicRequest};
 use crate::wire::messages::describe_topic_partitions_response::{
     Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
 };
@@ -26,6 +26,9 @@ impl Shard {
         asked: Asked,
         request: DescribeTopicPartitionsRequest,
     ) {
+        if !has_sound_cursor(&request) {
+            return self.refuse_cursor(asked, request);
+        }
         let names = self.names_from(&request);
         let mut response = DescribeTopicPartitionsResponse::default();
         let limit = request.response_partition_limit;
@@ -52,6 +55,18 @@ impl Shard {
                 break;
             }
         }
+        let frame = reply::encode(asked.to, &response);
+        self.send_reply(asked, frame.map(|frame| vec![frame]));
+    }
+
+    /// Every topic is refused, as Kafka does.
+    fn refuse_cursor(&mut self, asked: Asked, request: DescribeTopicPartitionsRequest) {
+        let topics = request.topics.into_iter().map(|topic| {
+            DescribeTopicPartitionsResponseTopic::default()
+                .with_name(Some(topic.name))
+                .with_error_code(ErrorCode::InvalidRequest.code())
+        });
+        let response = DescribeTopicPartitionsResponse::default().with_topics(topics.collect());
         let frame = reply::encode(asked.to, &response);
         self.send_reply(asked, frame.map(|frame| vec![frame]));
     }
@@ -133,6 +148,15 @@ impl Shard {
         });
         partitions.collect()
     }
+}
+
+/// A cursor names a topic that is asked about, and no partition before the first.
+fn has_sound_cursor(request: &DescribeTopicPartitionsRequest) -> bool {
+    let topics = &request.topics;
+    request.cursor.as_ref().is_none_or(|cursor| {
+        let is_asked = |topic: &TopicRequest| topic.name == cursor.topic_name;
+        cursor.partition_index >= 0 && (topics.is_empty() || topics.iter().any(is_asked))
+    })
 }
 
 fn cursor(name: &str, partition: u32) -> Cursor {

@@ -291,7 +291,8 @@ impl Shard {
 pub(super) fn read_ask(position: Position, isolation: crate::log::Isolation) -> ReadAsk {
     ReadAsk {
         from: Offset(position.offset),
-        leader_epoch: leader_epoch(position.leader_epoch),
+        // Unlike in ListOffsets, any negative epoch is none in Kafka's Fetch.
+        leader_epoch: leader_epoch(position.leader_epoch.max(-1)),
         isolation,
         bytes_max: ByteCount(u64::try_from(position.bytes_max).unwrap_or(0)),
         first_whole: true,

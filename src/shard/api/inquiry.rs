@@ -15,6 +15,7 @@ use super::super::message::{Finding, Inquiry, InquiryPart, Message, Place};
 /// Which request it is, and so who writes the reply.
 #[derive(Clone, Copy, Debug)]
 pub enum InquiryKind {
+    Offsets,
     DeleteRecords,
     EpochEnds,
     Producers,
@@ -60,6 +61,11 @@ impl InquiryCall {
             missing: 0,
             shares: BTreeMap::new(),
         }
+    }
+
+    /// Whom the partitions belong to that will be asked about.
+    pub fn owners(&self) -> impl Iterator<Item = ShardId> + use<'_> {
+        self.shares.keys().copied()
     }
 
     /// The partitions that follow are of this topic.
@@ -142,6 +148,7 @@ impl Shard {
 
     fn answer_inquiry(&mut self, call: InquiryCall) {
         match call.kind {
+            InquiryKind::Offsets => self.answer_list_offsets(call),
             InquiryKind::DeleteRecords => self.answer_delete_records(call),
             InquiryKind::EpochEnds => self.answer_offset_for_leader_epoch(call),
             InquiryKind::Producers => self.answer_describe_producers(call),

@@ -235,10 +235,16 @@ impl Shard {
         let known = self.metadata.as_ref();
         if id.is_nil() {
             let topic = known.and_then(|metadata| metadata.topic(name));
-            return topic.ok_or(Failure::bare(ErrorCode::UnknownTopicOrPartition));
+            return topic.ok_or_else(|| {
+                let words = format!("there is no topic '{name}'");
+                Failure::because(ErrorCode::UnknownTopicOrPartition, words)
+            });
         }
         let topic = known.and_then(|metadata| metadata.topic_by_id(id));
-        topic.ok_or(Failure::bare(ErrorCode::UnknownTopicId))
+        topic.ok_or_else(|| {
+            let words = format!("no topic has the id {id}; a topic made anew has a new one");
+            Failure::because(ErrorCode::UnknownTopicId, words)
+        })
     }
 
     /// Where a partition is, if its shard works.
@@ -250,7 +256,11 @@ impl Shard {
         let place = u32::try_from(index)
             .ok()
             .and_then(|index| topic.partition(index));
-        place.ok_or(Failure::bare(ErrorCode::UnknownTopicOrPartition))
+        place.ok_or_else(|| {
+            let (name, count) = (&topic.name, topic.partition_count());
+            let words = format!("topic {name} has {count} partitions from 0 on, and no {index}");
+            Failure::because(ErrorCode::UnknownTopicOrPartition, words)
+        })
     }
 
     /// True if the shard's journal has failed: its partitions have no leader.

@@ -48,6 +48,8 @@ pub struct ProduceCall {
 #[derive(Debug)]
 struct Unread {
     acks: i16,
+    /// The request names a transactional id.
+    transactional: bool,
     topics: vec::IntoIter<TopicProduceData>,
     /// Partitions of the topic that was named last.
     partitions: vec::IntoIter<PartitionProduceData>,
@@ -85,6 +87,7 @@ impl Shard {
             missing: 0,
             unread: Unread {
                 acks: request.acks,
+                transactional: request.transactional_id.is_some(),
                 topics: request.topic_data.into_iter(),
                 partitions: Vec::new().into_iter(),
             },
@@ -177,7 +180,11 @@ impl Shard {
         let checked = self
             .find_topic(name, *id)
             .and_then(|found| self.check_part(found, partition.index, call.unread.acks))
-            .and_then(|place| Ok((place, check_batch(partition.records, call.asked)?)));
+            .and_then(|place| {
+                let transactional = call.unread.transactional;
+                let batch = check_batch(partition.records, call.asked, transactional)?;
+                Ok((place, batch))
+            });
         let mut part = Part {
             topic,
             index: partition.index,
@@ -277,7 +284,8 @@ impl Shard {
 
     fn check_part(&self, topic: &Topic, index: i32, acks: i16) -> Result<PartitionPlace, Failure> {
         if !(-1..=1).contains(&acks) {
-            return Err(Failure::bare(ErrorCode::InvalidRequiredAcks));
+            let words = format!("acks is {acks}: all is -1, the leader's 1, none 0");
+            return Err(Failure::because(ErrorCode::InvalidRequiredAcks, words));
         }
         let place = self.find_partition(topic, index)?;
         if topic.is_internal() {
@@ -285,7 +293,8 @@ impl Shard {
             return Err(Failure::because(ErrorCode::InvalidTopicException, words));
         }
         if self.is_leaderless(place.shard) {
-            return Err(Failure::bare(ErrorCode::KafkaStorageError));
+            let words = "the disk of this partition's shard has failed";
+            return Err(Failure::because(ErrorCode::KafkaStorageError, words));
         }
         let wanted = self.topic_configs.min_insync_replicas(topic);
         if acks == -1 && wanted > 1 {
@@ -296,10 +305,23 @@ impl Shard {
     }
 }
 
-fn check_batch(records: Option<Bytes>, asked: Asked) -> Result<CheckedBatch, Failure> {
+fn check_batch(
+    records: Option<Bytes>,
+    asked: Asked,
+    transactional: bool,
+) -> Result<CheckedBatch, Failure> {
     let batch = check_produced(&records.unwrap_or_default())?;
+    if batch.header.is_transactional() && !transactional {
+        let words = "a transactional batch in a request that names no transactional id";
+        let code = ErrorCode::TransactionalIdAuthorizationFailed;
+        return Err(Failure::because(code, words));
+    }
     if batch.codec == Codec::Zstd && asked.to.version < ZSTD_SINCE {
-        return Err(Failure::bare(ErrorCode::UnsupportedCompressionType));
+        let words = "zstd came with Produce 7; this request's version is older";
+        return Err(Failure::because(
+            ErrorCode::UnsupportedCompressionType,
+            words,
+        ));
     }
     Ok(batch)
 }

@@ -61,7 +61,8 @@ impl Shard {
             Failure::because(failure.code, words)
         })?;
         let Some(replicas) = &wanted.replicas else {
-            return Err(Failure::bare(ErrorCode::NoReassignmentInProgress));
+            let words = "no reassignment is under way: one node has nowhere to move to";
+            return Err(Failure::because(ErrorCode::NoReassignmentInProgress, words));
         };
         let shard = self
             .site()

@@ -52,6 +52,14 @@ pub struct Room {
     pub want: ByteCount,
 }
 
+impl Room {
+    /// For bytes that nobody will look at.
+    pub const ANY: Self = Self {
+        into: None,
+        want: ByteCount::kib(64),
+    };
+}
+
 impl Inbound {
     /// At rest. `most` is the size of the largest frame that is taken.
     pub fn new(most: ByteCount) -> Self {
@@ -78,6 +86,12 @@ impl Inbound {
     pub fn put_back(&mut self, block: Block) {
         assert!(self.block.is_none(), "two blocks for one connection");
         self.block = Some(block);
+    }
+
+    /// What came is not wanted any more.
+    pub fn give_up(&mut self) {
+        self.block = None;
+        self.start = 0;
     }
 
     /// Takes the frame at the front, if it is whole.

@@ -5,9 +5,9 @@ pub mod outbound;
 pub mod slots;
 pub mod steering;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use crate::base::limits::{HANDSHAKE_WAIT, STALLED_SEND_WAIT};
+use crate::base::limits::{HANDSHAKE_WAIT, LINGER_WAIT, STALLED_SEND_WAIT};
 use crate::base::{ByteCount, ShardId, Span, Ticks};
 
 use crate::wire::StrBytes;
@@ -28,12 +28,18 @@ pub struct Connection {
     pub inbound: Inbound,
     pub slots: Slots,
     pub outbound: Outbound,
+    /// Its address, once shard 0 has let it in; it is read from then on.
+    pub entered: Option<IpAddr>,
     /// A receive is with the driver.
     pub receiving: bool,
     /// The peer has finished sending; what is owed is still sent.
     pub ended: bool,
     /// It is read no further and closed when nothing is owed.
     pub doomed: bool,
+    /// It was refused, and what it sends is not wanted any more.
+    pub refused: bool,
+    /// We have said that nothing more comes, and throw away what it still sends.
+    pub lingering: Option<Lingering>,
     /// We have said `close`; only `Closed` is awaited.
     pub closing: bool,
     /// It is on the list of those to look at when the turn ends.
@@ -68,6 +74,15 @@ pub struct Connection {
     last_request: Option<Ticks>,
 }
 
+/// The end of a refused connection: a socket that is closed with unread bytes in it is reset, and
+/// the peer may lose replies that were on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lingering {
+    pub since: Ticks,
+    /// Bytes thrown away so far.
+    pub bytes: u64,
+}
+
 /// Why a connection is closed for its silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Silence {
@@ -77,6 +92,8 @@ pub enum Silence {
     Idle,
     /// It does not take its replies.
     Stalled,
+    /// It was refused, and does not close its end.
+    Lingering,
 }
 
 impl Connection {
@@ -92,9 +109,12 @@ impl Connection {
             inbound: Inbound::new(frame_bytes_max),
             slots: Slots::default(),
             outbound: Outbound::default(),
+            entered: None,
             receiving: false,
             ended: false,
             doomed: false,
+            refused: false,
+            lingering: None,
             closing: false,
             touched: false,
             runnable: false,
@@ -150,6 +170,14 @@ impl Connection {
     /// The silence that it must be closed for, or when to look again. `idle` is
     /// `connections.max.idle.ms`.
     pub fn silence(&self, now: Ticks, idle: Span) -> Result<Ticks, Silence> {
+        if let Some(lingering) = self.lingering {
+            let due = lingering.since + LINGER_WAIT;
+            return if due <= now {
+                Err(Silence::Lingering)
+            } else {
+                Ok(due)
+            };
+        }
         let (limit, why): ((Ticks, Span), Silence) = match self.outbound.waiting_since() {
             Some(since) => ((since, STALLED_SEND_WAIT), Silence::Stalled),
             // Told to wait for memory: the silence is ours.
@@ -175,6 +203,7 @@ impl std::fmt::Display for Silence {
             Self::Handshake => "no whole request since it connected",
             Self::Idle => "idle",
             Self::Stalled => "it does not take its replies",
+            Self::Lingering => "it was refused and goes on",
         })
     }
 }

@@ -1,4 +1,5 @@
-//! Produced batches and deletions that await durability, and the answers that await them.
+//! Produced batches and deletions that await durability, searches that await reads, and the
+//! answers that await them.
 
 use std::collections::VecDeque;
 
@@ -14,7 +15,7 @@ pub struct Answer {
     asker: ShardId,
     token: Token,
     parts: Parts,
-    /// Parts that are staged and not durable.
+    /// Parts that are staged and not durable, or being read.
     missing: usize,
     /// No part is to come any more.
     whole: bool,
@@ -123,6 +124,32 @@ impl Acks {
         self.added(id, waits);
     }
 
+    /// A part of an inquiry must be read first: its place in the answer, for `read`.
+    pub fn expect_read(&mut self, id: AnswerId, place: Place) -> usize {
+        let none = Err(LogError::UnknownPartition);
+        self.add_finding(id, place, none, false);
+        let answer = self.answers.get_mut(&id).expect("an answer is open");
+        answer.missing += 1;
+        answer.parts.len() - 1
+    }
+
+    /// What `expect_read` awaited has been read.
+    pub fn read(
+        &mut self,
+        id: AnswerId,
+        index: usize,
+        found: Result<Finding, LogError>,
+        out: &mut Outbox,
+    ) {
+        if let Some(Answer { parts, .. }) = self.answers.get_mut(&id) {
+            match parts {
+                Parts::Inquired(parts) => parts[index].1 = found,
+                Parts::Produced(_) => unreachable!("a read for an answer to a Produce"),
+            }
+        }
+        self.one_less(id, out);
+    }
+
     fn added(&mut self, id: AnswerId, waits: bool) {
         let answer = self.answers.get_mut(&id).expect("an answer is open");
         if waits {
@@ -169,7 +196,7 @@ impl Acks {
 
     fn one_less(&mut self, id: AnswerId, out: &mut Outbox) {
         if let Some(answer) = self.answers.get_mut(&id) {
-            assert!(answer.missing > 0, "a batch became durable twice");
+            assert!(answer.missing > 0, "a part was answered twice");
             answer.missing -= 1;
         }
         self.send_if_done(id, out);

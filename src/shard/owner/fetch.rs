@@ -76,11 +76,11 @@ impl Owner {
             Some(ReadFor::Fetch { gather, index }) => {
                 self.fetch_read_finished(gather, index, done, out);
             }
-            Some(ReadFor::List {
-                gather,
+            Some(ReadFor::Offset {
+                answer,
                 index,
                 plan,
-            }) => self.search_finished(gather, index, plan, done, out),
+            }) => self.search_finished((answer, index), plan, done, out),
             None => {}
         }
     }

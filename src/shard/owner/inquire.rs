@@ -1,5 +1,5 @@
-//! Small questions about partitions, answered from memory; and deletions of records, answered when
-//! they are durable.
+//! Small questions about partitions, answered from memory or after a search; and deletions of
+//! records, answered when they are durable.
 
 use std::collections::VecDeque;
 
@@ -56,6 +56,10 @@ impl Owner {
         out: &mut Outbox,
     ) -> Option<Unanswered> {
         while let Some(part) = unanswered.parts.pop_front() {
+            if let Inquiry::Offset(ask) = part.inquiry {
+                self.find_offset(unanswered.answer, &part, ask);
+                continue;
+            }
             let (found, waits) = self.find_out(&part, now);
             if let Err(LogError::Journal(JournalError::Busy)) = found {
                 unanswered.parts.push_front(part);
@@ -75,6 +79,7 @@ impl Owner {
             Inquiry::EpochEnd { claimed, asked } => partitions
                 .epoch_end(stream, claimed, asked)
                 .map(|(epoch, end)| Finding::EpochEnd(epoch, end)),
+            Inquiry::Offset(_) => unreachable!("an offset may have to be searched for"),
             Inquiry::Producers => partitions.producers(stream, now).map(Finding::Producers),
             Inquiry::Facts => partitions
                 .facts(&self.journal, stream)

@@ -6,7 +6,7 @@
 mod acks;
 mod fetch;
 mod inquire;
-mod list;
+pub mod offsets;
 mod produce;
 mod reads;
 

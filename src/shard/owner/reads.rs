@@ -8,6 +8,7 @@ use crate::log::{LogError, SearchPlan};
 
 use super::super::calls::Token;
 use super::super::message::{FetchedPart, Place};
+use super::acks::AnswerId;
 
 /// A question whose answer awaits reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,9 +30,9 @@ pub struct Gather<P> {
 pub enum ReadFor {
     /// The part of a fetch at this index.
     Fetch { gather: GatherId, index: usize },
-    /// The part of a ListOffsets at this index.
-    List {
-        gather: GatherId,
+    /// The part of an inquiry at this index: the offset of a time.
+    Offset {
+        answer: AnswerId,
         index: usize,
         plan: SearchPlan,
     },
@@ -43,7 +44,6 @@ pub struct Reads {
     next: u64,
     under_way: HashMap<ReadToken, ReadFor>,
     pub fetches: HashMap<GatherId, Gather<FetchedPart>>,
-    pub lists: HashMap<GatherId, Gather<crate::log::OffsetFound>>,
 }
 
 impl Reads {

@@ -23,10 +23,6 @@ const DELETE: i8 = 1;
 const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
 
-fn text(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_owned())
-}
-
 fn describe_of(kind: i8, name: &str, keys: Option<&[&str]>) -> DescribeConfigsRequest {
     let resource = DescribeConfigsResource::default()
         .with_resource_type(kind)

@@ -21,10 +21,6 @@ use crate::wire::messages::offset_for_leader_epoch_request::{
 };
 use crate::wire::messages::update_features_request::FeatureUpdateKey;
 
-fn text(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_owned())
-}
-
 fn deletion_of(topic: &str, parts: &[(i32, i64)]) -> DeleteRecordsRequest {
     let part = |(index, offset): &(i32, i64)| {
         DeleteRecordsPartition::default()
@@ -107,24 +103,8 @@ fn a_deletion_is_not_answered_before_its_flush_completes() {
     broker.create_topic("t", 1);
     let socket = broker.connect();
     broker.produce(socket, "t", 0, b"x");
-    broker.pass(Span::seconds(1));
-    let slow = DiskFaults {
-        slow: 1,
-        latency_max: Span::millis(100),
-        ..DiskFaults::NONE
-    };
-    broker.world.disk(ShardId(0)).set_faults(slow);
 
-    broker.send(socket, &deletion_of("t", &[(0, -1)]), 2);
-    while broker.world.disk(ShardId(0)).under_way().is_empty() {
-        assert!(broker.frame_within(socket, Span(10_000)).is_none());
-    }
-    let mut answered = None;
-    while !broker.world.disk(ShardId(0)).under_way().is_empty() {
-        assert!(answered.is_none(), "answered while the write was under way");
-        answered = broker.frame_within(socket, Span::millis(1));
-    }
-    assert!(answered.is_some() || broker.frame_within(socket, PATIENCE).is_some());
+    broker.answers_after_the_flush(socket, &deletion_of("t", &[(0, -1)]), 2);
 }
 
 #[test]
@@ -258,11 +238,18 @@ fn log_dirs_show_what_each_partition_takes() {
     broker.create_topic("t", 3);
     let socket = broker.connect();
     broker.produce(socket, "t", 1, &[b'x'; 5_000]);
+    broker.pass(crate::base::limits::TICK_WAIT);
     for version in 1..=4 {
         let request = DescribeLogDirsRequest::default().with_topics(None);
         let response = broker.ask(socket, &request, version);
 
-        let topic = &response.results[0].topics[0];
+        let dir = &response.results[0];
+        let (usable, total) = (dir.usable_bytes, dir.total_bytes);
+        match version {
+            4 => assert!(0 < usable && usable < total, "{usable} of {total}"),
+            _ => assert_eq!((usable, total), (-1, -1)),
+        }
+        let topic = &dir.topics[0];
         let sizes: Vec<i64> = topic
             .partitions
             .iter()

@@ -7,25 +7,8 @@ fn a_produce_is_not_answered_before_its_flush_completes() {
     broker.create_topic("t", 1);
     let socket = broker.connect();
     broker.produce(socket, "t", 0, b"warm");
-    broker.pass(Span::seconds(1));
-    let slow = DiskFaults {
-        slow: 1,
-        latency_max: Span::millis(100),
-        ..DiskFaults::NONE
-    };
-    broker.world.disk(ShardId(0)).set_faults(slow);
 
-    broker.send(socket, &produce_of("t", 0, -1, batch_of(b"slow")), 9);
-    while broker.world.disk(ShardId(0)).under_way().is_empty() {
-        assert!(broker.frame_within(socket, Span(10_000)).is_none());
-    }
-    let mut answered = None;
-    while !broker.world.disk(ShardId(0)).under_way().is_empty() {
-        assert!(answered.is_none(), "answered while the write was under way");
-        answered = broker.frame_within(socket, Span::millis(1));
-    }
-
-    assert!(answered.is_some() || broker.frame_within(socket, PATIENCE).is_some());
+    broker.answers_after_the_flush(socket, &produce_of("t", 0, -1, batch_of(b"slow")), 9);
 }
 
 #[test]

@@ -14,10 +14,6 @@ use crate::wire::messages::offset_delete_request::{
 use crate::wire::messages::offset_fetch_request::*;
 use crate::wire::messages::sync_group_request::SyncGroupRequestAssignment;
 
-fn text(text: &str) -> StrBytes {
-    StrBytes::from_string(text.to_owned())
-}
-
 fn group(name: &str) -> GroupId {
     GroupId(text(name))
 }
@@ -323,25 +319,8 @@ fn a_commit_is_not_answered_before_its_flush() {
     broker.create_topic("t", 1);
     let socket = broker.connect();
     commit(&mut broker, socket, "g", "t", 1);
-    broker.pass(Span::seconds(1));
-    let slow = DiskFaults {
-        slow: 1,
-        latency_max: Span::millis(100),
-        ..DiskFaults::NONE
-    };
-    broker.world.disk(ShardId(0)).set_faults(slow);
 
-    broker.send(socket, &commit_of("g", "t", &[(0, 2)]), 8);
-    while broker.world.disk(ShardId(0)).under_way().is_empty() {
-        assert!(broker.frame_within(socket, Span(10_000)).is_none());
-    }
-    let mut answered = None;
-    while !broker.world.disk(ShardId(0)).under_way().is_empty() {
-        assert!(answered.is_none(), "answered while the write was under way");
-        answered = broker.frame_within(socket, Span::millis(1));
-    }
-
-    assert!(answered.is_some() || broker.frame_within(socket, PATIENCE).is_some());
+    broker.answers_after_the_flush(socket, &commit_of("g", "t", &[(0, 2)]), 8);
 }
 
 #[test]

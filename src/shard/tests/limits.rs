@@ -1,5 +1,6 @@
 use super::*;
-use crate::base::limits::{HANDSHAKE_WAIT, IDLE_WAIT, STALLED_SEND_WAIT};
+use crate::admin::{BrokerConfig, BrokerKey};
+use crate::base::limits::{HANDSHAKE_WAIT, IDLE_WAIT, LINGER_WAIT, STALLED_SEND_WAIT};
 
 #[test]
 fn a_connection_that_says_nothing_is_closed_after_the_handshake_time() {
@@ -168,4 +169,60 @@ fn ten_thousand_idle_sockets_harm_nobody_and_own_no_memory() {
     }
     broker.pass(Span(HANDSHAKE_WAIT.0 + 1_000_000_000));
     assert_eq!(broker.closed.len(), 10_000);
+}
+
+#[test]
+fn a_refused_connection_gets_what_it_was_owed_and_is_gone_soon_whatever_it_still_sends() {
+    let mut broker = Broker::start(2);
+    broker.create_topic("t", 1);
+    let socket = broker.connect();
+    let id = broker.send(socket, &produce_of("t", 0, -1, batch_of(b"owed")), 9);
+    broker.world.send(socket, Bytes::from_static(&[255; 4]));
+    broker.world.send(socket, Bytes::from(vec![0; 100_000]));
+
+    let (replied, response) = broker.reply::<ProduceRequest>(socket, 9);
+    assert_eq!(replied, id);
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+    assert!(broker.is_closed(socket));
+    broker.pass(Span(LINGER_WAIT.0 + 1_000_000_000));
+
+    for shard in 0..2 {
+        let machine = broker.world.machine(ShardId(shard)).expect("it is up");
+        let connection = crate::runtime::ConnectionId(socket.0);
+        assert!(machine.connections.get(connection).is_none());
+    }
+}
+
+fn with_three_connections(config: &mut ShardConfig) {
+    let mut broker = BrokerConfig::default();
+    let key = BrokerKey::find("max.connections").expect("a key");
+    broker.set(key, "3").expect("a value");
+    config.follow(std::sync::Arc::new(broker));
+}
+
+#[test]
+fn one_connection_too_many_is_closed_whichever_shard_it_comes_to() {
+    let mut broker = Broker::start_with(3, with_three_connections);
+    let mut sockets: Vec<_> = (0..3).map(|_| broker.connect()).collect();
+    let serve = |broker: &mut Broker, socket| {
+        let response = broker.ask(socket, &ApiVersionsRequest::default(), 0);
+        assert_eq!(response.error_code, 0);
+    };
+    sockets
+        .iter()
+        .for_each(|socket| serve(&mut broker, *socket));
+    for _ in 0..6 {
+        let refused = broker.connect();
+        broker.send(refused, &ApiVersionsRequest::default(), 0);
+        assert!(broker.frame_within(refused, Span::seconds(1)).is_none());
+        assert!(broker.closed.contains(&refused));
+
+        // Whoever goes makes room.
+        let gone = sockets.remove(0);
+        broker.world.finish_sending(gone);
+        assert!(broker.is_closed(gone));
+        let next = broker.connect();
+        serve(&mut broker, next);
+        sockets.push(next);
+    }
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod answers;
+mod broker_configs;
 mod damage;
 mod durable;
 mod fetch;
@@ -29,6 +30,10 @@ use crate::wire::{StrBytes, client};
 
 use super::address::Listener;
 use super::{Shard, ShardConfig, ShardError};
+
+fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
 
 /// Long enough for anything that is not stuck.
 const PATIENCE: Span = Span::seconds(40);
@@ -212,6 +217,33 @@ impl Broker {
             }
             values.extend(more);
         }
+    }
+
+    /// Asks a broker of one shard at rest, on a disk so slow that it can be seen: the answer does
+    /// not come before everything that was written for it has ended, and comes then.
+    pub fn answers_after_the_flush<R: Message>(
+        &mut self,
+        socket: SocketId,
+        request: &R,
+        version: i16,
+    ) {
+        self.pass(Span::seconds(1));
+        let slow = DiskFaults {
+            slow: 1,
+            latency_max: Span::millis(100),
+            ..DiskFaults::NONE
+        };
+        self.world.disk(ShardId(0)).set_faults(slow);
+        self.send(socket, request, version);
+        while !self.world.disk(ShardId(0)).is_writing() {
+            assert!(self.frame_within(socket, Span(10_000)).is_none());
+        }
+        let mut answered = None;
+        while self.world.disk(ShardId(0)).is_writing() {
+            assert!(answered.is_none(), "answered while the write was under way");
+            answered = self.frame_within(socket, Span::millis(1));
+        }
+        assert!(answered.is_some() || self.frame_within(socket, PATIENCE).is_some());
     }
 
     pub fn is_closed(&mut self, socket: SocketId) -> bool {

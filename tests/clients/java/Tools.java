@@ -41,6 +41,7 @@ public class Tools {
         new Named("cluster", Tools::cluster),
         new Named("verifiable-producer", Tools::verifiableProducer),
         new Named("configs", Tools::configs),
+        new Named("broker-configs", Tools::brokerConfigs),
         new Named("partitions", Tools::partitions),
         new Named("records", Tools::records),
         new Named("log-dirs", Tools::logDirs),
@@ -140,6 +141,34 @@ public class Tools {
         config(of, "--alter", "--add-config", "retention.ms=soon").fails("(?i)invalid");
         String[] brokers = {"--entity-type", "brokers", "--entity-name", broker()};
         config(brokers, "--describe", "--all").says("num.partitions=").says("log.dirs=");
+    }
+
+    /** Configs of the running broker: its own, those of all, and those that can not change. */
+    static void brokerConfigs() throws Exception {
+        String[] own = {"--entity-type", "brokers", "--entity-name", broker()};
+        String[] all = {"--entity-type", "brokers", "--entity-default"};
+        config(all, "--alter", "--add-config", "message.max.bytes=2000000")
+            .says("Completed updating default config for brokers");
+        config(own, "--alter", "--add-config", "message.max.bytes=3000000,log.retention.ms=7000000")
+            .says("Completed updating config for broker " + broker());
+        config(all, "--describe").says("message.max.bytes=2000000");
+        config(own, "--describe")
+            .says("message.max.bytes=3000000 sensitive=false synonyms=\\{"
+                + "DYNAMIC_BROKER_CONFIG:message.max.bytes=3000000, "
+                + "DYNAMIC_DEFAULT_BROKER_CONFIG:message.max.bytes=2000000, ")
+            .says("log.retention.ms=7000000");
+        String[] topic = {"--entity-type", "topics", "--entity-name", TOPIC};
+        config(topic, "--describe", "--all")
+            .says("max.message.bytes=3000000 .*DYNAMIC_BROKER_CONFIG:message.max.bytes=3000000");
+        config(own, "--alter", "--add-config", "num.partitions=3")
+            .fails("(?i)cannot update these configs dynamically");
+        config(all, "--alter", "--add-config", "log.retention.ms=soon").fails("(?i)invalid");
+        config(own, "--alter", "--delete-config", "message.max.bytes,log.retention.ms");
+        config(all, "--alter", "--delete-config", "message.max.bytes");
+        for (String[] of : List.of(own, all)) {
+            String left = config(of, "--describe").output;
+            check(!left.contains("message.max.bytes"), "still set: " + left);
+        }
     }
 
     static void partitions() throws Exception {

@@ -79,6 +79,9 @@ impl Broker {
         let mut command = Command::new(binary);
         command.args(["serve", "--cores", "2", "--cache-bytes", "64MiB"]);
         command.args(["--until-input-ends", "--listen", &address.to_string()]);
+        // What Kafka's server.properties says of these, so that both tell the same source.
+        command.args(["--override", "message.max.bytes=1048588"]);
+        command.args(["--override", "socket.request.max.bytes=104857600"]);
         command.arg("--data-dir").arg(folder.join("thalweg"));
         command.args(extra);
         let (child, input) = start(&mut command, folder, "thalweg")?;

@@ -22,6 +22,9 @@ const DRAWN: &[&str] = &[
     "cluster_id",
     "port",
     "error_message",
+    "log_dir",
+    "usable_bytes",
+    "total_bytes",
 ];
 
 /// Ids and times are at least as long as this.

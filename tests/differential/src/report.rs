@@ -36,13 +36,16 @@ impl Report {
         for api in &plan.missing {
             println!("skipped  {api}: not advertised by both");
         }
+        for name in &plan.unasked {
+            println!("UNASKED  {name}: advertised by both, and no script asks it");
+        }
         println!(
             "differential: {} scripts, {steps} requests; {} listed differences, {unlisted} not \
              listed, {gone} listed but gone, {failed} scripts failed",
             plan.scenes.len(),
             occurred.iter().sum::<usize>(),
         );
-        unlisted == 0 && gone == 0 && failed == 0
+        unlisted == 0 && gone == 0 && failed == 0 && plan.unasked.is_empty()
     }
 
     /// Whether it is listed.

@@ -266,12 +266,13 @@ pub(super) fn fetch_reply(
             continue;
         }
         let error = result.as_ref().err().copied();
+        let asked = of.topics.clone();
         if to.version >= GROUP_ERROR_SINCE {
             response.error_code = error.map_or(ErrorCode::None.code(), code);
         } else if let Some(error) = error {
             response.topics = refused_topics(of, code(error));
         }
-        for (name, found) in by_topic(result.unwrap_or_default()) {
+        for (name, found) in by_topic(asked.as_deref(), result.ok()) {
             let partitions = found.into_iter().map(|found| {
                 OffsetFetchResponsePartition::default()
                     .with_partition_index(found.place.1)
@@ -293,7 +294,7 @@ fn fetched_group(
     result: Result<Vec<Fetched>, GroupError>,
 ) -> OffsetFetchResponseGroup {
     let error = code_of(&result);
-    let topics = by_topic(result.unwrap_or_default())
+    let topics = by_topic(of.topics.as_deref(), result.ok())
         .into_iter()
         .map(|(name, found)| {
             let partitions = found.into_iter().map(|found| {
@@ -331,14 +332,29 @@ fn refused_topics(of: FetchOf, code: i16) -> Vec<OffsetFetchResponseTopic> {
     topics.map(topic).collect()
 }
 
-/// Neighbours of one topic together, in their order.
-fn by_topic(found: Vec<Fetched>) -> Vec<(TopicName, Vec<Fetched>)> {
+/// Neighbours of one topic together, in their order; a topic that was asked about without
+/// partitions is there without any. Nothing where the group itself was refused.
+fn by_topic(
+    asked: Option<&[(TopicName, Vec<i32>)]>,
+    found: Option<Vec<Fetched>>,
+) -> Vec<(TopicName, Vec<Fetched>)> {
+    let Some(found) = found else {
+        return Vec::new();
+    };
     let mut topics: Vec<(TopicName, Vec<Fetched>)> = Vec::new();
+    let mut put = |name: TopicName, more: Vec<Fetched>| match topics.last_mut() {
+        Some((last, partitions)) if *last == name => partitions.extend(more),
+        Some(_) | None => topics.push((name, more)),
+    };
+    let mut found = found.into_iter();
+    for (name, partitions) in asked.unwrap_or_default() {
+        put(
+            name.clone(),
+            found.by_ref().take(partitions.len()).collect(),
+        );
+    }
     for found in found {
-        match topics.last_mut() {
-            Some((name, partitions)) if name.as_str() == &*found.place.0 => partitions.push(found),
-            Some(_) | None => topics.push((TopicName(text(&found.place.0)), vec![found])),
-        }
+        put(TopicName(text(&found.place.0)), vec![found]);
     }
     topics
 }

@@ -2,7 +2,10 @@
 
 mod any;
 mod broker;
+mod broker_configs;
+mod cluster;
 mod commits;
+mod configs;
 mod fetch;
 mod groups;
 pub mod help;
@@ -10,7 +13,7 @@ mod offsets;
 mod produce;
 mod topics;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -36,6 +39,8 @@ pub struct Case {
     pub until: i16,
     /// Another API without which this one means nothing.
     pub with: Option<ApiKey>,
+    /// It changes what others see, and is played when they are through, one after another.
+    pub alone: bool,
 }
 
 impl Case {
@@ -47,6 +52,7 @@ impl Case {
             since: 0,
             until: i16::MAX,
             with: None,
+            alone: false,
         }
     }
 
@@ -60,6 +66,11 @@ impl Case {
         self
     }
 
+    pub const fn alone(mut self) -> Self {
+        self.alone = true;
+        self
+    }
+
     pub const fn until(mut self, version: i16) -> Self {
         self.until = version;
         self
@@ -69,6 +80,9 @@ impl Case {
 const CASES: &[&[Case]] = &[
     any::CASES,
     broker::CASES,
+    cluster::CASES,
+    configs::CASES,
+    broker_configs::CASES,
     topics::CASES,
     produce::CASES,
     fetch::CASES,
@@ -122,6 +136,8 @@ pub struct Plan {
     pub scenes: Vec<Scene>,
     /// APIs with scripts that one of the two does not advertise.
     pub missing: Vec<String>,
+    /// What both advertise and no script asks: API and version.
+    pub unasked: Vec<String>,
 }
 
 /// Every case at every version that both brokers advertise.
@@ -130,12 +146,14 @@ pub fn plan(kafka: &Broker, ours: &Broker, only: &[String]) -> Result<Plan, Stri
     let mut plan = Plan {
         scenes: Vec::new(),
         missing: Vec::new(),
+        unasked: Vec::new(),
     };
+    let mut asked = BTreeSet::new();
     for case in CASES.iter().copied().flatten() {
         let key = case.api as i16;
         let with = case.with.unwrap_or(case.api) as i16;
         let both = theirs.contains_key(&key) && ours.contains_key(&with);
-        let Some(ours) = ours.get(&key).filter(|_| both) else {
+        let Some(range) = ours.get(&key).filter(|_| both) else {
             let name = format!("{:?}", case.api);
             if !plan.missing.contains(&name) {
                 plan.missing.push(name);
@@ -143,17 +161,29 @@ pub fn plan(kafka: &Broker, ours: &Broker, only: &[String]) -> Result<Plan, Stri
             continue;
         };
         // What is advertised for old clients' sake only has no layout to say it in.
-        let accepted = versions::find(key).map_or(*ours, |api| api.accepted);
+        let accepted = versions::find(key).map_or(*range, |api| api.accepted);
         let first = accepted.min.max(case.since);
         for version in first..=accepted.max.min(case.until) {
             let scene = Scene {
                 case: *case,
                 version,
             };
+            asked.insert((key, version));
             let place = scene.place();
             let name = format!("{} {version} {}", place.api, place.case);
             if only.is_empty() || only.iter().any(|part| name.contains(part)) {
                 plan.scenes.push(scene);
+            }
+        }
+    }
+    // Those that act on the whole broker come last; the order of the others stays.
+    plan.scenes.sort_by_key(|scene| scene.case.alone);
+    for (key, range) in ours.iter().filter(|(key, _)| theirs.contains_key(key)) {
+        let accepted = versions::find(*key).map_or(*range, |api| api.accepted);
+        for version in accepted.min..=accepted.max {
+            if !asked.contains(&(*key, version)) {
+                let name = ApiKey::try_from(*key).map_or("?".into(), |api| format!("{api:?}"));
+                plan.unasked.push(format!("{name} {version}"));
             }
         }
     }
@@ -196,12 +226,13 @@ pub fn play(plan: &Plan, brokers: [&Broker; 2], now: i64) -> Vec<[Performance; 2
 }
 
 fn play_all(scenes: &[Scene], address: SocketAddr, now: i64) -> Vec<Performance> {
+    let together = scenes.iter().filter(|scene| !scene.case.alone).count();
     let next = AtomicUsize::new(0);
     let player = || {
         let mut played = Vec::new();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(scene) = scenes.get(at) else {
+            let Some(scene) = scenes[..together].get(at) else {
                 return played;
             };
             played.push((at, scene.play(address, now)));
@@ -215,8 +246,9 @@ fn play_all(scenes: &[Scene], address: SocketAddr, now: i64) -> Vec<Performance>
         played.flatten().collect()
     });
     played.sort_by_key(|(at, _)| *at);
+    let played = played.into_iter().map(|(_, performance)| performance);
+    let alone = scenes[together..].iter();
     played
-        .into_iter()
-        .map(|(_, performance)| performance)
+        .chain(alone.map(|scene| scene.play(address, now)))
         .collect()
 }

@@ -1,0 +1,294 @@
+//! Configurations of the running broker: in force on every shard, kept, described, refused.
+
+use super::*;
+use crate::wire::ErrorCode;
+use crate::wire::messages::alter_configs_request::{
+    AlterConfigsResource, AlterableConfig as Replaced,
+};
+use crate::wire::messages::describe_configs_request::DescribeConfigsResource;
+use crate::wire::messages::describe_configs_response::DescribeConfigsResourceResult;
+use crate::wire::messages::incremental_alter_configs_request::{
+    AlterConfigsResource as EditedResource, AlterableConfig as Edited,
+};
+
+const BROKER: i8 = 4;
+const TOPIC: i8 = 2;
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+const APPEND: i8 = 2;
+/// `DescribeConfigsResponse.ConfigSource`.
+const DYNAMIC: i8 = 2;
+const DYNAMIC_DEFAULT: i8 = 3;
+const DEFAULT: i8 = 5;
+
+/// Key, operation, value.
+type Edits<'a> = &'a [(&'a str, i8, Option<&'a str>)];
+
+fn edit_of(broker: &str, edits: Edits<'_>) -> IncrementalAlterConfigsRequest {
+    let edit = |(name, operation, value): &(&str, i8, Option<&str>)| {
+        Edited::default()
+            .with_name(text(name))
+            .with_config_operation(*operation)
+            .with_value(value.map(text))
+    };
+    let resource = EditedResource::default()
+        .with_resource_type(BROKER)
+        .with_resource_name(text(broker))
+        .with_configs(edits.iter().map(edit).collect());
+    IncrementalAlterConfigsRequest::default().with_resources(vec![resource])
+}
+
+impl Broker {
+    fn edit_broker(&mut self, id: &str, edits: Edits<'_>) -> (i16, String) {
+        let socket = self.connect();
+        let response = self.ask(socket, &edit_of(id, edits), 1);
+        let result = &response.responses[0];
+        let words = result.error_message.clone().unwrap_or_default();
+        (result.error_code, words.to_string())
+    }
+
+    fn described_as(&mut self, kind: i8, name: &str) -> Vec<DescribeConfigsResourceResult> {
+        let socket = self.connect();
+        let resource = DescribeConfigsResource::default()
+            .with_resource_type(kind)
+            .with_resource_name(text(name))
+            .with_configuration_keys(None);
+        let request = DescribeConfigsRequest::default()
+            .with_resources(vec![resource])
+            .with_include_synonyms(true);
+        let response = self.ask(socket, &request, 4);
+        assert_eq!(response.results[0].error_code, 0, "{response:?}");
+        response.results[0].configs.clone()
+    }
+
+    /// Value and source of everything that gives it, the first in force.
+    fn layers(&mut self, kind: i8, name: &str, key: &str) -> Vec<(String, i8)> {
+        let configs = self.described_as(kind, name);
+        let found = configs.iter().find(|config| config.name.as_str() == key);
+        let found = found.expect("every key is described");
+        let synonyms = found.synonyms.iter();
+        let layer = |one: &describe_configs_response::DescribeConfigsSynonym| {
+            (
+                one.value.clone().unwrap_or_default().to_string(),
+                one.source,
+            )
+        };
+        let layers: Vec<(String, i8)> = synonyms.map(layer).collect();
+        let value = found.value.clone().unwrap_or_default().to_string();
+        assert_eq!((value, found.config_source), layers[0]);
+        layers
+    }
+}
+
+fn layer(value: &str, source: i8) -> (String, i8) {
+    (value.to_owned(), source)
+}
+
+#[test]
+fn a_change_is_in_force_on_every_shard_before_the_answer() {
+    let mut broker = Broker::start(3);
+    broker.create_topic("follows", 3);
+    broker.create_topic_with("own", 1, &[("max.message.bytes", "9000")]);
+    let large = vec![b'x'; 5_000];
+    let key = "message.max.bytes";
+    let socket = broker.connect_to(2);
+    for (id, what, value, refused) in [
+        ("", SET, Some("1000"), true),
+        ("1000", SET, Some("9000"), false),
+        ("1001", SET, Some("2000"), true),
+        ("1000", DELETE, None, true),
+        ("", DELETE, None, false),
+    ] {
+        assert_eq!(
+            broker.edit_broker(id, &[(key, what, value)]),
+            (0, String::new())
+        );
+
+        for partition in 0..3 {
+            let answer = broker.produce(socket, "follows", partition, &large);
+            let is_refused = answer.error_code == ErrorCode::MessageTooLarge.code();
+            assert_eq!(is_refused, refused, "{id} {value:?}: {answer:?}");
+        }
+        assert_eq!(broker.produce(socket, "own", 0, &large).error_code, 0);
+    }
+}
+
+#[test]
+fn every_layer_is_described_and_survives_a_power_cut() {
+    let mut broker = Broker::start(2);
+    broker.create_topic("t", 1);
+    let key = "message.max.bytes";
+    broker.edit_broker("", &[(key, SET, Some("2000"))]);
+    broker.edit_broker("1000", &[(key, SET, Some("3000"))]);
+    broker.edit_broker("", &[("log.cleanup.policy", APPEND, Some("compact"))]);
+
+    broker.world.crash(true);
+    broker.boot(2);
+
+    let layers = [
+        layer("3000", DYNAMIC),
+        layer("2000", DYNAMIC_DEFAULT),
+        layer("1048588", DEFAULT),
+    ];
+    assert_eq!(broker.layers(BROKER, "1000", key), layers);
+    assert_eq!(broker.layers(BROKER, "1001", key), layers);
+    assert_eq!(broker.layers(TOPIC, "t", "max.message.bytes"), layers);
+    assert_eq!(broker.layers(BROKER, "", key), layers[1..2]);
+    assert_eq!(broker.described_as(BROKER, "").len(), 2);
+    let policy = broker.layers(TOPIC, "t", "cleanup.policy");
+    assert_eq!(policy[0], layer("delete,compact", DYNAMIC_DEFAULT));
+    let socket = broker.connect();
+    let large = vec![b'x'; 2_500];
+    // What was set before the power cut is in force after it: no key on a compacted topic.
+    let answer = broker.produce(socket, "t", 0, &large);
+    assert_eq!(answer.error_code, ErrorCode::InvalidRecord.code());
+}
+
+#[test]
+fn the_old_form_replaces_everything_that_was_set() {
+    let mut broker = Broker::start(2);
+    broker.edit_broker("1000", &[("log.retention.ms", SET, Some("7000"))]);
+    let socket = broker.connect();
+    for version in 0..=2 {
+        let value = format!("{}", 5_000 + i32::from(version));
+        let config = Replaced::default()
+            .with_name(text("message.max.bytes"))
+            .with_value(Some(text(&value)));
+        let resource = AlterConfigsResource::default()
+            .with_resource_type(BROKER)
+            .with_resource_name(text("1000"))
+            .with_configs(vec![config]);
+        let request = AlterConfigsRequest::default().with_resources(vec![resource]);
+        let response = broker.ask(socket, &request, version);
+
+        assert_eq!(response.responses[0].error_code, 0, "{response:?}");
+        let layers = broker.layers(BROKER, "1000", "message.max.bytes");
+        assert_eq!(layers[0], (value, DYNAMIC));
+    }
+    let configs = broker.described_as(BROKER, "1000");
+    let dynamic = configs
+        .iter()
+        .filter(|config| config.config_source == DYNAMIC);
+    assert_eq!(dynamic.count(), 1);
+}
+
+/// The broker, the edits, and a part of the words.
+type Refused<'a> = (&'a str, Edits<'a>, &'a str);
+
+const REFUSED: &[Refused<'_>] = &[
+    (
+        "1000",
+        &[
+            ("num.partitions", SET, Some("3")),
+            ("log.retention.ms", SET, Some("5")),
+        ],
+        "Cannot update these configs dynamically: Set(num.partitions)",
+    ),
+    (
+        "7",
+        &[("log.retention.ms", SET, Some("5"))],
+        "expected 1000 or empty string",
+    ),
+    (
+        "x",
+        &[("log.retention.ms", SET, Some("5"))],
+        "must be an integer",
+    ),
+    (
+        "",
+        &[("log.retention.ms", SET, Some("soon"))],
+        "Invalid value soon",
+    ),
+    (
+        "",
+        &[("log.retention.ms", SET, Some("0"))],
+        "for ever with -1",
+    ),
+    (
+        "",
+        &[("log.retension.ms", SET, Some("5"))],
+        "is it log.retention.ms?",
+    ),
+    (
+        "",
+        &[("log-retention-ms", SET, Some("5"))],
+        "is it log.retention.ms?",
+    ),
+    (
+        "",
+        &[("background.threads", SET, Some("5"))],
+        "has no meaning",
+    ),
+    ("", &[("message.max.bytes", SET, None)], "no value"),
+    (
+        "",
+        &[
+            ("log.cleaner.min.compaction.lag.ms", SET, Some("9")),
+            ("log.cleaner.max.compaction.lag.ms", SET, Some("8")),
+        ],
+        "must not be above",
+    ),
+];
+
+#[test]
+fn what_may_not_change_is_refused_in_kafkas_words_and_changes_nothing() {
+    let mut broker = Broker::start(2);
+    for (id, edits, part) in REFUSED {
+        let (code, words) = broker.edit_broker(id, edits);
+        assert_eq!(code, ErrorCode::InvalidRequest.code(), "{edits:?} {words}");
+        assert!(words.contains(part), "{edits:?} {words}");
+    }
+    let (code, _) = broker.edit_broker("", &[("message.max.bytes", APPEND, Some("5"))]);
+    assert_eq!(code, ErrorCode::InvalidConfig.code());
+    // Nothing is set under these names, so nothing is there to be refused.
+    let gone = [("num.partitions", DELETE, None), ("no.such", DELETE, None)];
+    assert_eq!(broker.edit_broker("1000", &gone).0, 0);
+
+    let configs = broker.described_as(BROKER, "1000");
+    assert!(configs.iter().all(|config| config.config_source == DEFAULT));
+    assert_eq!(broker.described_as(BROKER, ""), []);
+}
+
+#[test]
+fn validate_only_changes_nothing() {
+    let mut broker = Broker::start(2);
+    let socket = broker.connect();
+
+    let good = edit_of("", &[("log.retention.ms", SET, Some("5"))]).with_validate_only(true);
+    let wrong = edit_of("", &[("cores", SET, Some("5"))]).with_validate_only(true);
+    let good = broker.ask(socket, &good, 1).responses[0].error_code;
+    let wrong = broker.ask(socket, &wrong, 1).responses[0].error_code;
+
+    assert_eq!((good, wrong), (0, ErrorCode::InvalidRequest.code()));
+    assert_eq!(broker.described_as(BROKER, ""), []);
+}
+
+#[test]
+fn a_bound_on_connections_of_one_address_holds_from_the_answer_on() {
+    let mut broker = Broker::start(2);
+    let admin = broker.connect();
+    let bounds = |broker: &mut Broker, edits: Edits<'_>| {
+        let response = broker.ask(admin, &edit_of("", edits), 1);
+        assert_eq!(response.responses[0].error_code, 0, "{response:?}");
+    };
+    let is_served = |broker: &mut Broker| {
+        let socket = broker.connect();
+        broker.send(socket, &ApiVersionsRequest::default(), 0);
+        broker.frame_within(socket, Span::seconds(1)).is_some()
+    };
+
+    bounds(&mut broker, &[("max.connections.per.ip", SET, Some("1"))]);
+    assert!(!is_served(&mut broker));
+    let exceptions = ("max.connections.per.ip.overrides", SET, Some("127.0.0.1:3"));
+    bounds(&mut broker, &[exceptions]);
+    assert!(is_served(&mut broker));
+    assert!(is_served(&mut broker));
+    assert!(!is_served(&mut broker));
+    bounds(
+        &mut broker,
+        &[("max.connections.per.ip.overrides", DELETE, None)],
+    );
+    assert!(!is_served(&mut broker));
+    bounds(&mut broker, &[("max.connections.per.ip", DELETE, None)]);
+    assert!(is_served(&mut broker));
+}
