@@ -1,6 +1,6 @@
 //! Base: what every room means by a number.
 //!
-//! Knows: units, ids, limits, checksums, seeded random numbers.
+//! Knows: units, ids, readings, limits, checksums, seeded random numbers.
 //! Must not know: I/O, async, Kafka.
 //! May use: nothing of ours. Used by: every room.
 //!
@@ -11,9 +11,11 @@ pub mod limits;
 pub mod crc;
 pub mod id;
 pub mod random;
+pub mod reading;
 pub mod time;
 pub mod unit;
 
 pub use id::{NodeId, ShardId};
+pub use reading::{Metric, MetricKind, Reading, ReadingValue, Spread};
 pub use time::{Now, Span, Ticks, WallMs};
 pub use unit::{ByteCount, Position};

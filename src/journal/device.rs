@@ -48,6 +48,9 @@ impl Journal {
                 break;
             };
             group.progress = Progress::Writing;
+            self.turn.counts.groups += 1;
+            self.turn.counts.flushes += u64::from(durable);
+            self.turn.counts.written.0 += group.bytes.len() as u64;
             let at = Position(u64::from(group.at));
             let ticket = self.turn.begin(Purpose::Group {
                 sequence: group.sequence,
@@ -92,6 +95,7 @@ impl Journal {
                 return;
             };
             let ticket = self.turn.begin(Purpose::Flush);
+            self.turn.counts.flushes += 1;
             for group in &mut self.appender.groups {
                 if group.file == file && written(group.progress) {
                     group.progress = Progress::Flushing(ticket);

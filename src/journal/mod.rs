@@ -20,6 +20,7 @@ mod book;
 mod cache;
 mod checkpoint;
 mod cleaning;
+mod counts;
 mod device;
 mod footer;
 mod format;

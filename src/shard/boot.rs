@@ -23,6 +23,7 @@ use super::decider::Decider;
 use super::fetch_session::Sessions;
 use super::machine::{Listen, Shard};
 use super::owner::Owner;
+use super::readings::Counts;
 use super::timers::Timers;
 use super::topic_configs::TopicConfigs;
 
@@ -75,6 +76,7 @@ impl Shard {
             failed: BTreeSet::new(),
             topic_configs: TopicConfigs::new(&config.broker, &BTreeMap::new()),
             metadata_cache: MetadataCache::default(),
+            counts: Counts::default(),
             full_replies: FullReplies::default(),
             long_produces: LongProduces::default(),
             producer_ids: ProducerIds::default(),

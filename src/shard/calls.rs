@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::base::Ticks;
 use crate::groups::WriteId;
 use crate::runtime::ConnectionId;
 use crate::wire::ReplyTo;
@@ -32,6 +33,8 @@ pub struct Asked {
     pub to: ReplyTo,
     /// The frame's size.
     pub bytes: usize,
+    /// When it was whole.
+    pub since: Ticks,
 }
 
 /// A request in the making of its reply.

@@ -33,6 +33,7 @@ impl Shard {
         let charge = block.charge();
         let charged = std::mem::replace(&mut connection.charged, charge);
         connection.ended |= count == 0;
+        self.counts.received(count);
         connection.inbound.arrived(block);
         self.connections.memory.give_back(charged);
         self.connections.memory.take(charge);
