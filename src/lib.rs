@@ -23,6 +23,7 @@
 //! - [`admin`]: what may be configured, and which changes of it are valid.
 //! - [`shard`]: a core's state: connections, requests, replies; errors become Kafka's here.
 //! - [`load`]: the load engine: stamped records, schedules, the ledger; no room of the broker.
+//! - [`console`]: HTTP for metrics and health; reads snapshots only.
 //! - [`cli`]: the command line: `serve`, `demo`, and commands that speak to any Kafka broker.
 //!
 //! Read `runtime::machine` first, then `shard`.
@@ -31,6 +32,7 @@ pub mod admin;
 pub mod base;
 pub mod cli;
 pub mod cluster;
+pub mod console;
 pub mod groups;
 pub mod journal;
 pub mod load;

@@ -252,6 +252,17 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
     .default("1000")
     .bounds(Between(0, INT_MAX)),
     key(
+        "metrics",
+        String,
+        "Where metrics and health are served over HTTP: HOST:PORT. Not set: nowhere.",
+    ),
+    key(
+        "metrics.allow.remote",
+        Boolean,
+        "Metrics may be served on an address that others can reach; nobody is asked who he is.",
+    )
+    .default("false"),
+    key(
         "node.id",
         Int,
         "This node. Not set: what the data directory says; 1 for a new one.",

@@ -134,6 +134,9 @@ pub const METADATA_ENTRIES_PER_TURN_MAX: usize = 2_000;
 /// 0.2 ms. A batch that is larger is taken whole.
 pub const PRODUCE_BYTES_PER_TURN_MAX: ByteCount = ByteCount::mib(1);
 
+/// What a shard tells of itself in numbers is at most so old.
+pub const READINGS_WAIT: Span = Span::millis(100);
+
 /// One send to a peer carries at most about this much; its end is a sign of life.
 pub const SEND_BYTES_MAX: ByteCount = ByteCount::mib(1);
 

@@ -90,6 +90,12 @@ pub struct Serve {
     /// (such as 512MiB) [default: 40 % of memory].
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub cache_bytes: Option<u64>,
+    /// Serve metrics and health over HTTP here: /metrics, /livez, /readyz.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub metrics: Option<String>,
+    /// Let metrics be served on an address that others can reach; nobody is asked who he is.
+    #[arg(long)]
+    pub metrics_allow_remote: bool,
     /// Where the file system can't do direct I/O, go through the page cache with fdatasync.
     #[arg(long)]
     pub allow_buffered: bool,

@@ -22,6 +22,7 @@ pub mod doctor;
 pub mod group;
 pub mod inspect;
 pub mod listen;
+pub mod metrics;
 pub mod produce;
 pub mod requirements;
 pub mod serve;

@@ -1,11 +1,13 @@
 //! `thalweg serve`: from flags to a running broker.
 
 use std::io::IsTerminal;
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::base::{ByteCount, ShardId};
+use crate::console;
 use crate::journal;
 use crate::runtime::Boot;
 use crate::runtime::real::{
@@ -18,6 +20,7 @@ use super::Failure;
 use super::arguments::{LogFormat, Serve};
 use super::data_dir::DataDir;
 use super::listen::HostPort;
+use super::metrics;
 use super::requirements::{self, Machine, Storage};
 use super::settings::Settings;
 
@@ -30,6 +33,7 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
     // The port first: who finds it taken has left nothing behind.
     let listeners = Listeners::bind(&settings.listen.resolve("--listen")?, machine.cores.len())
         .map_err(|error| taken(&error))?;
+    let metrics = metrics::bind(&settings)?;
     let data_dir = DataDir::open(
         &settings.directories,
         settings.node,
@@ -47,8 +51,8 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
         listener,
         storage: &storage,
     };
-    plan.introduce(&listeners, begun);
-    let code = plan.drive(listeners);
+    plan.introduce(&listeners, metrics.as_ref(), begun);
+    let code = plan.drive(listeners, metrics);
     if options.until_input_ends {
         data_dir.remove();
     }
@@ -99,17 +103,22 @@ impl Plan<'_> {
         homes.collect()
     }
 
-    fn drive(&self, listeners: Listeners) -> Result<u8, Failure> {
+    fn drive(&self, listeners: Listeners, metrics: Option<TcpListener>) -> Result<u8, Failure> {
         let stopper = Stopper::new().map_err(|error| Failure::unavailable(error.to_string()))?;
         stopper.on_signals();
         if self.options.until_input_ends {
             stop_with_input(stopper.clone());
         }
         let homes = self.homes();
+        let stats = Arc::new(Stats::new(homes.iter().map(|home| home.shard)));
+        if let Some(listener) = metrics {
+            let served = console::serve(listener, stats.clone());
+            served.map_err(|error| Failure::unavailable(format!("metrics: {error}")))?;
+        }
         let config = Config {
             cores: self.machine.cores.clone(),
             pin: self.machine.pin,
-            stats: Arc::new(Stats::new(homes.iter().map(|home| home.shard))),
+            stats,
             shards: homes,
             listeners,
             buffered: self.storage.buffered,
@@ -152,7 +161,7 @@ impl Plan<'_> {
     }
 
     /// Tells the operator what will run, before the first client can connect.
-    fn introduce(&self, listeners: &Listeners, begun: Instant) {
+    fn introduce(&self, listeners: &Listeners, metrics: Option<&TcpListener>, begun: Instant) {
         let addresses: Vec<String> = listeners
             .addresses()
             .iter()
@@ -176,6 +185,9 @@ impl Plan<'_> {
             format!("  durability   {mode}"),
             format!("  cache        {}", self.cache_bytes()),
         ];
+        if let Some(address) = metrics.and_then(|own| own.local_addr().ok()) {
+            lines.push(format!("  metrics      http://{address}/metrics"));
+        }
         let notes = self.settings.notes.iter().chain(&self.machine.notes);
         let notes = notes.chain(&self.storage.notes);
         lines.extend(notes.map(|note| format!("  note         {note}")));

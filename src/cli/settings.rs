@@ -28,6 +28,9 @@ pub struct Settings {
     pub shards: Option<usize>,
     pub cache_bytes: Option<ByteCount>,
     pub allow_buffered: bool,
+    /// Where metrics are served, if anywhere.
+    pub metrics: Option<HostPort>,
+    pub metrics_allow_remote: bool,
 }
 
 impl Settings {
@@ -58,6 +61,8 @@ impl Settings {
             let listeners = client_listeners(text, &broker, "advertised.listeners")?;
             one(listeners, text, "advertised.listeners")
         });
+        let metrics = broker.given("metrics");
+        let metrics = metrics.map(|text| HostPort::parse(text, "--metrics"));
         let text = value_of(&broker, "listeners").unwrap_or_default();
         let listeners = client_listeners(&text, &broker, "listeners")?;
         Ok(Self {
@@ -69,6 +74,8 @@ impl Settings {
             shards: small(&broker, "shards").map(usize::from),
             cache_bytes: wide(&broker, "cache.bytes"),
             allow_buffered: broker.is_on("allow.buffered"),
+            metrics: metrics.transpose()?,
+            metrics_allow_remote: broker.is_on("metrics.allow.remote"),
             broker,
             notes,
         })
@@ -91,6 +98,11 @@ fn flags(options: &Serve) -> impl Iterator<Item = (&'static str, String)> {
             options.cache_bytes.map(|bytes| bytes.to_string()),
         ),
         ("allow-buffered", allow),
+        ("metrics", options.metrics.clone()),
+        (
+            "metrics-allow-remote",
+            options.metrics_allow_remote.then(|| "true".to_owned()),
+        ),
         (
             "num-partitions",
             options.num_partitions.map(|count| count.to_string()),

@@ -48,6 +48,9 @@ impl Journal {
             let Some((group, durable)) = self.appender.begin_write(now.ticks, durable) else {
                 break;
             };
+            self.turn.counts.groups += 1;
+            self.turn.counts.flushes += u64::from(durable);
+            self.turn.counts.written.0 += group.bytes.len() as u64;
             let at = Position(u64::from(group.at));
             let ticket = self.turn.begin(Purpose::Group {
                 sequence: group.sequence,
@@ -93,6 +96,8 @@ impl Journal {
         let turn = &mut self.turn;
         let unflushed = &mut self.appender.unflushed;
         while let Some((ticket, file)) = unflushed.next_flush(|| turn.begin(Purpose::Flush)) {
+            turn.counts.flushes += 1;
+            turn.counts.flushes += 1;
             disk.push(DiskOp::Flush { ticket, file });
         }
     }

@@ -203,6 +203,8 @@ impl Journal {
         }
         self.make_room(row)?;
         let at = self.appender.put(row, head, body, within);
+        self.turn.counts.entries += 1;
+        self.turn.counts.staged.0 += u64::from(row.length);
         let tail = self.appender.tail();
         self.book.place(tail.segment, row, at);
         Ok(Placed {
@@ -345,7 +347,12 @@ impl Journal {
 
     /// Starts a read. Some: it ended at once (resident). None: see `take_finished`.
     pub fn read(&mut self, request: ReadRequest) -> Option<ReadDone> {
-        self.ask(Asked::Read(request))
+        let done = self.ask(Asked::Read(request));
+        match done {
+            Some(_) => self.turn.counts.hits += 1,
+            None => self.turn.counts.misses += 1,
+        }
+        done
     }
 
     /// Starts a search. Some: it ended at once. None: see `take_finished`.

@@ -21,6 +21,7 @@ mod boot;
 mod cache;
 mod checkpoint;
 mod cleaning;
+mod counts;
 mod damage;
 mod device;
 mod footer;

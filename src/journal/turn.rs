@@ -6,6 +6,7 @@ use crate::base::limits::{JOURNAL_GROUPS_IN_FLIGHT, JOURNAL_SEAL_WAIT, JOURNAL_W
 use crate::base::{ByteCount, Now, Position, Ticks};
 use crate::runtime::{BlockPool, DiskError, DiskOp, DiskOutput, DiskSpace, FileId, Ticket};
 
+use super::counts::Counts;
 use super::entry::Sequence;
 use super::error::JournalError;
 use super::format::UNIT;
@@ -65,6 +66,7 @@ pub(super) struct Turn {
     pub growth: Growth,
     pub groups_in_flight: usize,
     pub writes_durable: bool,
+    pub counts: Counts,
     pub failure: Option<DiskError>,
     pub closing: bool,
     pub closed: bool,
@@ -106,6 +108,7 @@ impl Turn {
             growth,
             groups_in_flight: JOURNAL_GROUPS_IN_FLIGHT,
             writes_durable: JOURNAL_WRITES_DURABLE,
+            counts: Counts::default(),
             failure: None,
             closing: false,
             closed: false,

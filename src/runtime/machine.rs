@@ -3,7 +3,7 @@
 use super::block::BlockPool;
 use super::disk::Directory;
 use super::event::{Actions, Event};
-use crate::base::{Now, ShardId};
+use crate::base::{Now, Reading, ShardId};
 
 /// One shard: plain code that turns events into actions. It never waits, never reads a clock and
 /// never draws a random number that it was not given, so that a simulator can run it.
@@ -22,6 +22,9 @@ pub trait Machine {
     /// Called once after the events of a turn, before its actions are performed: the place to seal
     /// what has gathered, so that one write and one send serve the whole turn.
     fn end_turn(&mut self, now: Now, actions: &mut Actions<Self::Message>);
+
+    /// Tells of itself in numbers, for people; asked a few times a second at most.
+    fn readings(&self, _out: &mut Vec<Reading>) {}
 }
 
 /// What a machine is given to start from. While it boots, and only then, it may wait for its disk.

@@ -25,6 +25,7 @@ use super::door::{Bounds, Door};
 use super::fetch_session::Sessions;
 use super::machine::{Listen, Shard};
 use super::owner::Owner;
+use super::readings::Counts;
 use super::timers::Timers;
 use super::topic_configs::TopicConfigs;
 
@@ -78,6 +79,7 @@ impl Shard {
             failed: BTreeSet::new(),
             topic_configs: TopicConfigs::new(InForce::fixed(&config.broker)),
             metadata_cache: MetadataCache::default(),
+            counts: Counts::default(),
             full_replies: FullReplies::default(),
             long_produces: LongProduces::default(),
             producer_ids: ProducerIds::default(),

@@ -1,6 +1,6 @@
 //! Requests that await answers from shards.
 
-use crate::base::IdMap;
+use crate::base::{IdMap, Ticks};
 use crate::groups::WriteId;
 use crate::runtime::ConnectionId;
 use crate::wire::ReplyTo;
@@ -30,6 +30,8 @@ pub struct Asked {
     pub to: ReplyTo,
     /// The frame's size.
     pub bytes: usize,
+    /// When it was whole.
+    pub since: Ticks,
 }
 
 /// A request in the making of its reply.

@@ -55,6 +55,11 @@ impl Connections {
         }
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.map.len()
+    }
+
     pub fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
         self.map.get_mut(&id)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::base::limits::SHORT_MEMORY_SILENCE;
 use crate::base::random::Random;
-use crate::base::{Now, ShardId, Ticks};
+use crate::base::{Now, Reading, ShardId, Ticks};
 use crate::cluster::Metadata;
 use crate::log::RetentionClock;
 use crate::runtime::{Actions, BlockPool, CloseReason, Event, Machine};
@@ -23,6 +23,7 @@ use super::door::Door;
 use super::fetch_session::Sessions;
 use super::message::{Message, Outbox};
 use super::owner::Owner;
+use super::readings::Counts;
 use super::steer::SteeringCounts;
 use super::stop::Stopping;
 use super::timers::{Timer, Timers};
@@ -46,6 +47,8 @@ pub struct Shard {
     /// Fetch sessions that were begun here.
     pub(super) sessions: Sessions,
     pub(super) steering: SteeringCounts,
+    /// Of requests, for people.
+    pub(super) counts: Counts,
     /// This shard's partitions and journal.
     pub(super) owner: Owner,
     /// Groups whose partition is here.
@@ -173,6 +176,10 @@ impl Machine for Shard {
         }
         self.turn += 1;
         self.turn_bytes = 0;
+    }
+
+    fn readings(&self, out: &mut Vec<Reading>) {
+        self.tell_readings(out);
     }
 }
 

@@ -43,6 +43,7 @@ mod damage;
 mod decider;
 mod metadata;
 mod owner;
+mod readings;
 mod stop;
 mod tick;
 mod topic_configs;

@@ -31,6 +31,7 @@ impl Shard {
         };
         connection.receiving = false;
         connection.ended |= count == 0;
+        self.counts.received(count);
         let lingers = connection.lingering.is_some();
         let charge = if lingers { 0 } else { block.charge() };
         let charged = std::mem::replace(&mut connection.charged, charge);

@@ -168,6 +168,12 @@ impl Client {
     }
 
     /// Every record of a partition, with its offset.
+    /// Sends a fetch of what is not there yet, which its broker may let wait so long.
+    pub fn send_waiting_fetch(&mut self, name: &str, wait_ms: i32) {
+        let request = fetch_request(name, 0, 0).with_max_wait_ms(wait_ms);
+        self.send(&request.with_min_bytes(1), 11);
+    }
+
     pub fn read_all(&mut self, name: &str, partition: i32) -> Vec<Found> {
         let mut all: Vec<Found> = Vec::new();
         loop {

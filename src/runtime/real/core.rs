@@ -41,6 +41,8 @@ pub(super) struct Tenant<M: Machine> {
     pub(super) machine: M,
     pub(super) wake_at: Option<Ticks>,
     pub(super) stopped: Option<u8>,
+    /// It has had a turn since its readings were taken, and somebody reads them.
+    pub(super) has_news: bool,
 }
 
 /// All cores' doors, and who lives behind which.
@@ -82,7 +84,8 @@ impl<M: Machine> Core<M> {
         while self.tenants.iter().any(|tenant| tenant.stopped.is_none()) {
             self.gather();
             self.take_turns()?;
-            self.set_timer();
+            let told_at = self.tell_news();
+            self.set_timer(told_at);
             if self.is_busy() {
                 self.ring.submit().map_err(ring_failed)?;
                 glommio::yield_if_needed().await;
@@ -205,6 +208,7 @@ impl<M: Machine> Core<M> {
         self.perform(local, actions)?;
         if let Some(stats) = self.stats.of(self.tenants[local].id) {
             stats.count(events, system::ticks().since(now.ticks));
+            self.tenants[local].has_news = self.stats.is_read();
         }
         Ok(())
     }
@@ -238,11 +242,14 @@ impl<M: Machine> Core<M> {
         for close in actions.close {
             self.net.close(&mut self.inboxes, local, close);
         }
+        let stats = self.stats.of(self.tenants[local].id);
         if actions.listen {
             self.acceptor.listen(&mut self.ring, local)?;
+            stats.inspect(|stats| stats.serves());
         }
         if actions.stop_listening {
             self.acceptor.stop(local);
+            stats.inspect(|stats| stats.stops());
         }
         let tenant = &mut self.tenants[local];
         tenant.wake_at = actions.wake_at.or(tenant.wake_at);
@@ -261,9 +268,34 @@ impl<M: Machine> Core<M> {
         }
     }
 
-    fn set_timer(&mut self) {
+    /// Takes readings that are due; when the next will be.
+    fn tell_news(&mut self) -> Option<Ticks> {
+        if !self.tenants.iter().any(|tenant| tenant.has_news) {
+            return None;
+        }
+        let now = system::ticks();
+        let mut next = None;
+        for tenant in self.tenants.iter_mut().filter(|tenant| tenant.has_news) {
+            let Some(stats) = self.stats.of(tenant.id) else {
+                continue;
+            };
+            let due = stats.due_at();
+            if due > now {
+                next = Some(next.map_or(due, |other: Ticks| other.min(due)));
+                continue;
+            }
+            let mut readings = Vec::new();
+            tenant.machine.readings(&mut readings);
+            stats.publish(now, readings);
+            tenant.has_news = false;
+        }
+        next
+    }
+
+    fn set_timer(&mut self, told_at: Option<Ticks>) {
         let wakes = self.tenants.iter().map(|tenant| tenant.wake_at);
-        let next = wakes.chain([self.acceptor.wake_at()]).flatten().min();
+        let others = [self.acceptor.wake_at(), told_at];
+        let next = wakes.chain(others).flatten().min();
         self.timer.set(&mut self.ring, next);
         // Sends go out before the core may sleep or gather more.
         self.net.send_ready(&mut self.ring, &mut self.inboxes);

@@ -33,7 +33,7 @@ pub use directory::FileDirectory;
 pub use error::{BindError, RunError};
 pub use listen::Listeners;
 pub use run::{Config, ShardHome, run};
-pub use stats::{Stats, TurnReading, TurnStats};
+pub use stats::{ShardPhase, Stats, TurnStats};
 pub use stop::Stopper;
 
 #[cfg(test)]

@@ -291,6 +291,7 @@ where
             machine,
             wake_at: None,
             stopped: None,
+            has_news: false,
         });
     }
     let disks = Disks::new(homes, pool.clone(), plan.helper.0);

@@ -1,28 +1,50 @@
-//! How long a shard's turns take.
+//! What a shard's driver and machine tell of themselves: how long turns take, and readings.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
-use crate::base::{ShardId, Span};
+use crate::base::limits::READINGS_WAIT;
+use crate::base::reading::SPREAD_BOUNDS;
+use crate::base::{Metric, Reading, ShardId, Span, Spread, Ticks};
+
+static TURNS: Metric = Metric::histogram(
+    "thalweg_turn_seconds",
+    "How long the shard's turns took: nothing else of the shard is served meanwhile.",
+);
+static LONGEST: Metric = Metric::gauge(
+    "thalweg_longest_stall_seconds",
+    "The longest turn since the start of the process.",
+);
+static EVENTS: Metric = Metric::counter(
+    "thalweg_events_total",
+    "Events that the shard's turns have handled.",
+);
+
+/// How far a shard is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ShardPhase {
+    /// So many percent of its boot are done.
+    Boots(u64),
+    Serves,
+    Stops,
+}
+
+const BOOTS: u8 = 0;
+const SERVES: u8 = 1;
+const STOPS: u8 = 2;
 
 /// Counters of one shard, written by its core, read by anybody.
 #[derive(Debug, Default)]
 pub struct TurnStats {
-    turns: AtomicU64,
+    turns: [AtomicU64; SPREAD_BOUNDS.len() + 1],
     events: AtomicU64,
     busy_ns: AtomicU64,
     longest_ns: AtomicU64,
     booted_percent: AtomicU64,
-}
-
-/// A reading of `TurnStats`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TurnReading {
-    pub turns: u64,
-    pub events: u64,
-    /// Time spent in turns, all together.
-    pub busy: Span,
-    /// The longest turn since the last reading that took it.
-    pub longest: Span,
+    phase: AtomicU8,
+    /// When the readings below were taken; zero: never.
+    read_at: AtomicU64,
+    readings: Mutex<Vec<Reading>>,
 }
 
 impl TurnStats {
@@ -31,7 +53,7 @@ impl TurnStats {
         let add = |counter: &AtomicU64, more: u64| {
             counter.store(counter.load(Ordering::Relaxed) + more, Ordering::Relaxed);
         };
-        add(&self.turns, 1);
+        add(&self.turns[Spread::class_of(took)], 1);
         add(&self.events, events);
         add(&self.busy_ns, took.0);
         if took.0 > self.longest_ns.load(Ordering::Relaxed) {
@@ -44,14 +66,53 @@ impl TurnStats {
         self.booted_percent.load(Ordering::Relaxed)
     }
 
-    /// The counters; the longest turn begins anew.
-    pub fn take(&self) -> TurnReading {
-        TurnReading {
-            turns: self.turns.load(Ordering::Relaxed),
-            events: self.events.load(Ordering::Relaxed),
-            busy: Span(self.busy_ns.load(Ordering::Relaxed)),
-            longest: Span(self.longest_ns.swap(0, Ordering::Relaxed)),
+    pub fn phase(&self) -> ShardPhase {
+        match self.phase.load(Ordering::Relaxed) {
+            BOOTS => ShardPhase::Boots(self.booted_percent()),
+            SERVES => ShardPhase::Serves,
+            _ => ShardPhase::Stops,
         }
+    }
+
+    pub(super) fn serves(&self) {
+        self.phase.store(SERVES, Ordering::Relaxed);
+    }
+
+    pub(super) fn stops(&self) {
+        self.phase.store(STOPS, Ordering::Relaxed);
+    }
+
+    /// When new readings may be taken.
+    pub(super) fn due_at(&self) -> Ticks {
+        match self.read_at.load(Ordering::Relaxed) {
+            0 => Ticks(0),
+            read_at => Ticks(read_at) + READINGS_WAIT,
+        }
+    }
+
+    /// The machine's readings of now.
+    pub(super) fn publish(&self, now: Ticks, readings: Vec<Reading>) {
+        self.read_at.store(now.0.max(1), Ordering::Relaxed);
+        // A reader that panicked has broken nothing: it only copies.
+        let mut slot = self.readings.lock().unwrap_or_else(|e| e.into_inner());
+        *slot = readings;
+    }
+
+    /// The counters of turns, and what the machine told last: at most `READINGS_WAIT` ago.
+    pub fn readings(&self) -> Vec<Reading> {
+        let own = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let turns = Spread {
+            counts: self.turns.each_ref().map(own),
+            sum_ns: own(&self.busy_ns),
+        };
+        let mut all = vec![
+            Reading::spread(&TURNS, turns),
+            Reading::seconds(&LONGEST, Span(own(&self.longest_ns))),
+            Reading::whole(&EVENTS, own(&self.events)),
+        ];
+        let told = self.readings.lock().unwrap_or_else(|e| e.into_inner());
+        all.extend(told.iter().cloned());
+        all
     }
 }
 
@@ -59,6 +120,8 @@ impl TurnStats {
 #[derive(Debug, Default)]
 pub struct Stats {
     shards: Vec<(ShardId, TurnStats)>,
+    /// Somebody reads what machines tell.
+    is_read: AtomicBool,
 }
 
 impl Stats {
@@ -66,7 +129,17 @@ impl Stats {
         let shards = shards.into_iter();
         Self {
             shards: shards.map(|shard| (shard, TurnStats::default())).collect(),
+            is_read: AtomicBool::new(false),
         }
+    }
+
+    /// Machines are asked for readings from now on.
+    pub fn will_be_read(&self) {
+        self.is_read.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_read(&self) -> bool {
+        self.is_read.load(Ordering::Relaxed)
     }
 
     /// Every shard with its counters.

@@ -155,11 +155,13 @@ impl Shard {
 
     fn asked(&mut self, id: ConnectionId, to: ReplyTo, bytes: usize) -> Option<Asked> {
         let connection = self.connections.get_mut(id)?;
+        self.counts.asked(to.api);
         Some(Asked {
             connection: id,
             slot: Some(connection.slots.open()),
             to,
             bytes,
+            since: self.now.ticks,
         })
     }
 
@@ -200,7 +202,12 @@ impl Shard {
             return;
         };
         match frame {
-            Ok(pieces) => self.connections.reply(asked.connection, slot, pieces),
+            Ok(pieces) => {
+                let bytes = pieces.iter().map(Bytes::len).sum();
+                let took = self.now.ticks.since(asked.since);
+                self.counts.answered(asked.to.api, took, bytes);
+                self.connections.reply(asked.connection, slot, pieces);
+            }
             Err(error) => {
                 tracing::error!(?error, to = ?asked.to, "a reply could not be encoded");
                 let why = "a reply that could not be encoded";
