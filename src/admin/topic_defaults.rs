@@ -103,8 +103,8 @@ pub const TOPIC_DEFAULTS: &[BrokerKey] = &[
     key(
         "log.flush.interval.messages",
         Long,
-        "1: acknowledged when flushed. More: acknowledged when written, and every so-many-th record \
-         of a partition when flushed. Kafka's default is never.",
+        "1: acknowledged when flushed. More: acknowledged when written, and every so-many-th \
+         record of a partition when flushed. Kafka's default is never.",
     )
     .default("1")
     .bounds(Between(1, i64::MAX))
