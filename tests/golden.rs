@@ -15,7 +15,7 @@ use thalweg::wire::fetch_reply::{
 use thalweg::wire::messages::*;
 use thalweg::wire::versions::{self, ApiSet};
 use thalweg::wire::{
-    ApiKey, ErrorCode, ReplyTo, Request, RequestHeader, client, fetch_reply, reply, request,
+    ApiKey, ErrorCode, ReplyTo, Request, RequestHeader, client, fetch_reply, guard, reply, request,
 };
 
 struct Frame {
@@ -146,7 +146,11 @@ fn what_real_clients_ask_passes_the_guard_and_is_written_to_the_same_bytes() {
             (frame.key, frame.version)
         );
         let again = served!(request_bytes, &decoded, frame.version);
-        assert_eq!(again, body, "{about}");
+        // librdkafka's Metadata is longer than what it reads as: see `guard::trailing_max`.
+        let api = versions::find(frame.key).expect("known");
+        let more = body.len().saturating_sub(again.len());
+        assert!(more <= guard::trailing_max(api, frame.version), "{about}");
+        assert_eq!(again, body.slice(..body.len() - more), "{about}");
         seen.insert((frame.key, frame.version));
     }
     assert!(seen.len() > 50, "only {} APIs and versions", seen.len());

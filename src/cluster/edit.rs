@@ -1,5 +1,5 @@
-//! Edits of what is set for a topic or a broker (KIP-339): made by the state machine itself, so that two that
-//! come at once through different shards both take effect.
+//! Edits of what is set for a topic or a broker (KIP-339): made by the state machine itself, so
+//! that two that come at once through different shards both take effect.
 
 use crate::log::{ConfigError, ConfigKey, ConfigKind, Overrides};
 
