@@ -73,6 +73,10 @@ pub const JOURNAL_SPACE_WAIT: Span = Span::seconds(1);
 /// The largest record batch that any topic may allow.
 pub const BATCH_BYTES_MAX: ByteCount = ByteCount::mib(64);
 
+/// How many bytes of records, decompressed, are walked in one step for a time that their batch's
+/// header does not state.
+pub const TIME_WALK_BYTES_MAX: ByteCount = ByteCount::mib(1);
+
 /// The most bytes of one request frame (`socket.request.max.bytes`).
 pub const FRAME_BYTES_MAX: ByteCount = ByteCount::mib(100);
 
