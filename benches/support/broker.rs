@@ -38,6 +38,11 @@ impl Broker {
 
     /// On so many cores.
     pub fn start_on(name: &str, cores: &str) -> Broker {
+        Self::start_with(name, &["--cores", cores])
+    }
+
+    /// With these options of `serve`.
+    pub fn start_with(name: &str, options: &[&str]) -> Broker {
         let parent = std::env::var_os("THALWEG_BENCH_DIR")
             .map_or(PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
         let folder = parent.join(format!("{name}-{}", std::process::id()));
@@ -47,7 +52,8 @@ impl Broker {
         drop(listener);
         let log = File::create(folder.join("log")).expect("a log file");
         let child = Command::new(env!("CARGO_BIN_EXE_thalweg"))
-            .args(["serve", "--cores", cores, "--listen", &address.to_string()])
+            .args(["serve", "--listen", &address.to_string()])
+            .args(options)
             .arg("--data-dir")
             .arg(folder.join("data"))
             .stdin(Stdio::null())

@@ -213,6 +213,9 @@ pub const LISTENER_IDS_MAX: u16 = 8;
 pub const STEERING_REQUESTS: usize = 64;
 pub const STEERING_WAIT: Span = Span::seconds(10);
 
+/// How many clients a shard remembers whose connections need not say who they are.
+pub const INTRODUCED_MAX: usize = 256;
+
 /// A connection that has not sent one whole request after this long is closed.
 pub const HANDSHAKE_WAIT: Span = Span::seconds(10);
 

@@ -20,6 +20,7 @@ use super::connections::Connections;
 use super::coordinator::Coordinator;
 use super::decider::Decider;
 use super::fetch_session::Sessions;
+use super::introduced::IntroducedList;
 use super::message::{Message, Outbox};
 use super::owner::Owner;
 use super::steer::SteeringCounts;
@@ -43,6 +44,8 @@ pub struct Shard {
     /// Fetch sessions that were begun here.
     pub(super) sessions: Sessions,
     pub(super) steering: SteeringCounts,
+    /// Clients whose connections need not say who they are.
+    pub(super) introduced: IntroducedList,
     /// This shard's partitions and journal.
     pub(super) owner: Owner,
     /// Groups whose partition is here.

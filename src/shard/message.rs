@@ -15,6 +15,7 @@ use crate::log::{
 use crate::wire::batch::CheckedBatch;
 
 use super::calls::Token;
+use super::introduced::Introduced;
 use super::steer::Guest;
 
 /// Where a part of a request stands among all parts of it.
@@ -54,6 +55,9 @@ pub enum Message {
     Failed,
     /// To all others, at a stop: my clients are owed nothing any more.
     Drained,
+
+    /// To all others: this client's connections need not say who they are.
+    Introduced(Box<Introduced>),
 
     /// A connection moves in.
     Guest(Box<Guest>),

@@ -25,6 +25,7 @@ mod address;
 mod admission;
 mod connection;
 mod connections;
+mod introduced;
 mod receive;
 mod steer;
 mod timers;

@@ -41,6 +41,9 @@ impl Shard {
             Message::Failed => self.other_journal_failed(from),
             Message::Drained => self.shard_drained(from),
 
+            Message::Introduced(client) => {
+                self.introduced.learn(*client);
+            }
             Message::Guest(guest) => self.guest_came(*guest),
 
             Message::Produce {

@@ -129,7 +129,8 @@ async function changes() {
     await admin.alterConfigs({ resources: [{ ...resource, configEntries }] })
     const described = await admin.describeConfigs({ resources: [resource] })
     const entries = described.resources[0].configEntries
-    assert.equal(entries.find((entry) => entry.configName === 'retention.ms').configValue, '3600000')
+    const retention = entries.find((entry) => entry.configName === 'retention.ms')
+    assert.equal(retention.configValue, '3600000')
     const places = await admin.fetchTopicOffsets(topic)
     assert(places.every(({ high }) => Number(high) === RECORDS / PARTITIONS), places)
     const late = await admin.fetchTopicOffsetsByTimestamp(topic, firstMs + 4)
