@@ -52,7 +52,7 @@ fn main() {
     let size = Size::from_args(1, 5);
     print_head(SEED);
     let start =
-        |name, layout| Broker::start_with(name, &["--cores", "2", "--listener-layout", layout]);
+        |name, layout| Broker::start_as(name, "2", &format!("listener-layout = \"{layout}\"\n"));
     let steered = start("mesh_hop_core", "core");
     let shared = start("mesh_hop_node", "node");
 

@@ -19,7 +19,7 @@ pub struct Thalweg {
     pub port: Option<u16>,
     pub cores: Option<usize>,
     pub cache_bytes: Option<String>,
-    /// `--listener-layout`; its own default if not given.
+    /// `listener-layout`; its own default if not given.
     pub layout: Option<&'static str>,
 }
 
@@ -50,7 +50,10 @@ impl Thalweg {
             command.args(["--cache-bytes", bytes]);
         }
         if let Some(layout) = self.layout {
-            command.args(["--listener-layout", layout]);
+            let file = folder.join("thalweg.toml");
+            let text = format!("listener-layout = \"{layout}\"\n");
+            fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))?;
+            command.arg("--config").arg(file);
         }
         let child = command
             .stdin(Stdio::null())
