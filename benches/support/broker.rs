@@ -38,6 +38,11 @@ impl Broker {
 
     /// On so many cores.
     pub fn start_on(name: &str, cores: &str) -> Broker {
+        Self::start_as(name, cores, "")
+    }
+
+    /// With these lines of a configuration file.
+    pub fn start_as(name: &str, cores: &str, config: &str) -> Broker {
         let parent = std::env::var_os("THALWEG_BENCH_DIR")
             .map_or(PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
         let folder = parent.join(format!("{name}-{}", std::process::id()));
@@ -45,11 +50,14 @@ impl Broker {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("its address");
         drop(listener);
+        fs::write(folder.join("thalweg.toml"), config).expect("a configuration file");
         let log = File::create(folder.join("log")).expect("a log file");
         let child = Command::new(env!("CARGO_BIN_EXE_thalweg"))
             .args(["serve", "--cores", cores, "--listen", &address.to_string()])
             .arg("--data-dir")
             .arg(folder.join("data"))
+            .arg("--config")
+            .arg(folder.join("thalweg.toml"))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)

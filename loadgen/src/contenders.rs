@@ -20,6 +20,9 @@ pub enum Rival {
     Kafka,
     /// Kafka with flush.messages=1: acknowledged from the disk, as Thalweg does
     KafkaFlushed,
+    /// Thalweg with listener.layout=node: one broker to everybody, so that all of a client's
+    /// traffic shares one connection and what other shards own goes over the mesh
+    ThalwegNode,
 }
 
 /// Who takes part, and where.
@@ -68,16 +71,21 @@ pub struct Contender {
 }
 
 impl Field {
-    /// Starts everybody, Thalweg first, and warms the others up with `settings`.
+    /// Starts everybody, Thalweg first, and warms Kafka up with `settings`.
     pub fn start(&self, settings: &Settings) -> Result<Vec<Contender>, String> {
         let mut contenders = Vec::new();
         if !self.without_thalweg {
-            contenders.push(self.thalweg("thalweg", self.cores)?);
+            contenders.push(self.thalweg("thalweg", self.cores, None)?);
         }
         for rival in &self.against {
-            contenders.push(self.kafka(*rival)?);
+            contenders.push(match rival {
+                Rival::Kafka => self.kafka("kafka", false)?,
+                Rival::KafkaFlushed => self.kafka("kafka-flushed", true)?,
+                Rival::ThalwegNode => self.thalweg("thalweg-node", self.cores, Some("node"))?,
+            });
         }
-        for contender in contenders.iter().filter(|it| it.name != "thalweg") {
+        let cold = |it: &&Contender| it.name.starts_with("kafka");
+        for contender in contenders.iter().filter(cold) {
             eprintln!("warming {} for {} s", contender.name, self.kafka_warm_up);
             let seconds = Some(self.kafka_warm_up);
             let settings = Settings {
@@ -108,12 +116,17 @@ impl Field {
                 2 => "two-cores",
                 _ => "more-cores",
             };
-            self.thalweg(name, Some(*cores))
+            self.thalweg(name, Some(*cores), None)
         };
         cores.iter().map(one).collect()
     }
 
-    fn thalweg(&self, name: &'static str, cores: Option<usize>) -> Result<Contender, String> {
+    fn thalweg(
+        &self,
+        name: &'static str,
+        cores: Option<usize>,
+        layout: Option<&'static str>,
+    ) -> Result<Contender, String> {
         let data = self.data_dir.join(name);
         let thalweg = Thalweg {
             binary: self.thalweg_bin.clone(),
@@ -121,6 +134,7 @@ impl Field {
             port: None,
             cores,
             cache_bytes: self.cache_bytes.clone(),
+            layout,
         };
         Ok(Contender {
             name,
@@ -130,11 +144,7 @@ impl Field {
         })
     }
 
-    fn kafka(&self, rival: Rival) -> Result<Contender, String> {
-        let (name, flush) = match rival {
-            Rival::Kafka => ("kafka", false),
-            Rival::KafkaFlushed => ("kafka-flushed", true),
-        };
+    fn kafka(&self, name: &'static str, flush: bool) -> Result<Contender, String> {
         let data = self.data_dir.join(name);
         let kafka = Kafka {
             data_dir: data.clone(),

@@ -50,6 +50,7 @@ impl SmokeArguments {
                         port: None,
                         cores: None,
                         cache_bytes: None,
+                        layout: None,
                     }
                     .start()?,
                 )

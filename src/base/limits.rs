@@ -85,6 +85,10 @@ pub const JOURNAL_SPACE_WAIT: Span = Span::seconds(1);
 /// The largest record batch that any topic may allow.
 pub const BATCH_BYTES_MAX: ByteCount = ByteCount::mib(64);
 
+/// How many bytes of records, decompressed, are walked in one step for a time that their batch's
+/// header does not state.
+pub const TIME_WALK_BYTES_MAX: ByteCount = ByteCount::mib(1);
+
 /// The most bytes of one request frame (`socket.request.max.bytes`).
 pub const FRAME_BYTES_MAX: ByteCount = ByteCount::mib(100);
 
@@ -228,6 +232,9 @@ pub const LISTENER_IDS_MAX: u16 = 8;
 /// at most once in so long.
 pub const STEERING_REQUESTS: usize = 64;
 pub const STEERING_WAIT: Span = Span::seconds(10);
+
+/// How many clients a shard remembers whose connections need not say who they are.
+pub const INTRODUCED_MAX: usize = 256;
 
 /// A connection that has not sent one whole request after this long is closed.
 pub const HANDSHAKE_WAIT: Span = Span::seconds(10);

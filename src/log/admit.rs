@@ -4,7 +4,7 @@ use super::config::TopicConfig;
 use super::error::LogError;
 use super::offset::{LeaderEpoch, Offset};
 use super::producers::Claim;
-use crate::base::limits::BATCH_BYTES_MAX;
+use crate::base::limits::{BATCH_BYTES_MAX, TIME_WALK_BYTES_MAX};
 use crate::base::{WallMs, crc};
 use crate::journal::Note;
 use crate::wire::batch::{
@@ -80,6 +80,22 @@ fn check_records(
     Ok(())
 }
 
+/// The largest time of the records, where the header states none though they have times. Sarama
+/// and others leave that field to the broker, and Kafka fills it in. A walk, so bounded; None
+/// beyond the bound, or if the time is one that the topic does not take.
+fn unstated_time(config: &TopicConfig, batch: &CheckedBatch, now: WallMs) -> Option<i64> {
+    let header = &batch.header;
+    if header.max_timestamp >= 0 || header.base_timestamp < 0 {
+        return None;
+    }
+    let mut largest = -1;
+    for record in records(&batch.bytes, TIME_WALK_BYTES_MAX.as_usize()).ok()? {
+        largest = largest.max(record.ok()?.timestamp);
+    }
+    let taken = largest >= 0 && check_time(config, largest, now).is_ok();
+    taken.then_some(largest)
+}
+
 /// The batch's producer, if it is idempotent.
 pub(super) fn claim_of(header: &BatchHeader) -> Option<Claim> {
     header.has_producer_id().then_some(Claim {
@@ -96,7 +112,7 @@ pub(super) struct Stamped {
     head: [u8; BATCH_HEADER_BYTES],
     head_bytes: usize,
     body_sum: u32,
-    appended_at: WallMs,
+    time_max: i64,
 }
 
 impl Stamped {
@@ -115,12 +131,14 @@ impl Stamped {
             let patched = patched_head(&header, base_offset.0, epoch.0);
             head[..BATCH_HEAD_BYTES].copy_from_slice(&patched);
             let (head_bytes, body_sum) = (BATCH_HEAD_BYTES, header.crc);
+            let stated = (header.max_timestamp >= 0).then_some(header.max_timestamp);
+            let time_max = stated.or_else(|| unstated_time(config, batch, now));
             return Self {
                 header,
                 head,
                 head_bytes,
                 body_sum,
-                appended_at: now,
+                time_max: time_max.unwrap_or(now.0),
             };
         }
         // The time lies behind the sum, so the whole header is written anew and the body is the
@@ -137,7 +155,7 @@ impl Stamped {
             head,
             head_bytes: BATCH_HEADER_BYTES,
             body_sum,
-            appended_at: now,
+            time_max: now.0,
         }
     }
 
@@ -156,10 +174,7 @@ impl Stamped {
     /// The time that searches and retention go by. Records without times count as of when they
     /// came, as Kafka counts them by their file's time: they must not be kept for ever.
     pub fn time_max(&self) -> i64 {
-        match self.header.max_timestamp {
-            time if time < 0 => self.appended_at.0,
-            time => time,
-        }
+        self.time_max
     }
 
     /// `log_append_time_ms` for the producer.

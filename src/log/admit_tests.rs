@@ -165,6 +165,21 @@ fn a_stamped_batch_has_the_append_time_and_both_its_sums_hold() {
 }
 
 #[test]
+fn a_time_that_the_header_does_not_state_is_taken_from_the_records() {
+    let place = (Offset(0), LeaderEpoch(0));
+    let unstated = |times: &[i64]| {
+        let mut batch = batch_at(times);
+        batch.header.max_timestamp = -1;
+        Stamped::new(&config(&[]), &batch, place, NOW).time_max()
+    };
+
+    assert_eq!(unstated(&[5, 9, 7]), 9);
+    assert_eq!(unstated(&[-1]), NOW.0, "no times at all: when it came");
+    let never = NOW.0 * 2;
+    assert_eq!(unstated(&[5, never]), NOW.0, "it would be kept for ever");
+}
+
+#[test]
 fn a_note_tells_recovery_producer_and_append_time() {
     let batch = checked(
         BatchBuilder::new()

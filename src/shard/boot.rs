@@ -73,6 +73,7 @@ impl Shard {
             calls: Calls::default(),
             sessions: Sessions::new(config.defaults.fetch_sessions),
             steering: Default::default(),
+            introduced: Default::default(),
             owner: Owner::new(journal, partitions),
             decider,
             metadata,

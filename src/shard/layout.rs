@@ -59,6 +59,31 @@ impl Layout {
             Self::Auto => software.is_some_and(|(name, version)| copes(name, version)),
         }
     }
+
+    /// The same for a client whose ApiVersions is too old to say its name: its client id tells, if
+    /// nobody has changed it.
+    pub fn sees_shards_by_id(self, client_id: Option<&str>) -> bool {
+        let is_one = |id: &str| COPE_BY_ID.iter().any(|begin| id.starts_with(begin));
+        match self {
+            Self::Core | Self::Node => self.sees_shards(None),
+            Self::Auto => client_id.is_some_and(is_one),
+        }
+    }
+
+    /// The same for a connection that begins with another request than ApiVersions; `is_known` if
+    /// it is of a client that `asks_once`.
+    pub fn sees_shards_unasked(self, is_known: bool) -> bool {
+        match self {
+            Self::Core | Self::Node => self.sees_shards(None),
+            Self::Auto => is_known,
+        }
+    }
+}
+
+/// Clients that cope, and ask ApiVersions once per broker id: their other connections to that id
+/// begin without, and must be told the same ids.
+pub fn asks_once(name: &str) -> bool {
+    name == "kgo"
 }
 
 /// Clients known to open one connection per broker id, even where ids share host and port.
@@ -74,6 +99,10 @@ const COPE: [&str; 8] = [
     "thalweg",
     "thalweg-loadgen",
 ];
+
+/// How the client ids begin that clients give themselves which cope but do not say their name:
+/// aiokafka (0.14 does not yet) and kafka-python before 2.1.
+const COPE_BY_ID: [&str; 2] = ["aiokafka-", "kafka-python-"];
 
 /// librdkafka before this matches brokers by host and port, and renames one into the other.
 const RDKAFKA_SINCE: (u32, u32) = (2, 10);
@@ -123,6 +152,20 @@ mod tests {
         assert!(!auto("confluent-kafka-python", "2.12.0"));
         assert!(!auto("kafkajs", "2.2.4"));
         assert!(!Layout::Auto.sees_shards(None));
+    }
+
+    #[test]
+    fn who_does_not_say_its_name_is_known_by_the_client_id_it_has_by_default() {
+        let auto = |id| Layout::Auto.sees_shards_by_id(id);
+
+        assert!(auto(Some("aiokafka-0.14.0")));
+        assert!(auto(Some("aiokafka-producer-1")));
+        assert!(auto(Some("kafka-python-2.0.2")));
+        assert!(!auto(Some("rdkafka")));
+        assert!(!auto(Some("my-aiokafka-app")));
+        assert!(!auto(None));
+        assert!(!Layout::Node.sees_shards_by_id(Some("aiokafka-0.14.0")));
+        assert!(Layout::Core.sees_shards_by_id(None));
     }
 
     #[test]

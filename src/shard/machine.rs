@@ -21,6 +21,7 @@ use super::coordinator::Coordinator;
 use super::decider::Decider;
 use super::door::Door;
 use super::fetch_session::Sessions;
+use super::introduced::IntroducedList;
 use super::message::{Message, Outbox};
 use super::owner::Owner;
 use super::readings::Counts;
@@ -49,6 +50,8 @@ pub struct Shard {
     pub(super) steering: SteeringCounts,
     /// Of requests, for people.
     pub(super) counts: Counts,
+    /// Clients whose connections need not say who they are.
+    pub(super) introduced: IntroducedList,
     /// This shard's partitions and journal.
     pub(super) owner: Owner,
     /// Groups whose partition is here.

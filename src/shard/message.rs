@@ -17,6 +17,7 @@ use crate::wire::batch::CheckedBatch;
 use super::calls::Token;
 use super::door::Knock;
 use super::owner::offsets::OffsetAsk;
+use super::introduced::Introduced;
 use super::steer::Guest;
 
 /// Where a part of a request stands among all parts of it.
@@ -59,6 +60,8 @@ pub enum Message {
 
     /// Who may connect.
     Door(Knock),
+    /// To all others: this client's connections need not say who they are.
+    Introduced(Box<Introduced>),
 
     /// A connection moves in.
     Guest(Box<Guest>),

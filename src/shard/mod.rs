@@ -26,6 +26,7 @@ mod admission;
 mod connection;
 mod connections;
 mod door;
+mod introduced;
 mod receive;
 mod steer;
 mod timers;

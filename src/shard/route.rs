@@ -42,6 +42,9 @@ impl Shard {
             Message::Drained => self.shard_drained(from),
 
             Message::Door(knock) => self.knocked(from, knock),
+            Message::Introduced(client) => {
+                self.introduced.learn(*client);
+            }
             Message::Guest(guest) => self.guest_came(*guest),
 
             Message::Produce {

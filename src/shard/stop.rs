@@ -5,6 +5,7 @@ use crate::runtime::Actions;
 
 use super::machine::{Listen, Shard};
 use super::message::Message;
+use super::steer::SteeringCounts;
 use super::timers::Timer;
 
 /// The exit code when storage has failed (EX_IOERR of sysexits).
@@ -26,6 +27,12 @@ impl Shard {
             return;
         }
         self.stopping = Some(Stopping::Draining);
+        let SteeringCounts {
+            own,
+            over_mesh,
+            arrived,
+        } = self.steering;
+        tracing::debug!(own, over_mesh, arrived, "requests served by their owners");
         self.timers
             .set(self.now.ticks + STOP_WAIT, Timer::StopDeadline);
         for id in self.connections.ids() {

@@ -16,6 +16,9 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 PARTITIONS = 3
 RECORDS = 3_000
 DEADLINE_S = 60
+# Of the part `steady`: enough that every shard of eight has some.
+STEADY_PARTITIONS = 16
+STEADY_S = 4
 FIRST_MS = int(time.time() * 1000) - RECORDS
 
 bootstrap = sys.argv[1]
@@ -125,7 +128,29 @@ async def deletion():
             assert time.monotonic() < until, "still listed"
 
 
-PARTS = [topics, produce, consume, changes, groups, deletion]
+async def steady():
+    """Every partition in turn, one record a request, and a reader of all of them: where do the
+    requests go? The broker's counters tell."""
+    steady_topic = f"{topic}-steady"
+    async with Admin() as admin:
+        await admin.create_topics([NewTopic(steady_topic, STEADY_PARTITIONS, 1)])
+    sender, reader, sent, found = AIOKafkaProducer(bootstrap_servers=bootstrap), consumer(), 0, 0
+    await sender.start()
+    await reader.start()
+    reader.assign([TopicPartition(steady_topic, number) for number in range(STEADY_PARTITIONS)])
+    await reader.seek_to_beginning()
+    until = time.monotonic() + STEADY_S
+    while time.monotonic() < until:
+        await sender.send_and_wait(steady_topic, b"x", partition=sent % STEADY_PARTITIONS)
+        sent += 1
+        found += sum(map(len, (await reader.getmany()).values()))
+    assert found + len(await poll(reader, sent - found)) == sent
+    await sender.stop()
+    await reader.stop()
+    print(f"aiokafka: steady: {sent} requests")
+
+
+PARTS = [topics, produce, consume, changes, groups, deletion, steady]
 
 
 async def main():

@@ -16,6 +16,9 @@ from kafka.structs import OffsetAndMetadata
 PARTITIONS = 3
 RECORDS = 3_000
 DEADLINE_S = 60
+# Of the part `steady`: enough that every shard of eight has some.
+STEADY_PARTITIONS = 16
+STEADY_S = 4
 FIRST_MS = int(time.time() * 1000) - RECORDS
 
 bootstrap = sys.argv[1]
@@ -120,7 +123,23 @@ def deletion():
         assert time.monotonic() < until, "still listed"
 
 
-PARTS = [topics, produce, consume, changes, groups, deletion]
+def steady():
+    """Every partition in turn, one record a request, and a reader of all of them: where do the
+    requests go? The broker's counters tell."""
+    steady_topic = f"{topic}-steady"
+    admin.create_topics([NewTopic(steady_topic, STEADY_PARTITIONS, 1)])
+    sender, reader, sent, found = KafkaProducer(bootstrap_servers=bootstrap), consumer(), 0, 0
+    reader.assign([TopicPartition(steady_topic, number) for number in range(STEADY_PARTITIONS)])
+    until = time.monotonic() + STEADY_S
+    while time.monotonic() < until:
+        sender.send(steady_topic, b"x", partition=sent % STEADY_PARTITIONS).get(DEADLINE_S)
+        sent += 1
+        found += sum(map(len, reader.poll(timeout_ms=0).values()))
+    assert found + len(poll(reader, sent - found)) == sent
+    print(f"kafka-python: steady: {sent} requests")
+
+
+PARTS = [topics, produce, consume, changes, groups, deletion, steady]
 
 
 def main():

@@ -19,6 +19,8 @@ pub struct Thalweg {
     pub port: Option<u16>,
     pub cores: Option<usize>,
     pub cache_bytes: Option<String>,
+    /// `listener-layout`; its own default if not given.
+    pub layout: Option<&'static str>,
 }
 
 impl Thalweg {
@@ -46,6 +48,12 @@ impl Thalweg {
         }
         if let Some(bytes) = &self.cache_bytes {
             command.args(["--cache-bytes", bytes]);
+        }
+        if let Some(layout) = self.layout {
+            let file = folder.join("thalweg.toml");
+            let text = format!("listener-layout = \"{layout}\"\n");
+            fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))?;
+            command.arg("--config").arg(file);
         }
         let child = command
             .stdin(Stdio::null())

@@ -7,7 +7,12 @@ use super::super::calls::Asked;
 use super::super::machine::Shard;
 
 impl Shard {
-    pub(super) fn api_versions(&mut self, asked: Asked, request: ApiVersionsRequest) {
+    pub(super) fn api_versions(
+        &mut self,
+        asked: Asked,
+        request: ApiVersionsRequest,
+        client_id: Option<StrBytes>,
+    ) {
         let (name, version) = (
             request.client_software_name,
             request.client_software_version,
@@ -20,11 +25,14 @@ impl Shard {
         } else if let Some(connection) = self.connections.get_mut(asked.connection) {
             // An answer has told it whom it speaks to already; it does not change its mind.
             if connection.software.is_none() {
-                let said = asked.to.version >= 3;
-                let software = said.then_some((&name, &version));
-                connection.sees_shards = self.config.layout.sees_shards(software);
+                let layout = self.config.layout;
+                connection.sees_shards = match asked.to.version >= 3 {
+                    true => layout.sees_shards(Some((&name, &version))),
+                    false => layout.sees_shards_by_id(client_id.as_deref()),
+                };
             }
             connection.software = Some((name, version));
+            self.note_introduction(asked.connection, client_id.as_ref());
         }
         let frame = reply::encode(asked.to, &response);
         self.send_reply(asked, frame.map(|frame| vec![frame]));

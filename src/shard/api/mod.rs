@@ -79,6 +79,7 @@ impl Shard {
         let Some(asked) = self.asked(id, header.reply_to(), bytes) else {
             return;
         };
+        self.note_unasked(asked, header.client_id.as_ref());
         self.begin(asked, request, header.client_id);
     }
 
@@ -88,7 +89,7 @@ impl Shard {
             Request::Fetch(request) => self.fetch(asked, request),
             Request::ListOffsets(request) => self.list_offsets(asked, request),
             Request::Metadata(request) => self.metadata(asked, request),
-            Request::ApiVersions(request) => self.api_versions(asked, request),
+            Request::ApiVersions(request) => self.api_versions(asked, request, client_id),
             Request::CreateTopics(request) => self.create_topics(asked, request),
             Request::DeleteTopics(request) => self.delete_topics(asked, request),
             Request::InitProducerId(request) => self.init_producer_id(asked, request),

@@ -52,7 +52,7 @@ pub struct Connection {
     pub begun: Option<(Begun, Ticks)>,
     /// When the newest receive was handed to the driver.
     pub receiving_since: Ticks,
-    /// What the client calls itself, from ApiVersions 3 on.
+    /// What the client calls itself, from ApiVersions 3 on; empty if it began without.
     pub software: Option<(StrBytes, StrBytes)>,
     /// This client is told of every shard as a broker of its own.
     pub sees_shards: bool,

@@ -72,6 +72,42 @@ fn min_bytes_holds_for_the_whole_fetch_over_all_shards() {
 }
 
 #[test]
+fn a_fetch_over_all_shards_is_woken_whenever_the_records_come() {
+    let mut broker = Broker::start(3);
+    broker.create_topic("t", 3);
+    let reader = broker.connect_to(0);
+    let writers = [1, 2].map(|shard| broker.connect_to(shard));
+    let news = batch_of(b"news");
+    let all_bytes = 3 * news.len() as i32;
+
+    // From before the shards have the question until long after.
+    for step in 0..200 {
+        let began = broker.world.now();
+        let parts = [0, 1, 2].map(|partition| ("t", partition, step));
+        broker.send(reader, &fetch_of(&parts, 20_000, all_bytes), 11);
+        broker.pass(Span(step as u64 * 5_000));
+        for partition in 0..3 {
+            let request = produce_of("t", partition, -1, news.clone());
+            broker.send(writers[partition as usize % 2], &request, 9);
+        }
+
+        let (_, response) = broker.reply::<FetchRequest>(reader, 11);
+
+        let waited = broker.world.now().since(began);
+        assert!(waited < Span::seconds(1), "step {step}: {waited:?}");
+        let topics = response.responses.iter();
+        let parts = topics.flat_map(|topic| &topic.partitions);
+        let found: usize = parts
+            .map(|part| values_in(part.records.as_ref()).len())
+            .sum();
+        assert_eq!(found, 3, "step {step}");
+        for writer in [0, 0, 1].map(|at| writers[at]) {
+            broker.reply::<ProduceRequest>(writer, 9);
+        }
+    }
+}
+
+#[test]
 fn the_first_batch_comes_whole_and_limits_hold_for_the_rest() {
     let mut broker = Broker::start(2);
     broker.create_topic("t", 2);

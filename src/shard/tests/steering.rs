@@ -104,6 +104,26 @@ fn a_client_that_copes_sees_a_broker_per_shard_and_others_see_one() {
 }
 
 #[test]
+fn a_connection_without_api_versions_is_one_of_the_client_that_has_introduced_itself() {
+    let mut broker = Broker::start(2);
+    broker.create_topic("t", 2);
+    let all = MetadataRequest::default().with_topics(None);
+    let brokers = |broker: &mut Broker, socket| broker.ask(socket, &all, 12).brokers.len();
+    let before = broker.connect_to(1);
+    assert_eq!(brokers(&mut broker, before), 1, "nobody has said anything");
+
+    let named = broker.connect_to(0);
+    broker.ask(named, &hello("kgo", "1.16.1"), 3);
+    let [silent, old] = [0; 2].map(|_| broker.connect_to(1));
+
+    assert_eq!(brokers(&mut broker, silent), 2);
+    // Without flexible headers: another client of the same name.
+    assert_eq!(broker.ask(old, &all, 8).brokers.len(), 1);
+    assert_eq!(brokers(&mut broker, old), 1, "nobody is judged twice");
+    assert_eq!(brokers(&mut broker, before), 1);
+}
+
+#[test]
 fn all_topics_are_answered_from_the_cache_of_ones_own_kind() {
     let mut broker = Broker::start(2);
     broker.create_topic("t", 2);

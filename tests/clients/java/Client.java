@@ -42,6 +42,9 @@ public class Client {
     static final int PARTITIONS = 4;
     static final int RECORDS = 20_000;
     static final long PATIENCE_S = 60;
+    /** Of the part `steady`: enough that every shard of eight has some. */
+    static final int STEADY_PARTITIONS = 16;
+    static final long STEADY_S = 4;
 
     static String bootstrap;
     static Admin admin;
@@ -60,7 +63,8 @@ public class Client {
         "6-changes", Client::changes,
         "7-groups", Client::groups,
         "8-rebalance", Client::rebalance,
-        "9-deletion", Client::deletion));
+        "9-deletion", Client::deletion,
+        "a-steady", Client::steady));
 
     static void topics() throws Exception {
         get(admin.createTopics(List.of(new NewTopic(TOPIC, PARTITIONS, (short) 1))).all());
@@ -265,6 +269,33 @@ public class Client {
         get(admin.deleteTopics(List.of(TOPIC)).all());
         refused(UnknownTopicOrPartitionException.class,
             admin.describeTopics(List.of(TOPIC)).allTopicNames());
+    }
+
+    /**
+     * Every partition in turn, one record a request, and a reader of all of them: where do the
+     * requests go? The broker's counters tell.
+     */
+    static void steady() throws Exception {
+        String topic = TOPIC + "-steady";
+        get(admin.createTopics(List.of(new NewTopic(topic, STEADY_PARTITIONS, (short) 1))).all());
+        List<TopicPartition> all = new ArrayList<>();
+        for (int partition = 0; partition < STEADY_PARTITIONS; partition++) {
+            all.add(new TopicPartition(topic, partition));
+        }
+        int sent = 0;
+        int found = 0;
+        try (var producer = producer(Map.of("linger.ms", 0)); var consumer = consumer(Map.of())) {
+            consumer.assign(all);
+            long until = System.nanoTime() + STEADY_S * 1_000_000_000;
+            for (; System.nanoTime() < until; sent++) {
+                producer.send(new ProducerRecord<>(topic, sent % STEADY_PARTITIONS, null, "x"))
+                    .get(PATIENCE_S, TimeUnit.SECONDS);
+                found += consumer.poll(Duration.ZERO).count();
+            }
+            found += pollAll(consumer, sent - found);
+        }
+        check(found == sent, found + " of " + sent);
+        System.out.println("java: steady: " + sent + " requests");
     }
 
     static <T> T get(org.apache.kafka.common.KafkaFuture<T> future) throws Exception {
