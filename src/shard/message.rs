@@ -16,8 +16,8 @@ use crate::wire::batch::CheckedBatch;
 
 use super::calls::Token;
 use super::door::Knock;
-use super::owner::offsets::OffsetAsk;
 use super::introduced::Introduced;
+use super::owner::offsets::OffsetAsk;
 use super::steer::Guest;
 
 /// Where a part of a request stands among all parts of it.
