@@ -111,6 +111,9 @@ pub struct Serve {
     /// Stop when standard input ends, and remove the data directory: for demos and tests.
     #[arg(long, hide = true)]
     pub until_input_ends: bool,
+    /// How it tells what runs, before the first client can connect: for people, or one JSON object.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub output: Output,
     /// How logs are written to standard error.
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::json;
+
 use crate::base::{ByteCount, ShardId};
 use crate::console;
 use crate::journal;
@@ -17,7 +19,7 @@ use crate::shard::Listener;
 use crate::shard::{Endpoint, Shard, ShardConfig};
 
 use super::Failure;
-use super::arguments::{LogFormat, Serve};
+use super::arguments::{LogFormat, Output, Serve};
 use super::data_dir::DataDir;
 use super::listen::HostPort;
 use super::metrics;
@@ -172,26 +174,43 @@ impl Plan<'_> {
             false => "direct I/O, on stable storage before each acknowledgement",
         };
         let made = if self.data_dir.is_new { "new" } else { "found" };
+        let shards = self.data_dir.manifest.shards.len();
+        let cores = self.machine.cores.len();
+        let metrics = metrics.and_then(|own| own.local_addr().ok());
+        let metrics = metrics.map(|address| format!("http://{address}/metrics"));
+        let clients = format!("{}:{}", self.told_host(), self.listener.port);
+        let notes = self.settings.notes.iter().chain(&self.machine.notes);
+        let notes: Vec<&String> = notes.chain(&self.storage.notes).collect();
+        let took = begun.elapsed().as_millis() as u64;
+        if self.options.output == Output::Json {
+            let told = json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "listens_on": addresses,
+                "clients_use": clients,
+                "directory": display(&self.data_dir.path),
+                "is_new": self.data_dir.is_new,
+                "shards": shards,
+                "cores": cores,
+                "durability": mode,
+                "cache_bytes": self.cache_bytes().0,
+                "metrics": metrics,
+                "notes": notes,
+                "started_in_ms": took,
+            });
+            return println!("{told}");
+        }
         let mut lines = vec![
             format!("thalweg {}", env!("CARGO_PKG_VERSION")),
             format!("  listens on   {}", addresses.join(" and ")),
-            format!("  clients use  {}:{}", self.told_host(), self.listener.port),
+            format!("  clients use  {clients}"),
             format!("  directory    {} ({made})", display(&self.data_dir.path)),
-            format!(
-                "  shards       {} on {} cores",
-                self.data_dir.manifest.shards.len(),
-                self.machine.cores.len()
-            ),
+            format!("  shards       {shards} on {cores} cores"),
             format!("  durability   {mode}"),
             format!("  cache        {}", self.cache_bytes()),
         ];
-        if let Some(address) = metrics.and_then(|own| own.local_addr().ok()) {
-            lines.push(format!("  metrics      http://{address}/metrics"));
-        }
-        let notes = self.settings.notes.iter().chain(&self.machine.notes);
-        let notes = notes.chain(&self.storage.notes);
-        lines.extend(notes.map(|note| format!("  note         {note}")));
-        lines.push(format!("  started in   {} ms", begun.elapsed().as_millis()));
+        lines.extend(metrics.map(|address| format!("  metrics      {address}")));
+        lines.extend(notes.iter().map(|note| format!("  note         {note}")));
+        lines.push(format!("  started in   {took} ms"));
         println!("{}", lines.join("\n"));
     }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use thalweg::wire::ErrorCode;
 
 use super::support::client::Heard;
-use super::support::{Broker, Client, Scratch, batch_of, refusal, serve, system};
+use super::support::{Broker, Client, Scratch, batch_of, refusal, serve, system, wait_for};
 
 const CONFIG: Option<i32> = Some(78);
 
@@ -156,4 +156,29 @@ fn a_disk_that_is_missing_is_not_taken_for_an_empty_one() {
         said.contains("is missing") && said.contains("mount"),
         "{said}"
     );
+}
+
+#[test]
+fn with_json_serve_says_in_one_object_what_runs() {
+    let scratch = Scratch::new("serve-json");
+    let flags = ["--output", "json", "--cores", "2", "--allow-buffered"];
+    let mut command = serve(&scratch.path("data"), &flags);
+    let child = command.stdout(std::process::Stdio::piped()).spawn();
+    let mut child = child.expect("it can be started");
+    let mut line = String::new();
+    let mut words = std::io::BufReader::new(child.stdout.take().expect("piped"));
+
+    let read = std::io::BufRead::read_line(&mut words, &mut line);
+
+    system::terminate(child.id());
+    let status = wait_for("its end", || child.try_wait().expect("ours"));
+    assert!(read.is_ok() && status.success(), "{status}: {line}");
+    let told: serde_json::Value = serde_json::from_str(&line).expect("one object");
+    let address = told["listens_on"][0].as_str().expect("an address");
+    assert!(address.starts_with("127.0.0.1:"), "{told}");
+    assert_eq!(
+        (told["shards"].as_u64(), told["cores"].as_u64()),
+        (Some(2), Some(2))
+    );
+    assert_eq!(told["is_new"].as_bool(), Some(true));
 }
