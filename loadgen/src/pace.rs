@@ -28,8 +28,17 @@ impl Step {
             before_us: median(&pace[..at]),
             after_us: median(&pace[at..]),
         });
+        // Medians are the same for several places; of these the one that parts the seconds best.
         let size = |it: &Self| it.fold().ln().abs();
-        steps.max_by(|one, other| size(one).total_cmp(&size(other)))
+        let strays = |it: &Self| {
+            let (before, after) =
+                pace.split_at(pace.partition_point(|(at, _)| *at < it.at_seconds));
+            away(before, it.before_us) + away(after, it.after_us)
+        };
+        steps.max_by(|one, other| {
+            let larger = size(one).total_cmp(&size(other));
+            larger.then_with(|| strays(other).total_cmp(&strays(one)))
+        })
     }
 
     pub fn fold(&self) -> f64 {
@@ -41,6 +50,11 @@ fn median(pace: &[(f64, f64)]) -> f64 {
     let mut values: Vec<f64> = pace.iter().map(|it| it.1).collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// How far all together are from `middle`.
+fn away(pace: &[(f64, f64)], middle: f64) -> f64 {
+    pace.iter().map(|(_, value)| (value - middle).abs()).sum()
 }
 
 #[cfg(test)]
