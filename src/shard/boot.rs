@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::admin::InForce;
 use crate::base::ShardId;
 use crate::base::random::Random;
-use crate::cluster::MetadataLog;
+use crate::cluster::{Metadata, MetadataLog};
 use crate::cluster::metadata_log::MetadataError;
 use crate::journal::{EntryHead, Index, Journal, JournalError, Replay, Settings, StreamId};
 use crate::log::Partitions;
@@ -52,13 +52,7 @@ impl Shard {
         }
         let mut partitions = Partitions::new(config.partitions, boot.now);
         let mut journal = open_journal(&mut boot, config.journal, &mut partitions)?;
-        let (mut decider, mut metadata) = (None, None);
-        if boot.shard == ShardId::ZERO {
-            let log = MetadataLog::open(&mut journal, boot.directory);
-            let log = log.map_err(ShardError::Metadata)?;
-            metadata = Some(log.metadata().clone());
-            decider = Some(Decider::new(log, boot.shard, &config.shards));
-        }
+        let (decider, metadata) = open_decider(&mut boot, &mut journal, &config.shards)?.unzip();
         let mut random = Random::with_seed(boot.seed);
         let coordinator = Coordinator::new(config.groups, random.fork(MEMBER_IDS));
         let mut shard = Self {
@@ -107,6 +101,20 @@ impl Shard {
         }
         Ok(shard)
     }
+}
+
+/// Shard 0's part: what decides metadata, and a copy of what it has decided so far.
+fn open_decider(
+    boot: &mut Boot<'_>,
+    journal: &mut Journal,
+    shards: &[ShardId],
+) -> Result<Option<(Decider, Metadata)>, ShardError> {
+    if boot.shard != ShardId::ZERO {
+        return Ok(None);
+    }
+    let log = MetadataLog::open(journal, boot.directory).map_err(ShardError::Metadata)?;
+    let metadata = log.metadata().clone();
+    Ok(Some((Decider::new(log, boot.shard, shards), metadata)))
 }
 
 /// The journal, and its streams in `partitions`.
