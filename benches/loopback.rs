@@ -1,5 +1,5 @@
-//! What a fetch can reach at best: bytes of memory sent over loopback, which are copied twice, into
-//! the kernel and out of it, beside bytes of the page cache sent by sendfile, which are copied once.
+//! What a fetch can reach at best: memory sent over loopback, which is copied into the kernel and
+//! out of it, beside bytes of the page cache sent by sendfile, which are copied once.
 //! Kafka does the latter. Both in one run, because these machines are noisy.
 //!
 //! `cargo bench --bench loopback`

@@ -2,7 +2,6 @@
 
 mod crash;
 mod disk;
-mod folds;
 mod medium;
 mod relaxed;
 mod serve;
