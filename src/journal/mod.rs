@@ -40,7 +40,6 @@ mod streams;
 mod superblock;
 mod torn;
 mod turn;
-mod unflushed;
 
 #[cfg(test)]
 mod tests;

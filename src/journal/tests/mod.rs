@@ -3,7 +3,6 @@
 mod crash;
 mod disk;
 mod medium;
-mod relaxed;
 mod serve;
 mod space;
 mod world;

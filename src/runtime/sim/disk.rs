@@ -211,8 +211,7 @@ impl SimDisk {
             Some(Plant::NoFlush) => {}
             // What was written before is made stable, this not yet.
             Some(Plant::AckBeforeFlush) => file.settle(order),
-            // It alone: what it means for earlier writes, no flush has said.
-            _ => file.settle_one(order),
+            _ => file.settle(u64::MAX),
         }
     }
 
