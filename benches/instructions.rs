@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use bytes::Bytes;
+use thalweg::base::limits::STREAM_PARTS_MAX;
 use thalweg::base::{ByteCount, NodeId, Now, ShardId, Span};
 use thalweg::journal::Settings;
 use thalweg::runtime::sim::{DiskFaults, Notice, SocketId, World};
@@ -272,6 +273,7 @@ fn config() -> ShardConfig {
         cache_bytes: ByteCount::mib(64),
         index_cache_bytes: ByteCount::mib(4),
         reserve_bytes: ByteCount::mib(8),
+        parts_max: STREAM_PARTS_MAX,
         incarnation: 1,
     };
     let listener = Listener {

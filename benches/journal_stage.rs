@@ -85,6 +85,7 @@ impl Bench {
             cache_bytes: ByteCount::mib(256),
             index_cache_bytes: ByteCount::mib(128),
             reserve_bytes: ByteCount(0),
+            parts_max: 32,
             incarnation: 1,
         };
         let now = Now {

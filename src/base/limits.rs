@@ -61,6 +61,11 @@ pub const UNREADABLE_UNITS_MAX: u32 = 4_096;
 /// a batch that is compressed to less than a seventh could hold more records.
 pub const LOST_GROUP_INDEXES: i64 = 64 << 20;
 
+/// What the journal knows of one stream part by part; what is older is folded. 56 bytes each.
+pub const STREAM_PARTS_MAX: usize = 32;
+/// Pieces of folded parts that are kept for readers, of all streams together: 4 MiB.
+pub const UNFOLDED_PIECES_MAX: usize = 64 << 10;
+
 /// A round of a checkpoint takes one share of the streams, of so many shares,
 pub const CHECKPOINT_SHARES: u32 = 16;
 

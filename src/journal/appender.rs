@@ -12,7 +12,7 @@ use crate::base::limits::GROUP_BYTES_MAX;
 use crate::runtime::{Block, BlockPool, FileId, Ticket};
 
 use super::entry::Sequence;
-use super::format::{Content, HEADER_BYTES, Header, ROW_BYTES, Row, group_bytes};
+use super::format::{HEADER_BYTES, Header, ROW_BYTES, Row, group_bytes};
 
 /// How far a sealed group has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,7 +221,6 @@ impl Appender {
         group[filled..filled + self.table.len()].copy_from_slice(&self.table);
         group[filled + self.table.len()..].fill(0);
         let header = Header {
-            content: Content::Entries,
             incarnation: self.shape.incarnation,
             sequence: self.tail.sequence,
             flushed: self.flushed,

@@ -6,7 +6,9 @@
 //! little more than the open segment.
 //!
 //! A stream's payload: largest time and so on per part (48 bytes each) behind their count (4),
-//! then the caller's snapshot. The table's payload: 32 bytes per segment.
+//! then the caller's snapshot. A folded part's last four bytes, zero in others, say how many words
+//! of 8 bytes follow it: the lowest of its older segments, then these as bits from that one on.
+//! The table's payload: 32 bytes per segment.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +18,13 @@ use crate::runtime::FileId;
 
 use super::book::Book;
 use super::entry::{Index, Sequence, StreamId, Term};
+use super::error::JournalError;
 use super::format::{Kind, Row, get_u32, get_u64, put};
-use super::journal::{Journal, Snapshots};
+use super::journal::Journal;
 use super::pages::Footer;
-use super::streams::{Part, Stream};
+use super::parts::{FOLD_WORDS_MAX, Part, Segments};
+use super::requests::Snapshots;
+use super::streams::Stream;
 
 /// The most that one turn stages for a checkpoint.
 const SLICE_BYTES_MAX: usize = 64 << 10;
@@ -127,15 +132,7 @@ impl Journal {
         while next < slice_end && staged < SLICE_BYTES_MAX.min(most) {
             if let Some(stream) = self.book.streams.at(next) {
                 scratch.clear();
-                write_state(stream, &mut scratch);
-                snapshots.snapshot(stream.id, &mut scratch);
-                let row = Row {
-                    term: stream.term,
-                    note: note_of(stream.end),
-                    length: scratch.len() as u32,
-                    body_sum: crc32c(&scratch),
-                    ..Row::bare(Kind::Checkpoint, stream.id, stream.first)
-                };
+                let row = state_of(stream, snapshots, &mut scratch);
                 if self.put(&row, &[], &scratch).is_err() {
                     break;
                 }
@@ -146,6 +143,20 @@ impl Journal {
         }
         self.checkpoints.scratch = scratch;
         next
+    }
+
+    /// Stages the state of one stream out of its turn.
+    pub(super) fn stage_state(
+        &mut self,
+        snapshots: &dyn Snapshots,
+        stream: StreamId,
+    ) -> Result<(), JournalError> {
+        let mut state = Vec::new();
+        let Some(stream) = self.book.streams.get(stream) else {
+            return Ok(());
+        };
+        let row = state_of(stream, snapshots, &mut state);
+        self.put(&row, &[], &state).map(|_| ())
     }
 
     fn stage_table(&mut self) -> bool {
@@ -176,9 +187,23 @@ fn note_of(end: Index) -> [u8; 16] {
     note
 }
 
-fn write_state(stream: &Stream, out: &mut Vec<u8>) {
-    out.extend_from_slice(&(stream.parts.len() as u32).to_le_bytes());
-    for part in &stream.parts {
+/// Writes a stream's state; the row to stage it with.
+fn state_of(stream: &Stream, snapshots: &dyn Snapshots, out: &mut Vec<u8>) -> Row {
+    write_parts(&stream.parts, out);
+    snapshots.snapshot(stream.id, out);
+    Row {
+        term: stream.term,
+        note: note_of(stream.end),
+        length: out.len() as u32,
+        body_sum: crc32c(out),
+        ..Row::bare(Kind::Checkpoint, stream.id, stream.first)
+    }
+}
+
+fn write_parts(parts: &[Part], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(parts.len() as u32).to_le_bytes());
+    for part in parts {
+        let words = part.older.as_ref().map_or(0, |older| older.bits.len() + 1);
         let mut bytes = [0; PART_BYTES];
         put(&mut bytes, 0, part.first.0.to_le_bytes());
         put(&mut bytes, 8, part.end.0.to_le_bytes());
@@ -187,8 +212,48 @@ fn write_state(stream: &Stream, out: &mut Vec<u8>) {
         put(&mut bytes, 32, part.rows.to_le_bytes());
         put(&mut bytes, 36, part.segment.to_le_bytes());
         put(&mut bytes, 40, part.run.to_le_bytes());
+        put(&mut bytes, 44, (words as u32).to_le_bytes());
         out.extend_from_slice(&bytes);
+        if let Some(older) = &part.older {
+            out.extend_from_slice(&u64::from(older.lowest).to_le_bytes());
+            let bits = older.bits.iter().flat_map(|word| word.to_le_bytes());
+            out.extend(bits);
+        }
     }
+}
+
+/// Takes parts off the front of `bytes`; None if they are not what we write.
+fn read_parts(bytes: &mut &[u8]) -> Option<Vec<Part>> {
+    let count = get_u32(bytes.split_off(..4)?, 0);
+    (0..count).map(|_| read_part(bytes)).collect()
+}
+
+fn read_part(bytes: &mut &[u8]) -> Option<Part> {
+    let part = bytes.split_off(..PART_BYTES)?;
+    let words = get_u32(part, 44) as usize;
+    if words > FOLD_WORDS_MAX {
+        return None;
+    }
+    let older = bytes.split_off(..words.checked_mul(8)?)?;
+    let segment = get_u32(part, 36);
+    let older = match older.split_at_checked(8) {
+        Some((lowest, bits)) => Some(Box::new(Segments {
+            lowest: u32::try_from(get_u64(lowest, 0)).ok()?,
+            bits: bits.chunks_exact(8).map(|word| get_u64(word, 0)).collect(),
+        })),
+        None => None,
+    };
+    let ordered = older.as_ref().is_none_or(|it| it.are_below(segment));
+    ordered.then_some(Part {
+        first: Index(get_u64(part, 0) as i64),
+        end: Index(get_u64(part, 8) as i64),
+        time_max: get_u64(part, 16) as i64,
+        bytes: get_u64(part, 24),
+        rows: get_u32(part, 32),
+        segment,
+        run: get_u32(part, 40),
+        older,
+    })
 }
 
 /// Where the stream of a checkpoint's row ended; its payload is not needed for that.
@@ -208,24 +273,14 @@ pub(super) struct SavedState<'a> {
 
 /// Reads a state; None if the payload is not one that we write.
 pub(super) fn read_state<'a>(row: &Row, payload: &'a [u8]) -> Option<SavedState<'a>> {
-    let count = get_u32(payload.get(..4)?, 0) as usize;
-    let parts_end = count.checked_mul(PART_BYTES)?.checked_add(4)?;
-    let parts = payload.get(4..parts_end)?;
-    let parts = parts.chunks_exact(PART_BYTES).map(|bytes| Part {
-        first: Index(get_u64(bytes, 0) as i64),
-        end: Index(get_u64(bytes, 8) as i64),
-        time_max: get_u64(bytes, 16) as i64,
-        bytes: get_u64(bytes, 24),
-        rows: get_u32(bytes, 32),
-        segment: get_u32(bytes, 36),
-        run: get_u32(bytes, 40),
-    });
+    let mut rest = payload;
+    let parts = read_parts(&mut rest)?;
     Some(SavedState {
         first: row.first,
         end: end_of(row),
         term: row.term,
-        parts: parts.collect(),
-        snapshot: &payload[parts_end..],
+        parts,
+        snapshot: rest,
     })
 }
 
@@ -273,4 +328,44 @@ pub(super) fn read_table(payload: &[u8]) -> BTreeMap<u32, SavedSegment> {
         (segment.number, segment)
     });
     segments.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(first: i64, segment: u32) -> Part {
+        let row = Row {
+            count: 5,
+            length: 70,
+            ..Row::bare(Kind::Entry, StreamId(16), Index(first))
+        };
+        Part::of(&row, segment, 3)
+    }
+
+    #[test]
+    fn parts_are_read_as_they_were_written_folded_or_not() {
+        let folded = part(0, 2).joined(&part(5, 90)).joined(&part(10, 91));
+        let parts = vec![folded, part(15, 92)];
+        let mut bytes = Vec::new();
+        write_parts(&parts, &mut bytes);
+        bytes.extend_from_slice(b"the caller's");
+
+        let mut rest = bytes.as_slice();
+        let read = read_parts(&mut rest);
+
+        assert_eq!(read, Some(parts));
+        assert_eq!(rest, b"the caller's");
+    }
+
+    #[test]
+    fn a_part_that_claims_more_segments_than_it_brings_is_refused() {
+        let mut bytes = Vec::new();
+        write_parts(&[part(0, 2).joined(&part(5, 3))], &mut bytes);
+
+        for words in [3, 65, 1_000, u32::MAX] {
+            bytes[48..52].copy_from_slice(&words.to_le_bytes());
+            assert_eq!(read_parts(&mut bytes.as_slice()), None, "{words}");
+        }
+    }
 }

@@ -3,9 +3,11 @@
 //!
 //! What is carried is read like any other read and staged again as `Moved`: same stream, index and
 //! term, a new place. The old segment is then as free as one whose streams were all trimmed.
-//! Padding counts as dead, so a trickle of small groups is packed by this, too.
+//! Padding counts as dead, so a trickle of small groups is packed by this, too. Parts that are
+//! folded over a victim and other segments are split first (`split`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::RangeInclusive;
 
 use crate::base::ByteCount;
 use crate::base::crc::crc32c;
@@ -14,9 +16,11 @@ use super::book::Segment;
 use super::entry::{Index, Slice, StreamId};
 use super::error::JournalError;
 use super::format::{Kind, ROW_BYTES, Row};
-use super::journal::{Journal, ReadDone, ReadRequest, ReadToken};
+use super::journal::Journal;
+use super::pages::RunRecord;
 use super::plan::Asked;
-use super::streams::Part;
+use super::requests::{ReadDone, ReadRequest, ReadToken, Snapshots};
+use super::split::Split;
 
 /// The token of the cleaner's own reads. Callers count theirs from zero.
 pub(super) const CLEANING: ReadToken = ReadToken(u64::MAX);
@@ -38,20 +42,24 @@ const TURNS_PER_LOOK: u32 = 64;
 
 /// The segments that are cleaned together, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Victims {
-    first: u32,
-    last: u32,
+pub(super) struct Victims {
+    pub first: u32,
+    pub last: u32,
 }
 
 impl Victims {
     fn hold(self, segment: u32) -> bool {
-        (self.first..=self.last).contains(&segment)
+        self.range().contains(&segment)
+    }
+
+    fn range(self) -> RangeInclusive<u32> {
+        self.first..=self.last
     }
 }
 
 /// Where the cleaner is in its victims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
+pub(super) struct Place {
     victims: Victims,
     /// The stream's slot, and the first of its indexes not yet read.
     slot: u32,
@@ -60,8 +68,12 @@ struct Place {
 
 /// What the cleaner does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Rest,
+    /// Takes victims out of folded parts.
+    Splitting(Split),
+    /// Waits for a page of a footer that this takes.
+    Paging(Split),
     /// Looks for a stream with a part in the victims.
     Looking(Place),
     /// Waits for entries of a part.
@@ -75,8 +87,12 @@ enum Phase {
 /// The cleaner's state.
 #[derive(Debug)]
 pub(super) struct Cleaner {
-    phase: Phase,
+    pub phase: Phase,
     turns: u32,
+    /// Runs of a victim that lie in folded parts, each with its number.
+    pub found: BTreeMap<StreamId, Vec<(RunRecord, u32)>>,
+    /// Streams whose parts were split, and whose states are not yet staged.
+    pub split: BTreeSet<StreamId>,
     /// Entries read and not yet staged, of many streams: they are staged together, so that they
     /// lie close.
     gathered: VecDeque<Slice>,
@@ -92,6 +108,8 @@ impl Default for Cleaner {
         Self {
             phase: Phase::Rest,
             turns: 0,
+            found: BTreeMap::new(),
+            split: BTreeSet::new(),
             gathered: VecDeque::new(),
             gathered_bytes: 0,
             stuck: Vec::new(),
@@ -102,18 +120,24 @@ impl Default for Cleaner {
 
 impl Journal {
     /// Takes the cleaning further: by one read, or by what one read brought.
-    pub(super) fn clean(&mut self) {
+    pub(super) fn clean(&mut self, snapshots: &dyn Snapshots) {
         let before = self.cleaner.phase;
-        self.clean_step();
+        self.clean_step(snapshots);
         let ready = matches!(self.cleaner.phase, Phase::Staging(_) | Phase::Ending(_));
         if ready && self.cleaner.phase != before {
-            self.clean_step();
+            self.clean_step(snapshots);
         }
     }
 
-    fn clean_step(&mut self) {
+    fn clean_step(&mut self, snapshots: &dyn Snapshots) {
         match self.cleaner.phase {
-            Phase::Rest => self.look_for_victim(),
+            Phase::Rest => self.look_for_victim(snapshots),
+            Phase::Splitting(split) => self.split(split, snapshots),
+            Phase::Paging(split) => match self.reads.take_cleaning().map(|done| done.result) {
+                None => {}
+                Some(Ok(_)) => self.split(split, snapshots),
+                Some(Err(_)) => self.give_up(split.victims),
+            },
             Phase::Looking(place) => self.gather(place),
             Phase::Reading(place) => {
                 if let Some(done) = self.reads.take_cleaning()
@@ -135,19 +159,36 @@ impl Journal {
         }
     }
 
-    fn look_for_victim(&mut self) {
+    fn look_for_victim(&mut self, snapshots: &dyn Snapshots) {
         self.cleaner.turns += 1;
         if self.cleaner.turns < TURNS_PER_LOOK {
             return;
         }
         self.cleaner.turns = 0;
         if let Some(victims) = self.sparse_segment() {
-            self.gather(Place {
-                victims,
-                slot: 0,
-                from: Index(i64::MIN),
-            });
+            self.book.cleaned = Some(victims.range());
+            self.split(Split::of(victims), snapshots);
         }
+    }
+
+    /// No part lies in the victims and others together any more.
+    pub(super) fn begin_gathering(&mut self, victims: Victims) {
+        self.gather(Place {
+            victims,
+            slot: 0,
+            from: Index(i64::MIN),
+        });
+    }
+
+    /// Leaves the victims as they are, for good.
+    pub(super) fn give_up(&mut self, victims: Victims) {
+        self.cleaner.stuck.extend(victims.range());
+        self.cleaner.found.clear();
+        self.cleaner.split.clear();
+        self.cleaner.gathered.clear();
+        self.cleaner.gathered_bytes = 0;
+        self.cleaner.phase = Phase::Rest;
+        self.book.cleaned = None;
     }
 
     /// The sealed segments that may be cleaned or freed, and hold something.
@@ -210,8 +251,9 @@ impl Journal {
     /// What is still to be read of the stream in a slot.
     fn next_request(&self, place: &Place) -> Option<ReadRequest> {
         let stream = self.book.streams.at(place.slot)?;
-        let wanted = |part: &&Part| place.victims.hold(part.segment) && part.end > place.from;
-        let part = stream.parts.iter().find(wanted)?;
+        // None that is held here is folded.
+        let mut parts = stream.parts.iter();
+        let part = parts.find(|it| place.victims.hold(it.segment) && it.end > place.from)?;
         Some(ReadRequest {
             token: CLEANING,
             stream: stream.id,
@@ -245,11 +287,7 @@ impl Journal {
                     error = ?result.err(),
                     "entries of an old segment can not be read; it is kept as it is"
                 );
-                let Victims { first, last } = place.victims;
-                self.cleaner.stuck.extend(first..=last);
-                self.cleaner.gathered.clear();
-                self.cleaner.gathered_bytes = 0;
-                self.cleaner.phase = Phase::Rest;
+                self.give_up(place.victims);
                 None
             }
         }
@@ -261,7 +299,11 @@ impl Journal {
         let victims = match self.cleaner.phase {
             Phase::Staging(place) => place.victims,
             Phase::Ending(victims) => victims,
-            Phase::Rest | Phase::Looking(_) | Phase::Reading(_) => return true,
+            Phase::Rest
+            | Phase::Splitting(_)
+            | Phase::Paging(_)
+            | Phase::Looking(_)
+            | Phase::Reading(_) => return true,
         };
         if self.appender.unwritten_bytes > UNWRITTEN_BYTES_MAX.0 {
             return false;
@@ -297,7 +339,8 @@ impl Journal {
 
     fn end_cleaning(&mut self, victims: Victims) {
         self.cleaner.phase = Phase::Rest;
-        let left = self.book.segments.range(victims.first..=victims.last);
+        self.book.cleaned = None;
+        let left = self.book.segments.range(victims.range());
         let left = left.filter(|(_, segment)| segment.parts > 0);
         self.cleaner.stuck.extend(left.map(|(number, _)| *number));
     }
@@ -307,9 +350,8 @@ impl Journal {
         let Some(stream) = self.book.streams.get(stream) else {
             return false;
         };
-        let after = stream.parts.partition_point(|part| part.end <= index);
-        let part = stream.parts.get(after);
-        part.is_some_and(|part| victims.hold(part.segment) && part.first <= index)
+        let part = stream.part_at(index).map(|number| &stream.parts[number]);
+        part.is_some_and(|part| victims.hold(part.segment))
     }
 }
 

@@ -9,8 +9,9 @@ use super::checkpoint::Round;
 use super::entry::Sequence;
 use super::footer::FooterWriter;
 use super::format::UNIT;
-use super::journal::{Journal, Snapshots};
+use super::journal::Journal;
 use super::reads::Shelf;
+use super::requests::Snapshots;
 use super::superblock::SUPERBLOCK_FILE;
 use super::turn::{Next, Purpose};
 
@@ -18,7 +19,7 @@ impl Journal {
     pub(super) fn hand_out(&mut self, now: Now, snapshots: &dyn Snapshots, disk: &mut Vec<DiskOp>) {
         let runs = self.turn.failure.is_none() && !self.turn.closed;
         if runs && !self.turn.closing {
-            self.clean();
+            self.clean(snapshots);
         }
         let turn = &mut self.turn;
         self.reads.hand_out(&self.book, || turn.ticket(), disk);

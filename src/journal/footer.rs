@@ -1,5 +1,10 @@
 //! Writing the footer of a sealed segment, a slice at a time.
 //!
+//! Not while the segment fills: a run's record has its end, and a run's rows lie together, so no
+//! page is final before the seal, and what is written early would be written again. What the
+//! footer is made from, the index, does grow with every row, so the seal itself makes nothing. A
+//! slice is 128 KiB of pages, and the next is made when it is on the device: no turn makes more.
+//!
 //! Its writes are not durable by themselves; one flush at the end makes the footer count. Until
 //! then the segment's index stays in memory, and a restart scans the segment.
 

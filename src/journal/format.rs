@@ -12,7 +12,7 @@
 //! |---:|---:|---|
 //! | 0 | 4 | magic `TWG1` |
 //! | 4 | 2 | version |
-//! | 6 | 2 | content: 0 entries, 1 part of a footer |
+//! | 6 | 2 | zero |
 //! | 8 | 8 | incarnation |
 //! | 16 | 8 | sequence |
 //! | 24 | 8 | flushed: the highest sequence whose flush had returned at sealing |
@@ -61,13 +61,6 @@ const MAGIC: u32 = u32::from_le_bytes(*b"TWG1");
 
 const _: () = assert!(UNIT.is_multiple_of(ROW_BYTES) && HEADER_BYTES == ROW_BYTES);
 
-/// What a group carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
-    Entries = 0,
-    Footer = 1,
-}
-
 /// What a row stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -107,7 +100,6 @@ impl Kind {
 /// A group's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    pub content: Content,
     pub incarnation: u64,
     pub sequence: Sequence,
     pub flushed: Sequence,
@@ -138,7 +130,7 @@ impl Header {
     pub fn seal(&self, group: &mut [u8]) -> u32 {
         put(group, 0, MAGIC.to_le_bytes());
         put(group, 4, VERSION.to_le_bytes());
-        put(group, 6, (self.content as u16).to_le_bytes());
+        put(group, 6, [0; 2]);
         put(group, 8, self.incarnation.to_le_bytes());
         put(group, 16, self.sequence.0.to_le_bytes());
         put(group, 24, self.flushed.0.to_le_bytes());
@@ -163,13 +155,7 @@ impl Header {
         if version != VERSION {
             return Err(BadHeader::Version(version));
         }
-        let content = match get_u16(bytes, 6) {
-            0 => Content::Entries,
-            1 => Content::Footer,
-            _ => return Err(BadHeader::Shape),
-        };
         let header = Self {
-            content,
             incarnation: get_u64(bytes, 8),
             sequence: Sequence(get_u64(bytes, 16)),
             flushed: Sequence(get_u64(bytes, 24)),
@@ -182,7 +168,8 @@ impl Header {
             previous: get_u32(bytes, 56),
         };
         let table_end = u64::from(header.table_at) + u64::from(header.rows) * ROW_BYTES as u64;
-        let whole = (header.length as usize).is_multiple_of(UNIT)
+        let whole = get_u16(bytes, 6) == 0
+            && (header.length as usize).is_multiple_of(UNIT)
             && header.length > 0
             && header.table_at as usize >= HEADER_BYTES
             && table_end <= u64::from(header.length);

@@ -3,26 +3,26 @@
 use std::collections::VecDeque;
 
 use crate::base::crc::crc32c;
-use crate::base::limits::{self, READ_TRIES, STAGED_BYTES_MAX};
-use crate::base::{ByteCount, Now, Position, Ticks};
-use crate::runtime::{Block, BlockPool, Directory, DiskDone, DiskError, DiskOp};
+use crate::base::limits::{self, STAGED_BYTES_MAX};
+use crate::base::{ByteCount, Now, Ticks};
+use crate::runtime::{BlockPool, Directory, DiskDone, DiskError, DiskOp};
 
 use super::appender::{Appender, Room, Shape};
 use super::book::{Book, Segment};
 use super::cache::Cache;
 use super::checkpoint::Checkpoints;
 use super::cleaning::Cleaner;
-use super::entry::{Entry, EntryHead, Index, Placed, Sequence, Slice, StreamId};
+use super::damage::Damage;
+use super::entry::{Entry, Index, Placed, Sequence, StreamId};
 use super::error::JournalError;
 use super::footer::FooterWriter;
-use super::format::{HEAD_BYTES_MAX, Kind, Row, UNIT, group_bytes};
+use super::format::{HEAD_BYTES_MAX, Kind, Row, group_bytes};
 use super::growth::Growth;
 use super::index::SegmentIndex;
-use super::plan::{Asked, Horizon, Place, Stop, View};
-use super::reads::{Reads, Shelf, bunch_place};
-use super::recover::{Damage, recover};
-use super::rescan::Rescan;
-use super::scan::read_patiently;
+use super::plan::{Asked, Horizon};
+use super::reads::{Reads, Shelf};
+use super::recover::recover;
+use super::requests::{Extent, ReadDone, ReadRequest, Replay, SearchRequest, Snapshots};
 use super::turn::{Files, Turn};
 
 /// Sizes of one journal.
@@ -36,6 +36,8 @@ pub struct Settings {
     pub index_cache_bytes: ByteCount,
     /// Free space of the file system below which nothing more is staged.
     pub reserve_bytes: ByteCount,
+    /// Parts that are known of one stream one by one; older ones are folded. At least 4.
+    pub parts_max: usize,
     /// Changes with every wiped or restored directory; part of every group.
     pub incarnation: u64,
 }
@@ -49,76 +51,10 @@ impl Settings {
             cache_bytes: ByteCount::mib(256),
             index_cache_bytes: limits::INDEX_CACHE_BYTES,
             reserve_bytes: limits::RESERVE_BYTES,
+            parts_max: limits::STREAM_PARTS_MAX,
             incarnation,
         }
     }
-}
-
-/// Told by a journal that opens, in an order that rebuilds every stream's state: per stream first
-/// `restored` (if a checkpoint has it), then its later events in their order.
-pub trait Replay {
-    /// The caller's state of `stream`, as `Snapshots::snapshot` gave it, which covers all entries
-    /// below `end`. `first` is the lowest index kept.
-    fn restored(&mut self, stream: StreamId, first: Index, end: Index, snapshot: &[u8]);
-    /// An entry that the journal keeps.
-    fn entry(&mut self, head: &EntryHead);
-    /// Everything below `first` was given up.
-    fn trimmed(&mut self, stream: StreamId, first: Index);
-    /// The stream was given up.
-    fn dropped(&mut self, stream: StreamId);
-    /// Acknowledged entries may have been lost behind the stream's last: nobody knows which, so
-    /// the stream ends at `end` now, and no index below is given again.
-    fn lost(&mut self, stream: StreamId, end: Index);
-    /// So many of `all` steps of equal weight are behind us: for people who wait.
-    fn progress(&mut self, _done: u32, _all: u32) {}
-}
-
-/// Asked by a journal that takes a checkpoint.
-pub trait Snapshots {
-    /// Appends the caller's state of `stream` as of everything staged so far.
-    fn snapshot(&self, stream: StreamId, out: &mut Vec<u8>);
-}
-
-/// The caller's name for a read that may have to wait. `u64::MAX` is the journal's own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ReadToken(pub u64);
-
-/// Which entries to read: those that hold `from` and what follows, below `until`, up to
-/// `bytes_max` (the first entry whatever its size, if `first_whole`).
-#[derive(Clone, Copy, Debug)]
-pub struct ReadRequest {
-    pub token: ReadToken,
-    pub stream: StreamId,
-    pub from: Index,
-    pub until: Index,
-    pub bytes_max: ByteCount,
-    pub first_whole: bool,
-}
-
-/// Which single entry to find, below `until`: the first whose `time_max` is at least `time`, or,
-/// with `time` None, the first among those with the largest `time_max`.
-#[derive(Clone, Copy, Debug)]
-pub struct SearchRequest {
-    pub token: ReadToken,
-    pub stream: StreamId,
-    pub until: Index,
-    pub time: Option<i64>,
-}
-
-/// A read or search that ended. A search brings at most one slice, payload included.
-#[derive(Clone, Debug)]
-pub struct ReadDone {
-    pub token: ReadToken,
-    pub result: Result<Vec<Slice>, JournalError>,
-}
-
-/// A stream's part within one segment, oldest first: the unit that retention removes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Extent {
-    pub first: Index,
-    pub end: Index,
-    pub time_max: i64,
-    pub bytes: ByteCount,
 }
 
 /// One part in so many of a segment is left to trims and drops while no other segment is ready.
@@ -151,7 +87,8 @@ impl Journal {
         now: Now,
         replay: &mut dyn Replay,
     ) -> Result<Self, JournalError> {
-        let found = recover(settings, directory, &pool, replay)?;
+        let mut found = recover(settings, directory, &pool, replay)?;
+        found.book.parts_max = settings.parts_max;
         let checkpoints = found.checkpoints();
         let shape = Shape {
             segment_bytes: settings.segment_bytes.as_usize(),
@@ -197,133 +134,6 @@ impl Journal {
         assert!(groups_in_flight > 0, "some group must be allowed to leave");
         self.turn.groups_in_flight = groups_in_flight;
         self.turn.writes_durable = writes_durable;
-    }
-
-    /// All entries of `stream` from `from` on, read while the machine boots.
-    pub fn read_at_boot(
-        &mut self,
-        directory: &mut dyn Directory,
-        stream: StreamId,
-        from: Index,
-    ) -> Result<Vec<Slice>, JournalError> {
-        let Some((first, end)) = self.range(stream) else {
-            return Ok(Vec::new());
-        };
-        let mut from = from.max(first).min(end);
-        let mut slices = Vec::new();
-        loop {
-            // An answer may stop where a footer's page is not in memory: ask on from there.
-            let places = self.answer_at_boot(
-                directory,
-                Asked::Read(ReadRequest {
-                    token: ReadToken(0),
-                    stream,
-                    from,
-                    until: end,
-                    bytes_max: ByteCount(u64::MAX),
-                    first_whole: true,
-                }),
-            )?;
-            let Some(last) = places.last() else {
-                return Ok(slices);
-            };
-            from = last.row.end();
-            for place in &places {
-                slices.push(self.slice_at_boot(directory, place)?);
-            }
-        }
-    }
-
-    fn slice_at_boot(
-        &self,
-        directory: &mut dyn Directory,
-        place: &Place,
-    ) -> Result<Slice, JournalError> {
-        let file = self.book.segments[&place.segment].file;
-        let start = place.at / UNIT as u32 * UNIT as u32;
-        let skip = (place.at - start) as usize;
-        let wanted = (skip + place.row.length as usize).next_multiple_of(UNIT);
-        let at = Position(u64::from(start));
-        let mut sum = 0;
-        for _ in 0..READ_TRIES {
-            let block = read_patiently(directory, file, at, ByteCount(wanted as u64))?;
-            let bytes = block.freeze();
-            let end = (skip + place.row.length as usize).min(bytes.len());
-            let payload = bytes.slice(skip.min(end)..end);
-            let short = payload.len() != place.row.length as usize;
-            if !short && place.row.fits(&payload) {
-                let head = place.row.head();
-                return Ok(Slice { head, payload });
-            }
-            sum = crc32c(&payload);
-        }
-        Err(JournalError::Checksum {
-            file,
-            at: Position(u64::from(place.at)),
-            expected: place.row.body_sum,
-            found: sum,
-        })
-    }
-
-    /// The rows asked for, with the pages that it takes read at once.
-    fn answer_at_boot(
-        &mut self,
-        directory: &mut dyn Directory,
-        asked: Asked,
-    ) -> Result<Vec<Place>, JournalError> {
-        loop {
-            let view = View {
-                book: &self.book,
-                pages: &self.reads.pages,
-                horizon: self.horizon(),
-            };
-            let id = match view.answer(&asked) {
-                Ok(places) => return Ok(places),
-                Err(Stop::Error(error)) => return Err(error),
-                Err(Stop::Missing(id)) => id.bunch(),
-            };
-            let (file, at, length) = bunch_place(&self.book, id);
-            let at = Position(at);
-            let incarnation = self.settings.incarnation;
-            let mut good = false;
-            for _ in 0..READ_TRIES {
-                good = match read_patiently(directory, file, at, ByteCount(length)) {
-                    Ok(block) => {
-                        let bytes = block.freeze();
-                        let whole = bytes.len() as u64 == length;
-                        self.reads.pages.insert(incarnation, id, &bytes) && whole
-                    }
-                    Err(error) if error.is_medium() => false,
-                    Err(error) => return Err(error.into()),
-                };
-                if good {
-                    break;
-                }
-            }
-            if !good {
-                self.rescan_at_boot(directory, id.segment)?;
-            }
-        }
-    }
-
-    /// Indexes a segment anew whose footer can not be read.
-    fn rescan_at_boot(
-        &mut self,
-        directory: &mut dyn Directory,
-        segment: u32,
-    ) -> Result<(), JournalError> {
-        let Some(segment) = self.book.segments.get_mut(&segment) else {
-            return Ok(());
-        };
-        let mut rescan = Rescan::of(segment, self.settings.incarnation);
-        while let Some((file, at, length)) = rescan.piece() {
-            let block = directory.read(file, at, length);
-            rescan.took(block.as_ref().map(Block::filled_bytes).map_err(|e| *e));
-        }
-        let index = rescan.finish()?;
-        self.turn.index_bytes += index.memory_bytes();
-        segment.index = Some(index);
-        Ok(())
     }
 
     /// Gives the entry its place before any I/O happens. `first` must be the stream's end.

@@ -17,37 +17,45 @@ pub mod journal;
 
 mod appender;
 mod book;
+mod boot;
 mod cache;
 mod checkpoint;
 mod cleaning;
 mod counts;
+mod damage;
 mod device;
 mod footer;
 mod format;
 mod growth;
 mod index;
 mod inspect;
+mod losses;
 mod pages;
+mod parts;
 mod plan;
+mod ranges;
 mod reads;
 mod rebuild;
 mod recover;
+mod requests;
 mod rescan;
 mod scan;
 mod sources;
 mod space;
+mod split;
 mod streams;
 mod superblock;
+mod tail;
 mod torn;
 mod turn;
+mod unfold;
 
 #[cfg(test)]
 mod tests;
 
+pub use damage::Damage;
 pub use entry::{Entry, EntryHead, Index, Note, Placed, Sequence, Slice, StreamId, Term};
 pub use error::JournalError;
 pub use inspect::{SegmentCheck, SegmentFacts, StreamFacts};
-pub use journal::{
-    Extent, Journal, ReadDone, ReadRequest, ReadToken, Replay, SearchRequest, Settings, Snapshots,
-};
-pub use recover::Damage;
+pub use journal::{Journal, Settings};
+pub use requests::{Extent, ReadDone, ReadRequest, ReadToken, Replay, SearchRequest, Snapshots};

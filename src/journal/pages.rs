@@ -22,6 +22,7 @@ use crate::base::crc::crc32c;
 use super::entry::{Index, StreamId};
 use super::format::{ROW_BYTES, Row, UNIT, get_u32, get_u64, put};
 use super::index::{FOOTER_ROW_BYTES, RUN_BYTES};
+use super::parts::Part;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"TWF1");
 const PAGE_HEADER_BYTES: usize = 64;
@@ -89,6 +90,20 @@ impl RunRecord {
         put(out, 44, self.rows.to_le_bytes());
         put(out, 48, self.link.0.to_le_bytes());
         put(out, 52, self.link.1.to_le_bytes());
+    }
+
+    /// The part of its stream that it is in its segment.
+    pub fn part(&self, segment: u32, run: u32) -> Part {
+        Part {
+            first: self.first,
+            end: self.end,
+            time_max: self.time_max,
+            bytes: self.bytes,
+            rows: self.rows,
+            segment,
+            run,
+            older: None,
+        }
     }
 
     pub fn read(bytes: &[u8]) -> Self {

@@ -9,10 +9,12 @@ use super::entry::{Index, StreamId};
 use super::error::JournalError;
 use super::format::Row;
 use super::index::NONE;
-use super::journal::{ReadRequest, ReadToken, SearchRequest};
 use super::pages::{Footer, PageCache, PageId, RowRecord, RunRecord};
-use super::streams::Part;
+use super::parts::Part;
+use super::requests::{ReadRequest, ReadToken, SearchRequest};
+use super::streams::Stream;
 use super::superblock::SUPERBLOCK_FILE;
+use super::unfold::{FoldId, Unfolded};
 
 /// A row and where its payload lies.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +42,10 @@ impl Horizon {
 pub(super) enum Asked {
     Read(ReadRequest),
     Search(SearchRequest),
+    /// The cleaner's: that a page be in memory.
+    Page(PageId),
+    /// The journal's own: that a folded part be taken apart, which others wait for.
+    Unfold(FoldId),
 }
 
 impl Asked {
@@ -47,6 +53,7 @@ impl Asked {
         match self {
             Self::Read(request) => request.token,
             Self::Search(request) => request.token,
+            Self::Page(_) | Self::Unfold(_) => CLEANING,
         }
     }
 }
@@ -56,6 +63,8 @@ impl Asked {
 pub(super) enum Stop {
     /// This page of a footer is not in memory.
     Missing(PageId),
+    /// This part is folded, and nobody has taken it apart.
+    Folded(FoldId),
     Error(JournalError),
 }
 
@@ -70,10 +79,11 @@ impl From<JournalError> for Stop {
 pub(super) struct View<'a> {
     pub book: &'a Book,
     pub pages: &'a PageCache,
+    pub unfolded: &'a Unfolded,
     pub horizon: Horizon,
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
     /// The rows asked for, in order.
     pub fn answer(&self, asked: &Asked) -> Result<Vec<Place>, Stop> {
         match asked {
@@ -82,6 +92,14 @@ impl View<'_> {
                 let found = self.find(request)?;
                 Ok(found.into_iter().collect())
             }
+            Asked::Page(id) => {
+                let segment = self.book.segments.get(&id.segment);
+                match segment.and_then(Segment::good_footer) {
+                    Some(_) => self.page(id.segment, id.page).map(|_| Vec::new()),
+                    None => Ok(Vec::new()),
+                }
+            }
+            Asked::Unfold(_) => Ok(Vec::new()),
         }
     }
 
@@ -100,7 +118,13 @@ impl View<'_> {
         let start = stream
             .parts
             .partition_point(|part| part.end <= request.from);
-        for part in &stream.parts[start..] {
+        for piece in self.pieces(stream, start) {
+            let part = match piece {
+                Ok(part) if part.end <= request.from => continue,
+                Ok(part) => part,
+                Err(_) if !places.is_empty() => return Ok(places),
+                Err(stop) => return Err(stop),
+            };
             let from = request.from.max(part.first);
             let walked = self.walk(request.stream, part, from, |place| {
                 if place.row.end() > request.until || self.horizon.hides(&place) {
@@ -161,24 +185,48 @@ impl View<'_> {
         })
     }
 
+    /// The stream's parts from this one on, folded ones taken apart.
+    fn pieces(
+        &self,
+        stream: &'a Stream,
+        start: usize,
+    ) -> impl Iterator<Item = Result<&'a Part, Stop>> {
+        stream.parts[start..].iter().flat_map(|part| {
+            let (pieces, stop) = match self.unfolded(stream.id, part) {
+                Ok(pieces) => (pieces, None),
+                Err(stop) => (&[][..], Some(Err(stop))),
+            };
+            pieces.iter().map(Ok).chain(stop)
+        })
+    }
+
+    fn unfolded(&self, stream: StreamId, part: &'a Part) -> Result<&'a [Part], Stop> {
+        if part.is_plain() {
+            return Ok(std::slice::from_ref(part));
+        }
+        let id = FoldId::of(stream, part);
+        self.unfolded.get(&id).ok_or(Stop::Folded(id))
+    }
+
     fn find(&self, request: &SearchRequest) -> Result<Option<Place>, Stop> {
         let stream = self.book.streams.get(request.stream);
         let stream = stream.ok_or(JournalError::OutOfRange)?;
         let mut best: Option<Place> = None;
         let known = |best: &Option<Place>| best.map_or(i64::MIN, |place| place.row.time_max);
         for part in &stream.parts {
-            let promising = match request.time {
+            let promising = |part: &Part, best: &Option<Place>| match request.time {
                 Some(time) => part.time_max >= time,
-                None => part.time_max > known(&best),
+                None => part.time_max > known(best),
             };
-            if part.first >= request.until || !promising {
+            if part.first >= request.until || !promising(part, &best) {
                 continue;
             }
-            self.walk(
-                request.stream,
-                part,
-                stream.first.max(part.first),
-                |place| {
+            for piece in self.unfolded(request.stream, part)? {
+                if piece.first >= request.until || !promising(piece, &best) {
+                    continue;
+                }
+                let from = stream.first.max(piece.first);
+                self.walk(request.stream, piece, from, |place| {
                     if place.row.end() > request.until || self.horizon.hides(&place) {
                         return false;
                     }
@@ -190,10 +238,10 @@ impl View<'_> {
                         best = Some(place);
                     }
                     !(better && request.time.is_some())
-                },
-            )?;
-            if request.time.is_some() && best.is_some() {
-                break;
+                })?;
+                if request.time.is_some() && best.is_some() {
+                    return Ok(best);
+                }
             }
         }
         Ok(best)

@@ -2,52 +2,21 @@
 
 use std::collections::{HashMap, HashSet};
 
-use bytes::Bytes;
-
-use crate::base::limits::READ_TRIES;
+use crate::base::limits::{READ_TRIES, UNFOLDED_PIECES_MAX};
 use crate::base::{ByteCount, Position};
 use crate::runtime::{DiskDone, DiskError, DiskOp, DiskOutput, FileId, Ticket};
 
 use super::book::Book;
 use super::cache::Cache;
 use super::cleaning::CLEANING;
-use super::entry::Slice;
 use super::error::JournalError;
 use super::format::UNIT;
-use super::journal::{ReadDone, ReadToken};
 use super::pages::{PAGES_PER_BUNCH, PageCache, PageId};
 use super::plan::{Asked, Horizon, Place, Stop, View};
+use super::ranges::{Range, Source, Waiting, block_of, cover};
+use super::requests::{ReadDone, ReadToken};
 use super::rescan::Rescan;
-
-/// Neighbours on disk are fetched in one read, up to this size and over gaps up to a quarter.
-const RANGE_BYTES_MAX: u64 = 1 << 20;
-const RANGE_GAP_MAX: u64 = RANGE_BYTES_MAX / 4;
-
-#[derive(Debug)]
-struct Range {
-    segment: u32,
-    file: FileId,
-    start: u32,
-    end: u32,
-    bytes: Option<Result<Bytes, DiskError>>,
-}
-
-#[derive(Debug)]
-enum Source {
-    Memory(Bytes),
-    Disk(usize),
-}
-
-/// A read that waits for the device.
-#[derive(Debug)]
-struct Waiting {
-    token: ReadToken,
-    places: Vec<(Place, Source)>,
-    ranges: Vec<Range>,
-    missing: usize,
-    /// How often its first range was read again, because it did not bring what was written.
-    again: u32,
-}
+use super::unfold::{FoldId, Unfolded, Unfolding};
 
 /// What an operation of a read is for.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +41,9 @@ pub(super) struct Shelf<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Reads {
     pub pages: PageCache,
+    pub unfolded: Unfolded,
+    /// Folded parts being taken apart, and the questions that wait for it.
+    pub unfolding: HashMap<FoldId, (Unfolding, Vec<Asked>)>,
     waiting: HashMap<u64, Waiting>,
     next: u64,
     /// Questions that wait for a bunch of pages, by its first.
@@ -93,28 +65,45 @@ pub(super) struct Reads {
 impl Reads {
     /// Answers from memory if all that it takes is there; else notes what to read.
     pub fn begin(&mut self, shelf: &mut Shelf<'_>, asked: Asked) -> Option<ReadDone> {
-        let view = View {
-            book: shelf.book,
-            pages: &self.pages,
-            horizon: shelf.horizon,
-        };
+        if let Asked::Unfold(id) = asked {
+            let askers = self.unfold(shelf, id);
+            self.ask_again(shelf, askers);
+            return None;
+        }
         let token = asked.token();
-        match view.answer(&asked) {
-            Ok(places) => self.fetch(shelf, token, places),
-            Err(Stop::Error(error)) => Some(ReadDone {
-                token,
-                result: Err(error),
-            }),
-            Err(Stop::Missing(id)) => {
-                let bunch = id.bunch();
-                let askers = self.asking.entry(bunch).or_default();
-                askers.push(asked);
-                if askers.len() == 1 {
-                    self.wanted.push(Purpose::Pages(bunch));
-                    hold(shelf.book, bunch.segment);
+        loop {
+            let view = View {
+                book: shelf.book,
+                pages: &self.pages,
+                unfolded: &self.unfolded,
+                horizon: shelf.horizon,
+            };
+            let result = match view.answer(&asked) {
+                Ok(places) => return self.fetch(shelf, token, places),
+                Err(Stop::Error(error)) => Err(error),
+                Err(Stop::Missing(id)) => {
+                    self.want(shelf, id, asked);
+                    return None;
                 }
-                None
-            }
+                Err(Stop::Folded(id)) => {
+                    if self.unfold_for(shelf, id, asked) {
+                        continue;
+                    }
+                    return None;
+                }
+            };
+            return Some(ReadDone { token, result });
+        }
+    }
+
+    /// Has the page read, with its bunch; then `asked` is asked again.
+    pub(super) fn want(&mut self, shelf: &mut Shelf<'_>, id: PageId, asked: Asked) {
+        let bunch = id.bunch();
+        let askers = self.asking.entry(bunch).or_default();
+        askers.push(asked);
+        if askers.len() == 1 {
+            self.wanted.push(Purpose::Pages(bunch));
+            hold(shelf.book, bunch.segment);
         }
     }
 
@@ -324,16 +313,24 @@ impl Reads {
             Ok(index) => {
                 self.rescanned_bytes += index.memory_bytes();
                 if let Some(segment) = shelf.book.segments.get_mut(&segment) {
-                    segment.index = Some(index);
+                    segment.indexed_anew(index);
                 }
                 self.ask_again(shelf, askers);
             }
-            Err(error) => askers.iter().for_each(|asked| {
-                let token = asked.token();
-                let result = Err(JournalError::Device(error));
-                self.finish(ReadDone { token, result });
-            }),
+            Err(error) => askers.into_iter().for_each(|asked| self.fail(asked, error)),
         }
+    }
+
+    fn fail(&mut self, asked: Asked, error: DiskError) {
+        if let Asked::Unfold(id) = asked {
+            let waiting = self.unfolding.remove(&id);
+            let askers = waiting.map(|(_, askers)| askers).unwrap_or_default();
+            askers.into_iter().for_each(|asked| self.fail(asked, error));
+            return;
+        }
+        let token = asked.token();
+        let result = Err(JournalError::Device(error));
+        self.finish(ReadDone { token, result });
     }
 
     /// Memory of indexes made anew since the last call.
@@ -371,6 +368,8 @@ impl Reads {
             limit * 2
         };
         self.pages.shrink(patience);
+        let waits = usize::from(!self.asking.is_empty());
+        self.unfolded.shrink(UNFOLDED_PIECES_MAX * (1 + waits));
     }
 }
 
@@ -397,118 +396,4 @@ pub(super) fn bunch_place(book: &Book, id: PageId) -> (FileId, u64, u64) {
     let unit = UNIT as u64;
     let at = u64::from(footer.at) + u64::from(id.page) * unit;
     (file, at, u64::from(count) * unit)
-}
-
-fn block_of(
-    result: Result<DiskOutput, DiskError>,
-    file: FileId,
-    at: u32,
-) -> Result<Bytes, DiskError> {
-    match result {
-        Ok(DiskOutput::Read(block)) => Ok(block.freeze()),
-        Ok(_) => Err(unexpected(file, Position(u64::from(at)))),
-        Err(error) => Err(error),
-    }
-}
-
-fn unexpected(file: FileId, at: Position) -> DiskError {
-    DiskError {
-        call: "read (another operation's end)",
-        file,
-        at,
-        errno: 0,
-    }
-}
-
-/// The range that covers `place`, made or made longer if none does.
-fn cover(ranges: &mut Vec<Range>, book: &Book, place: &Place) -> usize {
-    let start = place.at / UNIT as u32 * UNIT as u32;
-    let end = (place.at + place.row.length.max(1)).next_multiple_of(UNIT as u32);
-    if let Some(last) = ranges.last_mut() {
-        let close = last.segment == place.segment
-            && start >= last.start
-            && u64::from(start) <= u64::from(last.end) + RANGE_GAP_MAX
-            && u64::from(end.max(last.end) - last.start) <= RANGE_BYTES_MAX;
-        if close {
-            last.end = last.end.max(end);
-            return ranges.len() - 1;
-        }
-    }
-    ranges.push(Range {
-        segment: place.segment,
-        file: book
-            .segments
-            .get(&place.segment)
-            .map_or(FileId(0), |segment| segment.file),
-        start,
-        end,
-        bytes: None,
-    });
-    ranges.len() - 1
-}
-
-impl Waiting {
-    /// The slices in order, up to the first that can not be had; its error if it is the first.
-    fn assemble(&self) -> Result<Vec<Slice>, JournalError> {
-        let mut slices = Vec::with_capacity(self.places.len());
-        for (place, source) in &self.places {
-            let slice = match source {
-                Source::Memory(payload) => Ok(payload.clone()),
-                Source::Disk(range) => cut(&self.ranges[*range], place),
-            };
-            match slice {
-                Ok(payload) => slices.push(Slice {
-                    head: place.row.head(),
-                    payload,
-                }),
-                Err(error) if slices.is_empty() => return Err(damaged(place, error)),
-                Err(_) => break,
-            }
-        }
-        Ok(slices)
-    }
-}
-
-/// The error of an entry that can not be read; a device that fails altogether says so itself.
-fn damaged(place: &Place, error: JournalError) -> JournalError {
-    let file = match error {
-        JournalError::Checksum { file, .. } => file,
-        JournalError::Device(error) if error.is_medium() => error.file,
-        other => return other,
-    };
-    JournalError::Lost {
-        file,
-        at: Position(u64::from(place.at)),
-        first: place.row.first,
-        end: place.row.end(),
-    }
-}
-
-fn cut(range: &Range, place: &Place) -> Result<Bytes, JournalError> {
-    let at = Position(u64::from(place.at));
-    let bytes = match &range.bytes {
-        Some(Ok(bytes)) => bytes,
-        Some(Err(error)) => return Err(JournalError::Device(*error)),
-        None => return Err(JournalError::Device(unexpected(range.file, at))),
-    };
-    let start = (place.at - range.start) as usize;
-    let end = start + place.row.length as usize;
-    if end > bytes.len() {
-        return Err(JournalError::Checksum {
-            file: range.file,
-            at,
-            expected: place.row.body_sum,
-            found: 0,
-        });
-    }
-    let payload = bytes.slice(start..end);
-    match place.row.check(&payload) {
-        Ok(()) => Ok(payload),
-        Err((expected, found)) => Err(JournalError::Checksum {
-            file: range.file,
-            at,
-            expected,
-            found,
-        }),
-    }
 }

@@ -10,17 +10,19 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::base::Position;
-use crate::base::limits::LOST_GROUP_INDEXES;
 use crate::runtime::Directory;
 
 use super::book::{Book, Segment};
+use super::boot::BootIndex;
 use super::checkpoint::{end_of, read_state};
-use super::entry::{Index, StreamId};
+use super::damage::Damage;
+use super::entry::StreamId;
 use super::error::JournalError;
 use super::format::{Kind, Row};
 use super::index::{NONE, SegmentIndex};
-use super::journal::Replay;
-use super::recover::Damage;
+use super::pages::PageCache;
+use super::parts::{Change, Part};
+use super::requests::Replay;
 use super::sources::{FooterReader, Seen, Source};
 use super::torn::Loss;
 
@@ -30,14 +32,16 @@ pub(super) struct Rebuild<'a> {
     pub incarnation: u64,
     pub book: Book,
     pub damage: Vec<Damage>,
+    /// Pages of footers that were needed to take folded parts apart.
+    pages: PageCache,
     /// Where each stream's newest checkpoint is, until it is taken up.
     saved: HashMap<StreamId, (u32, u32)>,
     /// Streams whose checkpoints can not be read: all segments tell of them.
     unsaved: HashSet<StreamId>,
     /// The streams of which something is known from behind the last group whose rows are lost.
-    proven: HashSet<StreamId>,
+    pub proven: HashSet<StreamId>,
     /// Groups whose rows nobody knows.
-    groups_lost: u64,
+    pub groups_lost: u64,
 }
 
 impl<'a> Rebuild<'a> {
@@ -45,8 +49,9 @@ impl<'a> Rebuild<'a> {
         Self {
             directory,
             incarnation,
-            book: Book::default(),
+            book: Book::new(),
             damage: Vec::new(),
+            pages: PageCache::default(),
             saved: HashMap::new(),
             unsaved: HashSet::new(),
             proven: HashSet::new(),
@@ -196,6 +201,7 @@ impl<'a> Rebuild<'a> {
                 }
                 continue;
             }
+            self.unfold_for(&seen.row)?;
             self.take(source.segment, &seen.row, run, replay);
         }
         // A later group of the same segment may go on with these runs.
@@ -216,6 +222,32 @@ impl<'a> Rebuild<'a> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// An entry is taken out of a folded part only after a checkpoint of its stream that has it
+    /// unfolded. If that can not be read, an older one is taken up: then the part is taken apart
+    /// here, without what lay in segments that were freed since.
+    fn unfold_for(&mut self, row: &Row) -> Result<(), JournalError> {
+        let stream = self.book.streams.get(row.stream);
+        let stream = stream.filter(|_| row.kind == Kind::Moved);
+        let folded = stream.and_then(|stream| {
+            let number = stream.part_at(row.first)?;
+            let part = &stream.parts[number];
+            part.older.is_some().then(|| (number, part.clone()))
+        });
+        let Some((number, part)) = folded else {
+            return Ok(());
+        };
+        let mut index = BootIndex {
+            directory: self.directory,
+            incarnation: self.incarnation,
+            book: &mut self.book,
+            pages: &mut self.pages,
+            rescanned_bytes: 0,
+        };
+        let pieces = index.unfold(row.stream, &part)?;
+        self.book.replace(row.stream, number, pieces);
         Ok(())
     }
 
@@ -301,9 +333,8 @@ impl<'a> Rebuild<'a> {
         let stream = seen.row.stream;
         self.saved.remove(&stream);
         replay.restored(stream, state.first, state.end, state.snapshot);
-        for part in &state.parts {
-            let change = part.change();
-            self.book.change(change);
+        for share in state.parts.iter().flat_map(Part::shares) {
+            self.book.change(share);
         }
         let restored = self.book.streams.obtain(stream, state.first);
         (restored.first, restored.end) = (state.first, state.end);
@@ -318,74 +349,25 @@ impl<'a> Rebuild<'a> {
         let Book {
             streams, segments, ..
         } = &mut self.book;
+        let mut changes = Vec::new();
         for stream in streams.all_mut() {
-            stream.parts.retain(|part| {
-                let there = segments.contains_key(&part.segment);
-                if !there {
-                    tracing::error!(stream = stream.id.0, ?part, "a part's segment is missing");
-                }
-                there
-            });
-        }
-    }
-
-    /// Notes the losses that lie before an item.
-    fn note_losses(&mut self, source: &Source, item: usize, losses: &[Loss]) {
-        if source.groups.is_empty() {
-            return;
-        }
-        for loss in losses.iter().filter(|loss| loss.item <= item) {
-            if self.damage.iter().any(|known| known.first == loss.first) {
+            let is_there = |segment: u32| segments.contains_key(&segment);
+            if stream
+                .parts
+                .iter()
+                .all(|part| part.segments().all(is_there))
+            {
                 continue;
             }
-            let group = source
-                .groups
-                .iter()
-                .find(|(number, _)| *number == loss.item);
-            if loss.rows_unknown(group.map(|(_, group)| group.header.sequence)) {
-                self.groups_lost += loss.last.0 - loss.first.0 + 1;
-                self.proven.clear();
-            }
-            self.damage.push(Damage {
-                file: source.file.file,
-                at: Position(group.map_or(0, |(_, group)| u64::from(group.header.at))),
-                first: loss.first,
-                last: loss.last,
-                streams: Vec::new(),
-            });
+            tracing::error!(stream = stream.id.0, parts = ?stream.parts, "segments are missing");
+            let kept = stream.parts.iter().map(|part| part.kept_in(is_there));
+            let kept: Vec<Part> = kept.flatten().collect();
+            let before = std::mem::replace(&mut stream.parts, kept);
+            changes.extend(stream.parts.iter().flat_map(Part::shares));
+            changes.extend(before.iter().flat_map(Part::shares).map(Change::undone));
         }
-    }
-
-    /// Groups were lost with their tables: a stream of which nothing is known from behind them may
-    /// have had its last entries there. No index that they may have had is given again.
-    fn lose_ends(&mut self, losses: &[Loss], replay: &mut dyn Replay) {
-        let noticed = |loss: &&Loss| self.damage.iter().any(|known| known.first == loss.first);
-        let at_end: Vec<&Loss> = losses.iter().filter(|loss| !noticed(loss)).collect();
-        for loss in at_end {
-            self.groups_lost += loss.last.0 - loss.first.0 + 1;
-            self.proven.clear();
-        }
-        if self.groups_lost == 0 {
-            return;
-        }
-        let reserve = (self.groups_lost as i64).saturating_mul(LOST_GROUP_INDEXES);
-        for stream in self.book.streams.all_mut() {
-            if stream.id.0 >= StreamId::FIRST_FREE && !self.proven.contains(&stream.id) {
-                stream.end = Index(stream.end.0.saturating_add(reserve));
-                replay.lost(stream.id, stream.end);
-            }
-        }
-    }
-
-    /// Notes the stream of `row` if it does not go on where the stream ended.
-    fn note_gap(&mut self, row: &Row) {
-        let (Some(stream), Some(damage)) =
-            (self.book.streams.get(row.stream), self.damage.last_mut())
-        else {
-            return;
-        };
-        if row.kind == Kind::Entry && row.first > stream.end {
-            damage.streams.push((row.stream, stream.end, row.first));
+        for change in changes {
+            self.book.change(change);
         }
     }
 }

@@ -12,33 +12,22 @@ use crate::runtime::disk::Found as FoundFile;
 use crate::runtime::{Block, BlockPool, Directory, FileId};
 
 use super::appender::Tail;
-use super::book::{Book, Segment};
+use super::book::Book;
 use super::checkpoint::{Checkpoints, SavedSegment, read_table};
-use super::entry::{Index, Sequence, StreamId};
+use super::damage::Damage;
+use super::entry::Sequence;
 use super::error::JournalError;
-use super::format::{Content, HEADER_BYTES, Header, Kind, UNIT, rows};
-use super::journal::{Replay, Settings};
+use super::format::{Kind, UNIT, rows};
+use super::journal::Settings;
 use super::rebuild::Rebuild;
+use super::requests::Replay;
 use super::scan::{Item, Reader, ScannedGroup, Wanted, group_at, number_of, scan};
 use super::sources::Source;
 use super::superblock::{SUPERBLOCK_BYTES, SUPERBLOCK_FILE, Superblock};
-use super::torn::{Found, Verdict, judge};
+use super::torn::{Found, judge};
 
 /// Enough to find a file's first group.
 const HEAD_WINDOW_BYTES: u64 = UNIT as u64;
-
-/// Acknowledged bytes that could not be read, and whose they were.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damage {
-    /// Where it was noticed.
-    pub file: FileId,
-    pub at: Position,
-    pub first: Sequence,
-    pub last: Sequence,
-    /// Streams that miss entries: the index where they end before the damage, and the index where
-    /// they go on. A stream that has no later entry can not be named.
-    pub streams: Vec<(StreamId, Index, Index)>,
-}
 
 /// A journal's state as found.
 pub(super) struct Recovered {
@@ -67,20 +56,20 @@ impl Recovered {
 }
 
 /// What recovery works with.
-struct Recovery<'a> {
-    settings: Settings,
-    directory: &'a mut dyn Directory,
-    pool: &'a BlockPool,
+pub(super) struct Recovery<'a> {
+    pub settings: Settings,
+    pub directory: &'a mut dyn Directory,
+    pub pool: &'a BlockPool,
     files: Vec<FoundFile>,
     /// The file of each segment.
     segments: BTreeMap<u32, FoundFile>,
     /// The newest table of segments that is durable, if there is one.
     table: BTreeMap<u32, SavedSegment>,
     /// Higher than the number of any segment found.
-    next_segment: u32,
+    pub next_segment: u32,
     /// Higher than the number of any file found.
-    next_file: u32,
-    spare: Vec<FileId>,
+    pub next_file: u32,
+    pub spare: Vec<FileId>,
 }
 
 /// Finds the journal in `directory`, or makes one, and tells `replay` what there is.
@@ -115,7 +104,7 @@ pub(super) fn recover(
     let mut rebuild = Rebuild::new(recovery.directory, settings.incarnation);
     rebuild.run(&mut sources, &verdict.losses, replay)?;
     let (mut book, damage) = (rebuild.book, rebuild.damage);
-    damage.iter().for_each(report);
+    damage.iter().for_each(Damage::report);
     if !superblock.clean {
         recovery.write_again(kept, verdict.flushed)?;
     }
@@ -156,17 +145,6 @@ fn session_after(superblock: &Superblock, items: &[Found]) -> u32 {
         Item::Gap => 0,
     });
     seen.max().unwrap_or(0).max(superblock.session) + 1
-}
-
-fn report(damage: &Damage) {
-    tracing::error!(
-        file = damage.file.0,
-        at = damage.at.0,
-        first = damage.first.0,
-        last = damage.last.0,
-        streams = ?damage.streams,
-        "acknowledged groups of the journal can not be read; what follows them is served"
-    );
 }
 
 impl Recovery<'_> {
@@ -354,94 +332,6 @@ impl Recovery<'_> {
             if !book.segments.contains_key(number) {
                 self.directory.remove(file.file)?;
             }
-        }
-        Ok(())
-    }
-
-    /// Where the log goes on. Behind a loss at its end nobody knows where that is, so it goes on in
-    /// a segment of its own.
-    fn tail(
-        &mut self,
-        kept: &[Found],
-        verdict: &Verdict,
-        book: &mut Book,
-    ) -> Result<Tail, JournalError> {
-        let sequence = Sequence(verdict.last.0 + 1);
-        let last = kept.iter().rev().find_map(|found| match &found.item {
-            Item::Group(group) => Some((found.segment, group)),
-            Item::Gap => None,
-        });
-        match last {
-            Some((segment, group)) if group.header.sequence == verdict.last => Ok(Tail {
-                segment,
-                file: book.segments[&segment].file,
-                at: group.header.at + group.header.length,
-                sequence,
-                previous_sum: group.sum,
-            }),
-            _ => {
-                let (segment, file) = (self.next_segment, self.fresh_file()?);
-                self.next_segment += 1;
-                let mut fresh = Segment::new(segment, file);
-                fresh.first = sequence;
-                book.segments.insert(segment, fresh);
-                Ok(Tail {
-                    segment,
-                    file,
-                    at: 0,
-                    sequence,
-                    previous_sum: 0,
-                })
-            }
-        }
-    }
-
-    /// A prepared file that holds no segment.
-    fn fresh_file(&mut self) -> Result<FileId, JournalError> {
-        let file = self.spare.pop().unwrap_or_else(|| {
-            self.next_file += 1;
-            FileId(self.next_file - 1)
-        });
-        self.directory.prepare(file, self.settings.segment_bytes)?;
-        Ok(file)
-    }
-
-    /// Writes an empty group of the new session at the tail, if the segment has room for one; if
-    /// it has none, nothing stale can lie behind the tail.
-    fn seal(
-        &mut self,
-        tail: &mut Tail,
-        superblock: &Superblock,
-        book: &mut Book,
-    ) -> Result<(), JournalError> {
-        if tail.at as usize + UNIT > self.settings.segment_bytes.as_usize() {
-            return Ok(());
-        }
-        let mut block = self.pool.take(ByteCount(UNIT as u64));
-        let group = &mut block.spare()[..UNIT];
-        group.fill(0);
-        let header = Header {
-            content: Content::Entries,
-            incarnation: self.settings.incarnation,
-            sequence: tail.sequence,
-            flushed: superblock.flushed,
-            segment: tail.segment,
-            at: tail.at,
-            session: superblock.session,
-            length: UNIT as u32,
-            table_at: HEADER_BYTES as u32,
-            rows: 0,
-            previous: tail.previous_sum,
-        };
-        tail.previous_sum = header.seal(group);
-        block.advance(UNIT);
-        let at = Position(u64::from(tail.at));
-        self.directory.write(tail.file, at, &block.freeze())?;
-        self.directory.flush(tail.file)?;
-        tail.at += UNIT as u32;
-        tail.sequence.0 += 1;
-        if let Some(segment) = book.segments.get_mut(&tail.segment) {
-            segment.used = tail.at;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Segments of a few groups, walked over in pieces.
 
 use super::super::entry::Index;
-use super::super::format::{Content, HEADER_BYTES, ROW_BYTES, group_bytes};
+use super::super::format::{HEADER_BYTES, ROW_BYTES, group_bytes};
 use super::*;
 
 const INCARNATION: u64 = 9;
@@ -17,7 +17,6 @@ fn group(out: &mut Vec<u8>, sequence: u64, stream: u64, first: i64, length: usiz
     };
     row.write(&mut bytes[table_at..table_at + ROW_BYTES]);
     let header = Header {
-        content: Content::Entries,
         incarnation: INCARNATION,
         sequence: Sequence(sequence),
         flushed: Sequence(0),

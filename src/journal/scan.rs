@@ -10,7 +10,7 @@ use crate::runtime::{Block, BlockPool, Directory, DiskError, FileId};
 
 use super::entry::Sequence;
 use super::error::JournalError;
-use super::format::{BadHeader, Content, HEADER_BYTES, Header, Row, UNIT, rows};
+use super::format::{BadHeader, HEADER_BYTES, Header, Row, UNIT, rows};
 
 /// Read at once while scanning.
 const WINDOW_BYTES: u64 = 1 << 20;
@@ -294,7 +294,7 @@ pub(super) fn scan(
             });
             header.segment == wanted.segment
                 && header.session >= wanted.session
-                && (header.sequence > wanted.after || header.content == Content::Footer)
+                && header.sequence > wanted.after
                 && linked
         });
         let Some(group) = group else {
@@ -303,9 +303,6 @@ pub(super) fn scan(
         };
         if at > end {
             items.push(Item::Gap);
-        }
-        if group.header.content == Content::Footer {
-            break;
         }
         wanted.after = group.header.sequence;
         wanted.session = group.header.session;

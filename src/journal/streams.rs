@@ -6,62 +6,12 @@ use std::hash::{BuildHasherDefault, Hasher};
 use super::entry::{Index, StreamId, Term};
 use super::format::{Kind, ROW_BYTES, Row};
 use super::index::NONE;
+use super::parts::{Change, Part};
 
-/// A run of a stream in one segment, as far as it is still kept there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
-    pub first: Index,
-    pub end: Index,
-    pub time_max: i64,
-    /// Payload bytes.
-    pub bytes: u64,
-    pub rows: u32,
-    pub segment: u32,
-    pub run: u32,
-}
-
-impl Part {
-    fn of(row: &Row, segment: u32, run: u32) -> Self {
-        Self {
-            first: row.first,
-            end: row.end(),
-            time_max: row.time_max,
-            bytes: u64::from(row.length),
-            rows: 1,
-            segment,
-            run,
-        }
-    }
-
-    fn take(&mut self, row: &Row) {
-        self.end = row.end();
-        self.time_max = self.time_max.max(row.time_max);
-        self.bytes += u64::from(row.length);
-        self.rows += 1;
-    }
-
-    /// What its appearance changes in its segment.
-    pub fn change(&self) -> Change {
-        Change {
-            segment: self.segment,
-            bytes: self.live_bytes() as i64,
-            parts: 1,
-        }
-    }
-
-    /// What this part keeps alive in its segment: payloads and rows.
-    pub fn live_bytes(&self) -> u64 {
-        self.bytes + u64::from(self.rows) * ROW_BYTES as u64
-    }
-}
-
-/// How a segment's live bytes and parts changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Change {
-    pub segment: u32,
-    pub bytes: i64,
-    pub parts: i32,
-}
+/// Room is made for so many parts at a time.
+const PARTS_RESERVED: usize = 4;
+/// One part in so many stays unfolded: the newest ones.
+const SINGLE_SHARE: usize = 4;
 
 /// One stream.
 #[derive(Debug)]
@@ -125,10 +75,15 @@ impl Stream {
             segment,
             bytes: i64::from(row.length) + ROW_BYTES as i64,
             parts: 0,
+            folded: 0,
         };
         match self.parts.last_mut() {
             Some(part) if part.segment == segment && part.run == run => part.take(row),
             _ => {
+                if self.parts.len() == self.parts.capacity() {
+                    // Doubling would leave half of it empty, for each of very many streams.
+                    self.parts.reserve_exact(PARTS_RESERVED);
+                }
                 self.parts.push(Part::of(row, segment, run));
                 change.parts = 1;
             }
@@ -136,33 +91,43 @@ impl Stream {
         change
     }
 
-    /// `row`, known before, lies in `run` of `segment` from now on. The changes are those of the
-    /// segment that it came to and of the one that it left. None if the row is not kept any more.
-    pub fn relocate(&mut self, row: &Row, segment: u32, run: u32) -> Option<[Change; 2]> {
+    /// `row`, known before, lies in `run` of `segment` from now on. Tells what changed in the
+    /// segment that it came to and in the one that it left, if the row is still kept.
+    pub fn relocate(&mut self, row: &Row, segment: u32, run: u32, mut changed: impl FnMut(Change)) {
+        if row.end() <= self.first || row.end() > self.end {
+            return;
+        }
         let found = self.parts.partition_point(|part| part.end <= row.first);
-        let old = self
-            .parts
-            .get_mut(found)
-            .filter(|part| part.first <= row.first)?;
         let amount = i64::from(row.length) + ROW_BYTES as i64;
-        let mut left = Change {
-            segment: old.segment,
-            bytes: -amount,
-            parts: 0,
-        };
+        let old = self.parts.get_mut(found);
+        if let Some(old) = old.filter(|part| part.first <= row.first) {
+            assert!(
+                old.older.is_none(),
+                "a folded part is taken apart first: {old:?}"
+            );
+            let before = old.live_bytes() as i64;
+            let mut left = Change {
+                segment: old.segment,
+                ..Change::default()
+            };
+            // A part that was split off a folded one may hold more than it is thought to.
+            old.first = row.end();
+            old.bytes = old.bytes.saturating_sub(u64::from(row.length));
+            old.rows = old.rows.saturating_sub(1);
+            if old.first < old.end {
+                left.bytes = old.live_bytes() as i64 - before;
+            } else {
+                left.bytes = -before;
+                left.parts = -1;
+                self.parts.remove(found);
+            }
+            changed(left);
+        }
         let mut came = Change {
             segment,
             bytes: amount,
-            parts: 0,
+            ..Change::default()
         };
-        old.first = row.end();
-        old.bytes = old.bytes.saturating_sub(u64::from(row.length));
-        old.rows = old.rows.saturating_sub(1);
-        if old.first >= old.end {
-            left.bytes -= old.live_bytes() as i64;
-            left.parts = -1;
-            self.parts.remove(found);
-        }
         let before = found.checked_sub(1).map(|number| &mut self.parts[number]);
         match before {
             Some(part) if (part.segment, part.run) == (segment, run) && part.end == row.first => {
@@ -173,7 +138,7 @@ impl Stream {
                 came.parts = 1;
             }
         }
-        Some([came, left])
+        changed(came);
     }
 
     /// Gives up what lies below `first`: parts that are wholly below it, told one by one.
@@ -182,12 +147,63 @@ impl Stream {
         self.end = self.end.max(first);
         let gone = self.parts.partition_point(|part| part.end <= self.first);
         for part in self.parts.drain(..gone) {
-            changed(Change {
-                segment: part.segment,
-                bytes: -(part.live_bytes() as i64),
-                parts: -1,
-            });
+            part.shares().for_each(|share| changed(share.undone()));
         }
+    }
+
+    /// Folds neighbours until there are no more than `most` parts, if they can be: not the newest
+    /// ones, which readers ask for, and none in a segment that `is_settled` does not vouch for.
+    pub fn fold(
+        &mut self,
+        most: usize,
+        is_settled: impl Fn(u32) -> bool,
+        mut changed: impl FnMut(Change),
+    ) {
+        while self.parts.len() > most {
+            let old = self.parts.len() - most / SINGLE_SHARE;
+            let pairs = self.parts[..old].windows(2).enumerate();
+            let may = pairs.filter(|(_, pair)| {
+                pair[0].may_join(&pair[1])
+                    && is_settled(pair[0].segment)
+                    && is_settled(pair[1].segment)
+            });
+            // Those over the fewest segments: so all come to be about equally long, and retention
+            // gives up about as little at a time as it can.
+            let spread = |pair: &[Part]| pair[0].spread() + pair[1].spread();
+            let Some((number, _)) = may.min_by_key(|(_, pair)| spread(pair)) else {
+                return;
+            };
+            let joined = self.parts[number].joined(&self.parts[number + 1]);
+            // What comes is told before what goes, so that no segment seems empty between.
+            joined.shares().for_each(&mut changed);
+            for part in self.parts.splice(number..number + 2, [joined]) {
+                part.shares().for_each(|share| changed(share.undone()));
+            }
+        }
+    }
+
+    /// Puts `pieces` in the place of one part that they make up. Those that were trimmed, while
+    /// nobody knew where the part could be cut, are given up.
+    pub fn replace(
+        &mut self,
+        number: usize,
+        mut pieces: Vec<Part>,
+        mut changed: impl FnMut(Change),
+    ) {
+        pieces.retain(|piece| piece.end > self.first);
+        for piece in &pieces {
+            piece.shares().for_each(&mut changed);
+        }
+        for part in self.parts.splice(number..=number, pieces) {
+            part.shares().for_each(|share| changed(share.undone()));
+        }
+    }
+
+    /// The number of the part that holds `index`.
+    pub fn part_at(&self, index: Index) -> Option<usize> {
+        let number = self.parts.partition_point(|part| part.end <= index);
+        let part = self.parts.get(number)?;
+        (part.first <= index).then_some(number)
     }
 
     /// The part that ends at or before `first`, closest to it.

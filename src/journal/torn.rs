@@ -139,13 +139,12 @@ fn gap_before(items: &[Found], number: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::format::{Content, Header};
+    use super::super::format::Header;
     use super::super::scan::ScannedGroup;
     use super::*;
 
     fn group(sequence: u64, flushed: u64, whole: bool) -> Found {
         let header = Header {
-            content: Content::Entries,
             incarnation: 1,
             sequence: Sequence(sequence),
             flushed: Sequence(flushed),

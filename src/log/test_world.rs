@@ -40,6 +40,7 @@ fn settings() -> Settings {
         cache_bytes: ByteCount::mib(16),
         index_cache_bytes: ByteCount::mib(1),
         reserve_bytes: ByteCount(0),
+        parts_max: 32,
         incarnation: 1,
     }
 }

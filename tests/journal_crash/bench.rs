@@ -32,6 +32,7 @@ pub fn settings(random: &mut Random) -> Settings {
         cache_bytes: ByteCount::kib(256),
         index_cache_bytes: ByteCount::kib(64),
         reserve_bytes: ByteCount(0),
+        parts_max: 4 << random.below(3),
         incarnation: 7,
     }
 }

@@ -18,6 +18,7 @@ pub fn journal(segment: ByteCount, cache: ByteCount) -> Settings {
         cache_bytes: cache,
         index_cache_bytes: ByteCount::kib(128),
         reserve_bytes: segment,
+        parts_max: 6,
         incarnation: 1,
     }
 }

@@ -45,6 +45,7 @@ fn small() -> Settings {
         chunk_bytes: ByteCount::kib(32),
         cache_bytes: ByteCount::kib(64),
         index_cache_bytes: ByteCount::kib(64),
+        parts_max: 4,
         ..settings()
     }
 }

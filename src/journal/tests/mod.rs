@@ -2,6 +2,7 @@
 
 mod crash;
 mod disk;
+mod folds;
 mod medium;
 mod serve;
 mod space;

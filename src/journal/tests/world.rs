@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::base::crc::crc32c;
 use crate::base::random::Random;
 use crate::base::{ByteCount, Now, Span, Ticks, WallMs};
+use crate::journal::parts::Part;
 use crate::journal::{
     Entry, EntryHead, Index, Journal, JournalError, Placed, ReadDone, ReadRequest, ReadToken,
     Replay, SearchRequest, Sequence, Settings, Slice, Snapshots, StreamId, Term,
@@ -136,6 +137,7 @@ pub fn settings() -> Settings {
         cache_bytes: ByteCount::mib(64),
         index_cache_bytes: ByteCount::mib(1),
         reserve_bytes: ByteCount(0),
+        parts_max: 32,
         incarnation: 77,
     }
 }
@@ -370,9 +372,53 @@ impl World {
         }
     }
 
+    /// What each segment counts is what the streams' parts make up.
+    pub fn check_counts(&self) {
+        let book = &self.journal.book;
+        let mut counts: BTreeMap<u32, (i64, i32, i32)> = BTreeMap::new();
+        let streams = (0..book.streams.slots()).filter_map(|slot| book.streams.at(slot));
+        for share in streams.flat_map(|stream| stream.parts.iter().flat_map(Part::shares)) {
+            let count = counts.entry(share.segment).or_default();
+            count.0 += share.bytes;
+            count.1 += share.parts;
+            count.2 += share.folded;
+        }
+        for segment in book.segments.values() {
+            let (bytes, parts, folded) = counts.remove(&segment.number).unwrap_or_default();
+            assert_eq!(segment.parts as i32, parts, "parts in {}", segment.number);
+            assert_eq!(
+                segment.folded as i32, folded,
+                "folded in {}",
+                segment.number
+            );
+            assert_eq!(
+                segment.live_bytes as i64, bytes,
+                "bytes in {}",
+                segment.number
+            );
+        }
+        assert!(
+            counts.is_empty(),
+            "parts in segments that are gone: {counts:?}"
+        );
+    }
+
+    /// How many parts the stream of the most parts has, and how many parts are folded.
+    pub fn parts(&self) -> (usize, usize) {
+        let streams = &self.journal.book.streams;
+        let streams = (0..streams.slots()).filter_map(|slot| streams.at(slot));
+        streams.fold((0, 0), |(most, folded), stream| {
+            let here = stream.parts.iter().filter(|part| part.older.is_some());
+            (most.max(stream.parts.len()), folded + here.count())
+        })
+    }
+
     /// Every entry that is still kept is read back, exact and in order.
     pub fn check_all(&mut self) {
         self.settle();
+        if self.journal.damage().is_empty() {
+            self.check_counts();
+        }
         let mut by_stream: BTreeMap<StreamId, Vec<Staged>> = BTreeMap::new();
         for staged in &self.staged {
             by_stream

@@ -259,6 +259,7 @@ pub fn config(shards: u16) -> ShardConfig {
         cache_bytes: ByteCount::mib(16),
         index_cache_bytes: ByteCount::mib(4),
         reserve_bytes: ByteCount::mib(8),
+        parts_max: 32,
         incarnation: 1,
     };
     let listener = Listener {

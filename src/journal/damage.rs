@@ -1,0 +1,33 @@
+//! What is lost though it had been acknowledged.
+
+use crate::base::Position;
+use crate::runtime::FileId;
+
+use super::entry::{Index, Sequence, StreamId};
+
+/// Acknowledged bytes that could not be read, and whose they were.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Where it was noticed.
+    pub file: FileId,
+    pub at: Position,
+    pub first: Sequence,
+    pub last: Sequence,
+    /// Streams that miss entries: the index where they end before the damage, and the index where
+    /// they go on. A stream that has no later entry can not be named.
+    pub streams: Vec<(StreamId, Index, Index)>,
+}
+
+impl Damage {
+    /// Tells those who read the log.
+    pub(super) fn report(&self) {
+        tracing::error!(
+            file = self.file.0,
+            at = self.at.0,
+            first = self.first.0,
+            last = self.last.0,
+            streams = ?self.streams,
+            "acknowledged groups of the journal can not be read; what follows them is served"
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! What a restart makes of lost groups: where they are missed, and which streams they may have cut.
+
+use crate::base::Position;
+use crate::base::limits::LOST_GROUP_INDEXES;
+
+use super::damage::Damage;
+use super::entry::{Index, StreamId};
+use super::format::{Kind, Row};
+use super::rebuild::Rebuild;
+use super::requests::Replay;
+use super::sources::Source;
+use super::torn::Loss;
+
+impl Rebuild<'_> {
+    /// Notes the losses that lie before an item.
+    pub(super) fn note_losses(&mut self, source: &Source, item: usize, losses: &[Loss]) {
+        if source.groups.is_empty() {
+            return;
+        }
+        for loss in losses.iter().filter(|loss| loss.item <= item) {
+            if self.damage.iter().any(|known| known.first == loss.first) {
+                continue;
+            }
+            let group = source
+                .groups
+                .iter()
+                .find(|(number, _)| *number == loss.item);
+            if loss.rows_unknown(group.map(|(_, group)| group.header.sequence)) {
+                self.groups_lost += loss.last.0 - loss.first.0 + 1;
+                self.proven.clear();
+            }
+            self.damage.push(Damage {
+                file: source.file.file,
+                at: Position(group.map_or(0, |(_, group)| u64::from(group.header.at))),
+                first: loss.first,
+                last: loss.last,
+                streams: Vec::new(),
+            });
+        }
+    }
+
+    /// Groups were lost with their tables: a stream of which nothing is known from behind them may
+    /// have had its last entries there. No index that they may have had is given again.
+    pub(super) fn lose_ends(&mut self, losses: &[Loss], replay: &mut dyn Replay) {
+        let noticed = |loss: &&Loss| self.damage.iter().any(|known| known.first == loss.first);
+        let at_end: Vec<&Loss> = losses.iter().filter(|loss| !noticed(loss)).collect();
+        for loss in at_end {
+            self.groups_lost += loss.last.0 - loss.first.0 + 1;
+            self.proven.clear();
+        }
+        if self.groups_lost == 0 {
+            return;
+        }
+        let reserve = (self.groups_lost as i64).saturating_mul(LOST_GROUP_INDEXES);
+        for stream in self.book.streams.all_mut() {
+            if stream.id.0 >= StreamId::FIRST_FREE && !self.proven.contains(&stream.id) {
+                stream.end = Index(stream.end.0.saturating_add(reserve));
+                replay.lost(stream.id, stream.end);
+            }
+        }
+    }
+
+    /// Notes the stream of `row` if it does not go on where the stream ended.
+    pub(super) fn note_gap(&mut self, row: &Row) {
+        let (Some(stream), Some(damage)) =
+            (self.book.streams.get(row.stream), self.damage.last_mut())
+        else {
+            return;
+        };
+        if row.kind == Kind::Entry && row.first > stream.end {
+            damage.streams.push((row.stream, stream.end, row.first));
+        }
+    }
+}
