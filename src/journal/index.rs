@@ -130,13 +130,15 @@ impl SegmentIndex {
     }
 
     /// The run of `stream` that goes on above `from`: the one with this number, as long as the
-    /// segment is whole, else whichever it is.
+    /// segment is whole, else the first of them all.
     pub fn run_of(&self, stream: StreamId, number: u32, from: Index) -> Option<u32> {
         let fits = |run: &Run| run.stream == stream && run.end > from;
         if self.runs.get(number as usize).is_some_and(fits) {
             return Some(number);
         }
-        self.runs.iter().position(fits).map(|number| number as u32)
+        let runs = self.runs.iter().enumerate().filter(|(_, run)| fits(run));
+        let first = runs.min_by_key(|(_, run)| run.first)?;
+        Some(first.0 as u32)
     }
 
     /// The last row of the run whose first index is at most `index`; the run's first row if all

@@ -49,6 +49,7 @@ mod tail;
 mod torn;
 mod turn;
 mod unfold;
+mod walk;
 
 #[cfg(test)]
 mod tests;

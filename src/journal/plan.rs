@@ -8,8 +8,7 @@ use super::cleaning::CLEANING;
 use super::entry::{Index, StreamId};
 use super::error::JournalError;
 use super::format::Row;
-use super::index::NONE;
-use super::pages::{Footer, PageCache, PageId, RowRecord, RunRecord};
+use super::pages::{PageCache, PageId};
 use super::parts::Part;
 use super::requests::{ReadRequest, ReadToken, SearchRequest};
 use super::streams::Stream;
@@ -245,103 +244,5 @@ impl<'a> View<'a> {
             }
         }
         Ok(best)
-    }
-
-    /// Visits the rows of a part from the one that covers `from`; true if it came to its end.
-    fn walk(
-        &self,
-        stream: StreamId,
-        part: &Part,
-        from: Index,
-        mut visit: impl FnMut(Place) -> bool,
-    ) -> Result<bool, Stop> {
-        let Some(segment) = self.book.segments.get(&part.segment) else {
-            return Ok(true);
-        };
-        let mut visit_row = |row: Row, at: u32| {
-            let segment = part.segment;
-            row.end() <= from || visit(Place { row, segment, at })
-        };
-        let Some(index) = &segment.index else {
-            return self.walk_footer(segment, part, from, &mut visit_row);
-        };
-        // Runs of a segment that lost a group are numbered anew, and a part may be left in several
-        // of them, or in none.
-        let mut from = from;
-        while let Some(run) = index.run_of(stream, part.run, from)
-            && index.runs[run as usize].first < part.end
-        {
-            let mut number = index.find(run, from);
-            while number != NONE {
-                let entry = &index.entries[number as usize];
-                if entry.row.first >= part.end {
-                    break;
-                }
-                if !visit_row(entry.row, entry.at) {
-                    return Ok(false);
-                }
-                number = entry.next;
-            }
-            from = index.runs[run as usize].end;
-        }
-        Ok(true)
-    }
-
-    fn walk_footer(
-        &self,
-        segment: &Segment,
-        part: &Part,
-        from: Index,
-        visit: &mut dyn FnMut(Row, u32) -> bool,
-    ) -> Result<bool, Stop> {
-        let Some(footer) = segment.footer else {
-            return Ok(true);
-        };
-        if part.run >= footer.runs {
-            return Err(self.unknown(segment));
-        }
-        let (page, place) = footer.run(part.run);
-        let run = RunRecord::read(&self.page(segment.number, page)?[place..]);
-        // The first row that ends above `from`.
-        let (mut low, mut high) = (0, run.rows);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.row(segment, footer, run.row_start + middle)?.row.end() <= from {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        for number in low..run.rows {
-            let record = self.row(segment, footer, run.row_start + number)?;
-            if record.row.first >= part.end {
-                break;
-            }
-            if !visit(record.row, record.at) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    fn row(&self, segment: &Segment, footer: Footer, number: u32) -> Result<RowRecord, Stop> {
-        if number >= footer.rows {
-            return Err(self.unknown(segment));
-        }
-        let (page, place) = footer.row(number);
-        let bytes = &self.page(segment.number, page)?[place..];
-        RowRecord::read(bytes).ok_or(self.unknown(segment))
-    }
-
-    fn unknown(&self, segment: &Segment) -> Stop {
-        Stop::Error(JournalError::Format {
-            file: segment.file,
-            found: 0,
-        })
-    }
-
-    fn page(&self, segment: u32, page: u32) -> Result<&[u8], Stop> {
-        let id = PageId { segment, page };
-        self.pages.get(id).ok_or(Stop::Missing(id))
     }
 }
