@@ -118,6 +118,7 @@ impl Bench {
                 head: &[1; 61],
                 body,
                 body_sum,
+                flush_within: None,
             };
             if self.journal.stage(&entry).is_err() {
                 break;

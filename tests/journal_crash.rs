@@ -17,8 +17,8 @@ use bench::{Bench, START, Told, check_head, check_slice, open, settings};
 use model::{Model, Span};
 use thalweg::base::random::Random;
 use thalweg::base::{Now, Span as Wait, Ticks};
-use thalweg::journal::{Index, Journal, Settings, StreamId};
-use thalweg::runtime::BlockPool;
+use thalweg::journal::{Index, Journal, JournalError, Settings, StreamId};
+use thalweg::runtime::{BlockPool, DiskError};
 use thalweg::runtime::sim::{DiskFaults, Plant, SimDisk, Tally};
 
 const LIVES: u64 = 6;
@@ -131,11 +131,17 @@ impl History {
         bench.disk.tally = Tally::default();
         bench.disk.set_faults(DiskFaults::NONE);
         let mut last = None;
+        let flushed = bench.journal.flushed().0;
+        let failure = bench.journal.failure();
         for _ in 0..RUINS_PER_LIFE {
             let moment = Moment {
                 model: &bench.model,
-                flushed: bench.journal.flushed().0,
-                written: bench.journal.written().0,
+                flushed,
+                // What a failed flush was to make stable, the device may have let go of.
+                written: match failure.is_some_and(|error| is_flush(&error)) {
+                    true => flushed,
+                    false => bench.journal.written().0,
+                },
                 staged: bench.journal.staged().0,
                 now: bench.now,
                 power: !self.random.one_in(4),
@@ -174,6 +180,7 @@ impl History {
                 Err(error) => {
                     assert!(fails, "recovery refused: {error:?}");
                     self.tally.hit("error inside recovery");
+                    power |= matches!(error, JournalError::Device(error) if is_flush(&error));
                 }
             }
             self.states += 1;
@@ -216,6 +223,10 @@ impl History {
             disk.kill();
         }
     }
+}
+
+fn is_flush(error: &DiskError) -> bool {
+    error.call == "flush"
 }
 
 /// Compares a recovered journal with the model; returns the model of what survived.

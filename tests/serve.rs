@@ -78,13 +78,13 @@ fn acknowledgements(client: &mut Client) -> usize {
     count
 }
 
-#[test]
-fn data_is_intact_on_fewer_cores_on_more_and_after_a_kill() {
-    let scratch = Scratch::new("serve-cores");
+fn check_intact(name: &str, flags: &[&str]) {
+    let scratch = Scratch::new(name);
     let data_dir = scratch.path("data");
     let mut written = 0;
     for (run, cores) in ["2", "1", "3", "2"].into_iter().enumerate() {
-        let broker = Broker::start(&data_dir, &["--cores", cores, "--allow-buffered"]);
+        let base = ["--cores", cores, "--allow-buffered"];
+        let broker = Broker::start(&data_dir, &[&base, flags].concat());
         let mut client = broker.connect();
         client.create_topic("t", 4);
 
@@ -110,6 +110,17 @@ fn data_is_intact_on_fewer_cores_on_more_and_after_a_kill() {
             _ => assert_eq!(broker.stop().0, Some(0)),
         }
     }
+}
+
+#[test]
+fn data_is_intact_on_fewer_cores_on_more_and_after_a_kill() {
+    check_intact("serve-cores", &[]);
+}
+
+#[test]
+fn what_was_acknowledged_unflushed_is_intact_after_a_kill_too() {
+    let relaxed = ["--override", "log.flush.interval.messages=1000000"];
+    check_intact("serve-relaxed", &relaxed);
 }
 
 #[test]

@@ -103,7 +103,8 @@ pub const TOPIC_DEFAULTS: &[BrokerKey] = &[
     key(
         "log.flush.interval.messages",
         Long,
-        "1: acknowledged when flushed. More: acknowledged when written. Kafka's default is never.",
+        "1: acknowledged when flushed. More: acknowledged when written, and every so-many-th \
+         record of a partition when flushed. Kafka's default is never.",
     )
     .default("1")
     .bounds(Between(1, i64::MAX))
@@ -111,7 +112,8 @@ pub const TOPIC_DEFAULTS: &[BrokerKey] = &[
     key(
         "log.flush.interval.ms",
         Long,
-        "If set: acknowledged when written, which survives the process but not the power.",
+        "If set: acknowledged when written, which survives the process but not the power, and \
+         flushed so much later, or after one second.",
     )
     .bounds(Between(0, i64::MAX))
     .dynamic(),

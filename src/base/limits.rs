@@ -37,6 +37,13 @@ pub const JOURNAL_GROUPS_IN_FLIGHT: usize = 2;
 /// A group's write is durable by itself (O_DSYNC); false: a flush follows each write.
 pub const JOURNAL_WRITES_DURABLE: bool = true;
 
+/// Written and not flushed, because nobody waits for the flush: at half of it a flush begins, and
+/// at all of it groups wait for that flush. A start after a kill writes as much again.
+pub const UNFLUSHED_BYTES_MAX: ByteCount = ByteCount::mib(128);
+
+/// What nobody waits for is flushed after this long at the latest, whatever `flush.ms` says.
+pub const UNFLUSHED_WAIT_MAX: Span = Span::seconds(1);
+
 /// A journal that has nothing more to write ends with an empty group after this long, so that all
 /// it acknowledged is claimed as flushed by something on disk.
 pub const JOURNAL_SEAL_WAIT: Span = Span::millis(50);

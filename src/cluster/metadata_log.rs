@@ -183,6 +183,7 @@ impl MetadataLog {
             head: &[],
             body: payload,
             body_sum: crc32c(payload),
+            flush_within: None,
         })?;
         self.next = Index(self.next.0 + 1);
         Ok(placed.group)

@@ -7,20 +7,23 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::base::ByteCount;
 use crate::base::limits::GROUP_BYTES_MAX;
+use crate::base::{ByteCount, Span, Ticks};
 use crate::runtime::{Block, BlockPool, FileId, Ticket};
 
 use super::entry::Sequence;
 use super::format::{HEADER_BYTES, Header, ROW_BYTES, Row, group_bytes};
+use super::unflushed::Unflushed;
 
 /// How far a sealed group has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     Queued,
-    Writing,
+    /// `plain`: the write's end does not mean that it is durable.
+    Writing {
+        plain: bool,
+    },
     Written,
-    Flushing(Ticket),
     Flushed,
 }
 
@@ -32,7 +35,25 @@ pub(super) struct SealedGroup {
     pub segment: u32,
     pub at: u32,
     pub bytes: Bytes,
+    /// How long it may stay unflushed; None: somebody waits for its flush.
+    within: Option<Span>,
+    /// When `within` is over; known once it is handed to the device.
+    pub flush_by: Ticks,
     pub progress: Progress,
+}
+
+impl SealedGroup {
+    /// True if somebody waits for the flush of it, and not only for the write.
+    pub fn is_awaited(&self) -> bool {
+        self.within.is_none()
+    }
+
+    fn is_plain(&self) -> bool {
+        matches!(
+            self.progress,
+            Progress::Writing { plain: true } | Progress::Written
+        )
+    }
 }
 
 /// Where the next row would go.
@@ -83,8 +104,12 @@ pub(super) struct Appender {
     /// The open group's rows as they will be written.
     table: Vec<u8>,
     rows: u32,
-    /// Sealed groups that are not yet flushed, in order.
+    /// How long the open group may stay unflushed: as long as its most urgent row.
+    within: Option<Span>,
+    /// Sealed groups on their way to the device, in order.
     pub groups: VecDeque<SealedGroup>,
+    /// Those before, written and not flushed.
+    pub unflushed: Unflushed,
     pub flushed: Sequence,
     pub written: Sequence,
     /// Bytes staged whose write has not ended.
@@ -102,7 +127,9 @@ impl Appender {
             filled: 0,
             table: Vec::new(),
             rows: 0,
+            within: None,
             groups: VecDeque::new(),
+            unflushed: Unflushed::default(),
             flushed: durable,
             written: durable,
             unwritten_bytes: 0,
@@ -183,8 +210,13 @@ impl Appender {
     }
 
     /// Copies a payload into the open group, which has room for it; returns its place in the
-    /// segment.
-    pub fn put(&mut self, row: &Row, head: &[u8], body: &[u8]) -> u32 {
+    /// segment. `within`: see `Entry::flush_within`.
+    pub fn put(&mut self, row: &Row, head: &[u8], body: &[u8], within: Option<Span>) -> u32 {
+        self.within = match (self.within, within) {
+            (Some(open), Some(within)) => Some(open.min(within)),
+            (_, within) if self.rows == 0 => within,
+            (_, _) => None,
+        };
         let length = head.len() + body.len();
         assert_eq!(
             length, row.length as usize,
@@ -245,6 +277,8 @@ impl Appender {
             segment: self.tail.segment,
             at: self.tail.at,
             bytes,
+            within: self.within.take(),
+            flush_by: Ticks(0),
             progress: Progress::Queued,
         });
         self.tail.at += length as u32;
@@ -255,41 +289,51 @@ impl Appender {
         self.groups.back().expect("just pushed")
     }
 
-    /// Groups handed to the device that are not yet durable.
+    /// Groups handed to the device that are not yet as durable as somebody waits for.
     pub fn in_flight(&self) -> usize {
-        let under_way =
-            |group: &&SealedGroup| !matches!(group.progress, Progress::Queued | Progress::Flushed);
-        self.groups.iter().filter(under_way).count()
+        let under_way = |group: &&SealedGroup| match group.progress {
+            Progress::Queued | Progress::Flushed => false,
+            Progress::Writing { .. } => true,
+            Progress::Written => group.is_awaited(),
+        };
+        self.groups.iter().filter(under_way).count() + self.unflushed.awaited()
     }
 
-    /// The oldest group that has not been handed to the device.
-    pub fn next_queued(&mut self) -> Option<&mut SealedGroup> {
-        self.groups
-            .iter_mut()
-            .find(|group| group.progress == Progress::Queued)
+    /// The oldest group that has not been handed to the device; it is from now on.
+    pub fn begin_write(&mut self, now: Ticks, durable: bool) -> Option<(&SealedGroup, bool)> {
+        // Behind a plain write a durable one would have to wait for a flush nevertheless: so one
+        // flush is for both.
+        let plain_ahead =
+            !self.unflushed.is_empty() || self.groups.iter().any(SealedGroup::is_plain);
+        let queued = |group: &&mut SealedGroup| group.progress == Progress::Queued;
+        let group = self.groups.iter_mut().find(queued)?;
+        let plain = !durable || plain_ahead || !group.is_awaited();
+        group.progress = Progress::Writing { plain };
+        group.flush_by = now + group.within.unwrap_or(Span(0));
+        Some((group, !plain))
+    }
+
+    pub fn has_queued(&self) -> bool {
+        let queued = |group: &SealedGroup| group.progress == Progress::Queued;
+        self.groups.iter().any(queued)
     }
 
     /// A group's write ended, whole.
-    pub fn wrote(&mut self, sequence: Sequence, durable: bool) {
+    pub fn wrote(&mut self, sequence: Sequence) {
         let group = self
             .groups
             .iter_mut()
             .find(|group| group.sequence == sequence)
             .expect("only a known group is written");
-        assert_eq!(
-            group.progress,
-            Progress::Writing,
-            "{sequence:?} was not being written"
-        );
-        group.progress = if durable {
-            Progress::Flushed
-        } else {
-            Progress::Written
+        group.progress = match group.progress {
+            Progress::Writing { plain: true } => Progress::Written,
+            Progress::Writing { plain: false } => Progress::Flushed,
+            other => panic!("{sequence:?} was not being written: {other:?}"),
         };
         let bytes = self
             .groups
             .iter()
-            .filter(|group| matches!(group.progress, Progress::Queued | Progress::Writing));
+            .filter(|group| matches!(group.progress, Progress::Queued | Progress::Writing { .. }));
         self.unwritten_bytes = bytes.map(|group| group.bytes.len() as u64).sum::<u64>()
             + (self.filled + self.table.len()) as u64;
         self.settle();
@@ -297,32 +341,33 @@ impl Appender {
 
     /// A flush ended: the groups that it covered are durable.
     pub fn flushed_by(&mut self, ticket: Ticket) {
-        for group in &mut self.groups {
-            if group.progress == Progress::Flushing(ticket) {
-                group.progress = Progress::Flushed;
-            }
-        }
+        self.unflushed.flushed_by(ticket);
         self.settle();
     }
 
     fn settle(&mut self) {
-        while self
+        while let Some(last) = self.unflushed.pop_flushed() {
+            assert!(self.flushed < last, "flushed fell: {:?}", self.flushed);
+            self.flushed = last;
+        }
+        while let Some(group) = self
             .groups
-            .front()
-            .is_some_and(|group| group.progress == Progress::Flushed)
+            .pop_front_if(|group| matches!(group.progress, Progress::Written | Progress::Flushed))
         {
-            let group = self.groups.pop_front().expect("just seen");
-            assert_eq!(
-                group.sequence.0,
-                self.flushed.0 + 1,
-                "groups are flushed in order"
+            let before = self.unflushed.last().unwrap_or(self.flushed);
+            assert_eq!(group.sequence.0, before.0 + 1, "groups settle in order");
+            if group.progress == Progress::Written {
+                self.unflushed.push(&group);
+                continue;
+            }
+            assert!(
+                self.unflushed.is_empty(),
+                "{:?} is durable before what it follows",
+                group.sequence
             );
             self.flushed = group.sequence;
         }
-        let is_written =
-            |group: &&SealedGroup| !matches!(group.progress, Progress::Queued | Progress::Writing);
-        let count = self.groups.iter().take_while(is_written).count() as u64;
-        let written = Sequence(self.flushed.0 + count);
+        let written = self.unflushed.last().unwrap_or(self.flushed);
         assert!(
             self.written <= written,
             "written fell: {:?} -> {written:?}",

@@ -4,7 +4,6 @@ use crate::base::limits::{JOURNAL_SEAL_WAIT, JOURNAL_SPACE_WAIT};
 use crate::base::{ByteCount, Now, Position};
 use crate::runtime::{DiskDone, DiskError, DiskOp, DiskOutput, FileId, Ticket};
 
-use super::appender::Progress;
 use super::checkpoint::Round;
 use super::entry::Sequence;
 use super::footer::FooterWriter;
@@ -32,7 +31,7 @@ impl Journal {
             self.write_footer(disk);
             self.turn.prepare(now, self.settings.segment_bytes, disk);
         }
-        self.flush_written(disk);
+        self.flush_written(now, disk);
         self.write_groups(now, disk);
         self.shrink(now);
         self.write_superblock(disk);
@@ -41,14 +40,14 @@ impl Journal {
     /// Hands groups to the device while it is free for one: those that wait, then the open one.
     fn write_groups(&mut self, now: Now, disk: &mut Vec<DiskOp>) {
         while self.appender.in_flight() < self.turn.groups_in_flight {
-            if self.appender.next_queued().is_none() && !self.seal_if_due(now) {
+            let full = self.appender.unflushed.is_full();
+            if full || (!self.appender.has_queued() && !self.seal_if_due(now)) {
                 break;
             }
             let durable = self.turn.writes_durable;
-            let Some(group) = self.appender.next_queued() else {
+            let Some((group, durable)) = self.appender.begin_write(now.ticks, durable) else {
                 break;
             };
-            group.progress = Progress::Writing;
             self.turn.counts.groups += 1;
             self.turn.counts.flushes += u64::from(durable);
             self.turn.counts.written.0 += group.bytes.len() as u64;
@@ -72,8 +71,7 @@ impl Journal {
     /// Seals the open group if it has rows, or if the journal came to rest a while ago.
     fn seal_if_due(&mut self, now: Now) -> bool {
         if self.appender.is_empty() {
-            let idle = now.ticks >= self.turn.idle_since + JOURNAL_SEAL_WAIT;
-            let due = self.turn.unsealed && (idle || self.turn.closing);
+            let due = self.turn.unsealed && (self.is_idle(now) || self.turn.closing);
             if !due || !self.is_drained() {
                 return false;
             }
@@ -87,23 +85,25 @@ impl Journal {
         true
     }
 
-    /// One flush for every file that has groups written and not flushed.
-    fn flush_written(&mut self, disk: &mut Vec<DiskOp>) {
-        loop {
-            let written = |progress| progress == Progress::Written;
-            let mut groups = self.appender.groups.iter();
-            let Some(file) = groups.find(|g| written(g.progress)).map(|g| g.file) else {
-                return;
-            };
-            let ticket = self.turn.begin(Purpose::Flush);
-            self.turn.counts.flushes += 1;
-            for group in &mut self.appender.groups {
-                if group.file == file && written(group.progress) {
-                    group.progress = Progress::Flushing(ticket);
-                }
-            }
+    /// One flush for every file that has groups written and not flushed, if somebody waits for it
+    /// or it is time.
+    fn flush_written(&mut self, now: Now, disk: &mut Vec<DiskOp>) {
+        let unflushed = &self.appender.unflushed;
+        let due = unflushed.is_due(now.ticks, self.appender.tail().segment);
+        if !due && !self.turn.closing && !self.is_idle(now) {
+            return;
+        }
+        let turn = &mut self.turn;
+        let unflushed = &mut self.appender.unflushed;
+        while let Some((ticket, file)) = unflushed.next_flush(|| turn.begin(Purpose::Flush)) {
+            turn.counts.flushes += 1;
             disk.push(DiskOp::Flush { ticket, file });
         }
+    }
+
+    /// True if no group has come for a while.
+    fn is_idle(&self, now: Now) -> bool {
+        self.is_still() && now.ticks >= self.turn.idle_since + JOURNAL_SEAL_WAIT
     }
 
     pub(super) fn footers_are_done(&self) -> bool {
@@ -128,7 +128,8 @@ impl Journal {
     }
 
     fn next_footer(&mut self) -> Option<FooterWriter> {
-        let unflushed = self.appender.groups.front().map(|group| group.segment);
+        let groups = self.appender.groups.front().map(|group| group.segment);
+        let unflushed = self.appender.unflushed.first_segment().or(groups);
         while let Some(number) = self.footers_due.front().copied() {
             if unflushed.is_some_and(|segment| segment <= number) {
                 return None;
@@ -239,11 +240,14 @@ impl Journal {
             | Purpose::Flush
             | Purpose::Superblock
             | Purpose::Footer { .. } => match done.result {
+                // What a failed flush was to make stable may be gone, and another one that ends
+                // well behind it did not bring it back: after a failure nothing counts any more.
+                Ok(_) if self.turn.failure.is_some() => {}
                 Ok(output) => self.write_ended(ticket, purpose, output),
                 Err(error) => self.turn.fail(error),
             },
         }
-        if self.is_drained() {
+        if self.is_still() {
             self.turn.idle_since = now.ticks;
         }
     }
@@ -277,7 +281,7 @@ impl Journal {
 
     fn group_ended(&mut self, sequence: Sequence, place: (FileId, Position), whole: bool) {
         if whole {
-            self.appender.wrote(sequence, self.turn.writes_durable);
+            self.appender.wrote(sequence);
         } else {
             self.turn.fail(short_write(place.0, place.1));
         }

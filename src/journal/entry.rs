@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use crate::base::Span;
+
 /// An ordered sequence of entries among many in one journal; a partition is one. Never reused.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -51,6 +53,9 @@ pub struct Entry<'a> {
     pub body: &'a [u8],
     /// CRC-32C of `body`.
     pub body_sum: u32,
+    /// None: its group is flushed as soon as it is written. Some: it may stay written and not
+    /// flushed for so long.
+    pub flush_within: Option<Span>,
 }
 
 /// An entry without its payload, as index and recovery know it.

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use crate::base::crc::crc32c;
-use crate::base::limits::{self, STAGED_BYTES_MAX};
-use crate::base::{ByteCount, Now, Ticks};
+use crate::base::limits::{self, JOURNAL_SEAL_WAIT, STAGED_BYTES_MAX};
+use crate::base::{ByteCount, Now, Span, Ticks};
 use crate::runtime::{BlockPool, Directory, DiskDone, DiskError, DiskOp};
 
 use super::appender::{Appender, Room, Shape};
@@ -168,7 +168,7 @@ impl Journal {
             head_length: entry.head.len() as u16,
             kind: Kind::Entry,
         };
-        self.put(&row, entry.head, entry.body)
+        self.put_within(&row, entry.head, entry.body, entry.flush_within)
     }
 
     /// Gives up all of `stream` below `first`; durable with the group that is returned.
@@ -188,11 +188,21 @@ impl Journal {
         head: &[u8],
         body: &[u8],
     ) -> Result<Placed, JournalError> {
+        self.put_within(row, head, body, None)
+    }
+
+    fn put_within(
+        &mut self,
+        row: &Row,
+        head: &[u8],
+        body: &[u8],
+        within: Option<Span>,
+    ) -> Result<Placed, JournalError> {
         if self.turn.failure.is_some() || self.turn.closing {
             return Err(JournalError::Stopped);
         }
         self.make_room(row)?;
-        let at = self.appender.put(row, head, body);
+        let at = self.appender.put(row, head, body, within);
         self.turn.counts.entries += 1;
         self.turn.counts.staged.0 += u64::from(row.length);
         let tail = self.appender.tail();
@@ -298,8 +308,13 @@ impl Journal {
             || (self.is_drained() && !self.turn.unsealed && self.turn.is_closed_if_asked())
     }
 
-    /// True when no group is on its way.
+    /// True when no group is on its way, and all are flushed.
     pub(super) fn is_drained(&self) -> bool {
+        self.is_still() && self.appender.unflushed.is_empty()
+    }
+
+    /// True when nothing is to be written.
+    pub(super) fn is_still(&self) -> bool {
         self.appender.is_empty() && self.appender.groups.is_empty()
     }
 
@@ -309,10 +324,15 @@ impl Journal {
         self.hand_out(now, snapshots, disk);
     }
 
-    /// When `end_turn` wants to be called again though nothing happens (the seal after the last
-    /// group); None if never.
+    /// When `end_turn` wants to be called again though nothing happens (the flush of what nobody
+    /// waits for, the seal after the last group); None if never.
     pub fn wake_at(&self) -> Option<Ticks> {
-        self.turn.wake_at(self.is_drained())
+        let flush = self.appender.unflushed.flush_by();
+        let idle = self
+            .is_still()
+            .then(|| self.turn.idle_since + JOURNAL_SEAL_WAIT);
+        let flush = flush.map(|at| idle.map_or(at, |idle| at.min(idle)));
+        self.turn.wake_at(self.is_drained(), flush)
     }
 
     /// A disk operation of this journal's ended.

@@ -48,6 +48,7 @@ mod superblock;
 mod tail;
 mod torn;
 mod turn;
+mod unflushed;
 mod unfold;
 mod walk;
 

@@ -60,7 +60,9 @@ pub(super) fn judge(items: &[Found], before: Option<Sequence>, flushed: Sequence
         };
         let (sequence, claim) = (group.header.sequence, claims[number]);
         // Between segments that do not follow each other others were freed: nothing is lost there.
-        if number > 0 && items[number - 1].segment + 1 < found.segment {
+        // Only what a superblock claims is freed; an unclaimed segment was torn as a whole.
+        let apart = number > 0 && items[number - 1].segment + 1 < found.segment;
+        if apart && claim.0 + 1 >= sequence.0 {
             known = None;
         }
         let lost = known.is_some_and(|last| sequence.0 > last.0 + 1);
@@ -144,11 +146,15 @@ mod tests {
     use super::*;
 
     fn group(sequence: u64, flushed: u64, whole: bool) -> Found {
+        group_in(1, sequence, flushed, whole)
+    }
+
+    fn group_in(segment: u32, sequence: u64, flushed: u64, whole: bool) -> Found {
         let header = Header {
             incarnation: 1,
             sequence: Sequence(sequence),
             flushed: Sequence(flushed),
-            segment: 1,
+            segment,
             at: 0,
             session: 1,
             length: 4096,
@@ -157,7 +163,7 @@ mod tests {
             previous: 0,
         };
         Found {
-            segment: 1,
+            segment,
             item: Item::Group(ScannedGroup {
                 header,
                 sum: 0,
@@ -215,6 +221,14 @@ mod tests {
     fn of_two_lost_groups_the_unclaimed_one_ends_the_log() {
         let items = [group(1, 0, true), gap(), group(4, 2, true)];
         check(&items, 0, 2, &[(2, 2)]);
+    }
+
+    #[test]
+    fn a_segment_that_is_not_there_was_freed_if_it_is_claimed_and_torn_if_not() {
+        let items = [group_in(1, 1, 0, true), group_in(3, 5, 1, true)];
+
+        check(&items, 4, 2, &[]);
+        check(&items, 1, 1, &[]);
     }
 
     #[test]

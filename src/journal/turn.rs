@@ -72,7 +72,7 @@ pub(super) struct Turn {
     pub closed: bool,
     /// The newest sealed group holds rows: no seal has followed it.
     pub unsealed: bool,
-    /// When the journal last came to have nothing to write.
+    /// When the journal last came to have nothing to write, or a flush then ended.
     pub idle_since: Ticks,
     pub superblock: Superblock,
     pub superblock_under_way: bool,
@@ -161,8 +161,9 @@ impl Turn {
         self.closed || !self.closing
     }
 
-    /// The next time that matters, if nothing is on its way when `drained`.
-    pub fn wake_at(&self, drained: bool) -> Option<Ticks> {
+    /// The next time that matters: `flush` is the journal's, and nothing is on its way when
+    /// `drained`.
+    pub fn wake_at(&self, drained: bool, flush: Option<Ticks>) -> Option<Ticks> {
         if self.failure.is_some() {
             return None;
         }
@@ -171,7 +172,7 @@ impl Turn {
             Next::Short(until) => Some(until),
             Next::None | Next::Asking | Next::Wanted | Next::Ready(_) => None,
         };
-        seal.into_iter().chain(space).min()
+        seal.into_iter().chain(space).chain(flush).min()
     }
 
     /// What the file system had when it was last asked.

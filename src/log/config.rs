@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::config_table::{ConfigKey, is_true, items};
+use crate::base::Span;
+use crate::base::limits::UNFLUSHED_WAIT_MAX;
 use crate::wire::batch::TimestampType;
 
 /// What was set for a topic, by name; what is not in it has its default. Names and values are
@@ -93,9 +95,17 @@ impl TopicConfig {
         Ok(config)
     }
 
-    /// Acknowledged when written, not when flushed: `flush.messages` over 1 or `flush.ms` set.
-    pub fn is_relaxed(&self) -> bool {
-        self.flush_messages > 1 || self.flush_ms < i64::MAX
+    /// How long a batch may stay unflushed with which `unflushed` records of its partition are, as
+    /// it is acknowledged when written; None: it is acknowledged when flushed. As with Kafka, every
+    /// `flush.messages`-th record waits for a flush. If only `flush.ms` is set, no count does.
+    pub fn flush_within(&self, unflushed: u64) -> Option<Span> {
+        let counted = self.flush_messages > 1;
+        let reached = counted && unflushed >= self.flush_messages as u64;
+        if reached || (!counted && self.flush_ms == i64::MAX) {
+            return None;
+        }
+        let wanted = self.flush_ms.clamp(0, 1_000_000) as u64;
+        Some(Span::millis(wanted).min(UNFLUSHED_WAIT_MAX))
     }
 
     fn set(&mut self, key: &'static ConfigKey, value: &str) -> Result<(), ConfigError> {

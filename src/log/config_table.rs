@@ -221,8 +221,8 @@ pub const TOPIC_CONFIGS: &[ConfigKey] = &[
         broker_name: "log.flush.interval.messages",
         acts: true,
         doc: "1: acknowledged when flushed. More: acknowledged when written, which \
-              survives the process but not the power. Apache Kafka's default is \
-              9223372036854775807.",
+              survives the process but not the power, and every so-many-th record of \
+              a partition when flushed. Apache Kafka's default is 9223372036854775807.",
     },
     ConfigKey {
         name: "flush.ms",
@@ -232,7 +232,7 @@ pub const TOPIC_CONFIGS: &[ConfigKey] = &[
         broker_name: "log.flush.interval.ms",
         acts: true,
         doc: "If set: acknowledged when written, which survives the process but not the \
-              power.",
+              power, and flushed so much later, or after one second.",
     },
     ConfigKey {
         name: "follower.replication.throttled.replicas",

@@ -1,4 +1,6 @@
 use super::*;
+use crate::base::Span;
+use crate::base::limits::UNFLUSHED_WAIT_MAX;
 use crate::log::TOPIC_CONFIGS;
 
 fn with(name: &str, value: &str) -> Result<TopicConfig, ConfigError> {
@@ -124,16 +126,25 @@ fn readmes_table_has_every_key_with_its_default_and_whether_it_acts() {
 
 #[test]
 fn acknowledging_before_the_flush_must_be_asked_for() {
-    assert!(!TopicConfig::default().is_relaxed());
+    let within = |name, value| with(name, value).map(|config| config.flush_within(1));
+
+    assert_eq!(TopicConfig::default().flush_within(1), None);
+    assert_eq!(within("flush.messages", "1"), Ok(None));
+    assert_eq!(within("flush.messages", "2"), Ok(Some(UNFLUSHED_WAIT_MAX)));
+    assert_eq!(within("flush.ms", "20"), Ok(Some(Span::millis(20))));
+    assert_eq!(within("flush.ms", "90000"), Ok(Some(UNFLUSHED_WAIT_MAX)));
+}
+
+#[test]
+fn every_so_many_messages_one_waits_for_a_flush() {
+    let many = with("flush.messages", "100").expect("a configuration");
+
+    assert_eq!(many.flush_within(99), Some(UNFLUSHED_WAIT_MAX));
+    assert_eq!(many.flush_within(100), None);
     assert_eq!(
-        with("flush.messages", "1").map(|c| c.is_relaxed()),
-        Ok(false)
+        with("flush.ms", "20").map(|c| c.flush_within(1 << 40)),
+        Ok(Some(Span::millis(20)))
     );
-    assert_eq!(
-        with("flush.messages", "2").map(|c| c.is_relaxed()),
-        Ok(true)
-    );
-    assert_eq!(with("flush.ms", "1000").map(|c| c.is_relaxed()), Ok(true));
 }
 
 #[test]

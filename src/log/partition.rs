@@ -24,6 +24,8 @@ pub(super) struct Partition {
     pub high_watermark: Offset,
     /// The epoch that new batches are written in.
     pub epoch: LeaderEpoch,
+    /// Records since the last batch that asked for a flush.
+    pub unflushed: u64,
     pub config: Arc<TopicConfig>,
     pub epochs: Epochs,
     pub producers: Producers,
@@ -45,6 +47,7 @@ impl Partition {
             end: Offset(0),
             high_watermark: Offset(0),
             epoch,
+            unflushed: 0,
             config,
             epochs: Epochs::default(),
             producers: Producers::default(),
@@ -85,6 +88,9 @@ impl Partition {
             head: stamped.head(),
             body: stamped.body(batch),
             body_sum: stamped.body_sum(),
+            flush_within: self
+                .config
+                .flush_within(self.unflushed + batch.header.count as u64),
         }
     }
 
@@ -96,7 +102,13 @@ impl Partition {
             let append_time = stamped.append_time();
             self.producers.note(&claim, base, append_time, now.ticks);
         }
-        self.end = base.plus(batch.header.count as u32);
+        let count = batch.header.count as u32;
+        let unflushed = self.unflushed + u64::from(count);
+        self.unflushed = match self.config.flush_within(unflushed) {
+            Some(_) => unflushed,
+            None => 0,
+        };
+        self.end = base.plus(count);
         base
     }
 

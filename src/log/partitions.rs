@@ -128,7 +128,9 @@ impl Partitions {
             Verdict::Append(stamped) => stamped,
             Verdict::Repeated(kept) => return self.repeat(place, kept, token),
         };
-        let placed = journal.stage(&partition.entry(&stamped, batch))?;
+        let entry = partition.entry(&stamped, batch);
+        let relaxed = entry.flush_within.is_some();
+        let placed = journal.stage(&entry)?;
         let base_offset = partition.appended(&stamped, batch, now);
         let pending = Pending {
             group: placed.group,
@@ -137,7 +139,7 @@ impl Partitions {
             bytes: batch.bytes.len() as u32,
             token,
         };
-        self.pending.push(pending, partition.config.is_relaxed());
+        self.pending.push(pending, relaxed);
         Ok(Appended {
             base_offset,
             log_append_time: stamped.append_time(),

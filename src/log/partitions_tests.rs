@@ -114,6 +114,22 @@ fn a_relaxed_topic_is_acknowledged_when_written() {
 }
 
 #[test]
+fn every_third_message_waits_for_the_flush_of_all_if_the_topic_says_so() {
+    let mut world = World::with(&[("flush.messages", "3")]);
+    let mut flushed = Vec::new();
+
+    for n in 0..7 {
+        let (_, token) = world.append(&batch(&[n])).expect("appended");
+        while !world.acked.contains(&token) {
+            world.step();
+        }
+        flushed.push(world.journal.flushed() == world.journal.written());
+    }
+
+    assert_eq!(flushed, [false, false, true, false, false, true, false]);
+}
+
+#[test]
 fn deleted_records_stay_deleted_after_a_power_cut() {
     let mut world = World::with(&[]);
     for n in 0..5 {

@@ -37,7 +37,8 @@ pub struct Ticket(pub u64);
 #[derive(Clone, Debug)]
 pub enum DiskOp {
     /// Writes `data` (from an aligned block, in whole units) at `at`. `durable`: the write's end
-    /// means that it is on stable storage (as O_DSYNC), as if a flush had followed it.
+    /// means that it is on stable storage (as O_DSYNC), as if a flush had followed it; of other
+    /// writes it says nothing. Said for each write (RWF_DSYNC), so one descriptor serves both.
     Write {
         ticket: Ticket,
         file: FileId,

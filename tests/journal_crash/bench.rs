@@ -23,6 +23,8 @@ pub struct Bench {
     pub now: Now,
     next_token: u64,
     flushed: u64,
+    /// What is staged now may stay unflushed for a while.
+    relaxed: bool,
 }
 
 pub fn settings(random: &mut Random) -> Settings {
@@ -91,6 +93,7 @@ impl Bench {
             now,
             next_token: 0,
             flushed,
+            relaxed: false,
         }
     }
 
@@ -131,6 +134,7 @@ impl Bench {
     }
 
     fn stage_some(&mut self) {
+        self.relaxed ^= self.random.one_in(3);
         for _ in 0..1 + self.random.below(6) {
             let id = match self.pick() {
                 Some(id) if !self.random.one_in(10) => id,
@@ -169,6 +173,7 @@ impl Bench {
             head: start,
             body,
             body_sum: crc32c(body),
+            flush_within: self.relaxed.then(|| Wait::millis(3)),
         });
         match placed {
             Ok(placed) => {

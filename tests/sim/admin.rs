@@ -1,7 +1,7 @@
 //! Creates topics, deletes some, and looks whether the metadata keeps its word.
 
 use bytes::Bytes;
-use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::{
     CreateTopicsRequest, DeleteTopicsRequest, MetadataRequest, TopicName,
@@ -80,6 +80,7 @@ impl Admin {
             id: None,
             partitions: 1 + self.random.below(self.partitions_max) as i32,
             state: TopicState::Wanted,
+            relaxed: self.random.one_in(3),
         });
     }
 
@@ -98,7 +99,8 @@ impl Admin {
         let wanted = CreatableTopic::default()
             .with_name(TopicName(name))
             .with_num_partitions(topic.partitions)
-            .with_replication_factor(1);
+            .with_replication_factor(1)
+            .with_configs(relaxed_configs(index, topic.relaxed));
         let request = CreateTopicsRequest::default()
             .with_topics(vec![wanted])
             .with_timeout_ms(5_000);
@@ -156,6 +158,18 @@ impl Admin {
     pub fn closed(&mut self, world: &mut World) {
         self.line.lose(world);
     }
+}
+
+/// Either of the two that make a topic relaxed.
+fn relaxed_configs(index: usize, relaxed: bool) -> Vec<CreatableTopicConfig> {
+    let (name, value) = match index % 2 {
+        0 => ("flush.messages", "50"),
+        _ => ("flush.ms", "100"),
+    };
+    let config = CreatableTopicConfig::default()
+        .with_name(StrBytes::from_static_str(name))
+        .with_value(Some(StrBytes::from_static_str(value)));
+    relaxed.then_some(config).into_iter().collect()
 }
 
 fn take_created(

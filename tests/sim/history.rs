@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use thalweg::base::Ticks;
+use thalweg::base::{Span, Ticks};
 use thalweg::runtime::sim::Tally;
 use uuid::Uuid;
 
@@ -52,6 +52,8 @@ pub struct Topic {
     pub id: Option<Uuid>,
     pub partitions: i32,
     pub state: TopicState,
+    /// Acknowledged when written: a loss of power may take its newest records.
+    pub relaxed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +89,38 @@ impl History {
                 })
             })
             .collect()
+    }
+
+    /// The power failed, so that relaxed topics may lack what was not flushed: everything but what
+    /// was acknowledged `flushed_within` ago (None: nothing is sure to be flushed). A record that
+    /// may be gone is one whose fate is unknown.
+    pub fn excuse_relaxed(&mut self, now: Ticks, flushed_within: Option<Span>) {
+        let relaxed: Vec<bool> = self.topics.iter().map(|topic| topic.relaxed).collect();
+        let is_old = |written: &Written| match (written.outcome, flushed_within) {
+            (Outcome::Acked { at }, Some(within)) => at + within < now,
+            _ => false,
+        };
+        let mut kept: BTreeMap<Tp, i64> = BTreeMap::new();
+        for (tp, ids) in self.acked.iter_mut().filter(|(tp, _)| relaxed[tp.topic]) {
+            let mut old = ids.iter().rev();
+            let last = old.find(|(_, id)| is_old(&self.written[id]));
+            let end = last.map_or(0, |(offset, _)| offset + 1);
+            drop(ids.split_off(&end));
+            kept.insert(*tp, end);
+        }
+        for (tp, ids) in self.seen.iter_mut().filter(|(tp, _)| relaxed[tp.topic]) {
+            drop(ids.split_off(kept.get(tp).unwrap_or(&0)));
+        }
+        for (tp, floor) in self.floors.iter_mut().filter(|(tp, _)| relaxed[tp.topic]) {
+            *floor = kept.get(tp).copied().unwrap_or(0);
+        }
+        for written in self.written.values_mut() {
+            let acked = matches!(written.outcome, Outcome::Acked { .. });
+            if acked && relaxed[written.tp.topic] && !is_old(written) {
+                written.outcome = Outcome::Unknown;
+                self.tally.hit("relaxed: not held against a power cut");
+            }
+        }
     }
 
     pub fn topic_named(&self, name: &str) -> Option<usize> {

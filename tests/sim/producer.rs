@@ -156,6 +156,10 @@ impl Producer {
             return parts;
         }
         let mut usable = history.usable();
+        // After a loss its sequences are rightly refused: the records before are not there.
+        if self.habits.idempotent {
+            usable.retain(|tp| !history.topics[tp.topic].relaxed);
+        }
         for _ in 0..1 + self.random.below(3) {
             if usable.is_empty() {
                 break;

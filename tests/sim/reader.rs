@@ -447,6 +447,12 @@ impl Reader {
         }
     }
 
+    /// The newest records of relaxed topics may be gone: it begins with them anew.
+    pub fn forget_relaxed(&mut self, history: &History) {
+        self.positions
+            .retain(|tp, _| !history.topics[tp.topic].relaxed);
+    }
+
     pub fn closed(&mut self, world: &mut World) {
         self.line.lose(world);
     }

@@ -26,6 +26,10 @@ const HARM: u64 = 10_001;
 /// After healing, everything owed must be done within this.
 const PATIENCE: Span = Span::seconds(90);
 
+/// A journal whose device works has flushed a relaxed record so long after it was acknowledged:
+/// its second, a pause of the process, and a slow flush.
+const RELAXED_FLUSHED_WITHIN: Span = Span::seconds(5);
+
 /// What came of a seed.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -133,7 +137,7 @@ impl Run {
                 }
             }
             let power = self.random.one_in(2);
-            self.world.crash(power);
+            self.crash_now(power);
         }
     }
 
@@ -254,6 +258,12 @@ impl Run {
         producers.chain(readers).collect()
     }
 
+    fn all_sockets(&self) -> Vec<SocketId> {
+        let mut sockets = self.sockets();
+        sockets.extend(self.admin.line.socket);
+        sockets
+    }
+
     fn some_socket(&mut self) -> Option<SocketId> {
         let sockets = self.sockets();
         let pick = self.random.below(sockets.len().max(1) as u64) as usize;
@@ -320,8 +330,30 @@ impl Run {
             return;
         }
         self.stopping = false;
-        self.world.crash(power);
+        self.crash_now(power);
         self.restart_soon();
+    }
+
+    fn crash_now(&mut self, power: bool) {
+        self.world.crash(power);
+        // A flush that failed has lost what it should have kept.
+        if power || self.swarm.disk.flush_error > 0 {
+            self.excuse_relaxed();
+        }
+    }
+
+    /// Nothing that was said before the power failed is heard after it.
+    fn excuse_relaxed(&mut self) {
+        for socket in self.all_sockets() {
+            self.closed(socket);
+        }
+        let disk = self.swarm.disk;
+        let fails = disk.short_write + disk.write_error + disk.flush_error > 0;
+        let within = (!fails).then_some(RELAXED_FLUSHED_WITHIN);
+        self.history.excuse_relaxed(self.world.now(), within);
+        for reader in &mut self.readers {
+            reader.forget_relaxed(&self.history);
+        }
     }
 
     fn restart_soon(&mut self) {
@@ -333,7 +365,12 @@ impl Run {
         let wanted = std::mem::take(&mut self.stopping);
         match code {
             0 if wanted => self.history.tally.hit("process: clean stop"),
-            74 => self.history.tally.hit("process: ended with 74"),
+            74 => {
+                self.history.tally.hit("process: ended with 74");
+                if self.swarm.disk.flush_error > 0 {
+                    self.excuse_relaxed();
+                }
+            }
             _ => self
                 .history
                 .violate(format!("the process ended with {code}")),
@@ -359,7 +396,7 @@ impl Run {
         }
         if fatal && self.world.is_up() {
             self.stopping = false;
-            self.world.crash(false);
+            self.crash_now(false);
         }
         if !self.world.is_up() && self.history.violations.is_empty() {
             self.restart();

@@ -50,6 +50,11 @@ fn small() -> Settings {
     }
 }
 
+/// Runs of a few relaxed and a few strict entries: whole groups of either kind, and mixed ones.
+fn relaxed(world: &mut World) -> bool {
+    world.relaxed ^ world.random.one_in(4)
+}
+
 fn random_act(world: &mut World) {
     let youngest = 16 + world.history.len() as u64 / 2;
     let mut stream = youngest + world.random.below(6);
@@ -62,6 +67,7 @@ fn random_act(world: &mut World) {
     }
     match world.random.below(14) {
         0..=5 => {
+            world.relaxed = relaxed(world);
             let length = world.random.below(9_000) as usize;
             let count = 1 + world.random.below(5) as u32;
             world.stage_patiently(stream, count, length);

@@ -4,6 +4,7 @@ mod crash;
 mod disk;
 mod folds;
 mod medium;
+mod relaxed;
 mod serve;
 mod space;
 mod world;

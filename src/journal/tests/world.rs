@@ -128,6 +128,8 @@ pub struct World {
     /// Trims and drops: the stream, the first index kept (None: dropped), the group.
     pub removals: Vec<(StreamId, Option<i64>, Sequence)>,
     pub finished: Vec<ReadDone>,
+    /// What is staged now may stay unflushed for five milliseconds.
+    pub relaxed: bool,
 }
 
 pub fn settings() -> Settings {
@@ -169,6 +171,7 @@ impl World {
             history: BTreeMap::new(),
             removals: Vec::new(),
             finished: Vec::new(),
+            relaxed: false,
         }
     }
 
@@ -201,6 +204,7 @@ impl World {
             head,
             body,
             body_sum: crc32c(body),
+            flush_within: self.relaxed.then(|| Span::millis(5)),
         };
         let placed = self.journal.stage(&entry)?;
         let head = EntryHead {
@@ -318,6 +322,11 @@ impl World {
         let flushed = self.journal.flushed();
         self.disk.crash(&mut self.random);
         self.reopen().expect("a journal opens after a crash");
+        let damage = self.journal.damage();
+        assert!(
+            damage.is_empty(),
+            "what was never flushed is no damage: {damage:?}"
+        );
         self.forget_lost(flushed);
         self.check_all();
     }

@@ -211,7 +211,8 @@ impl SimDisk {
             Some(Plant::NoFlush) => {}
             // What was written before is made stable, this not yet.
             Some(Plant::AckBeforeFlush) => file.settle(order),
-            _ => file.settle(u64::MAX),
+            // It alone: what it means for earlier writes, no flush has said.
+            _ => file.settle_one(order),
         }
     }
 

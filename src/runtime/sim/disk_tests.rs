@@ -92,6 +92,15 @@ fn a_durable_write_survives_a_power_cut() {
 }
 
 #[test]
+fn a_durable_write_says_nothing_of_the_one_before() {
+    check_survives(false, |bench| {
+        bench.write(0, 7);
+        let write = bench.begin(|ticket| write_of(ticket, 1, 8, true));
+        bench.disk.finish(write).result.expect("no faults");
+    });
+}
+
+#[test]
 fn a_write_without_a_flush_may_be_lost() {
     check_survives(false, |bench| bench.write(0, 7));
 }

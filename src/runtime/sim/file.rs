@@ -84,6 +84,27 @@ impl SimFile {
         self.durable_length = Some(stable);
     }
 
+    /// Makes one write stable, as a durable one does, and what it lies over; other writes that
+    /// ended before may still be lost.
+    pub fn settle_one(&mut self, order: u64) {
+        let Some(write) = self.pending.iter().find(|write| write.order == order) else {
+            return;
+        };
+        let range = write.at..write.at + write.data.len() as u64;
+        let touches = |write: &Pending| {
+            write.order <= order
+                && write.at < range.end
+                && range.start < write.at + write.data.len() as u64
+        };
+        let pending = std::mem::take(&mut self.pending).into_iter();
+        let (settled, rest): (Vec<_>, Vec<_>) = pending.partition(touches);
+        for write in &settled {
+            self.store(write.at, &write.data);
+        }
+        self.pending = rest;
+        self.durable_length = Some(self.durable_length.unwrap_or(0).max(range.end));
+    }
+
     /// As `settle`, but the device fails on the way: it keeps any part, and forgets the rest.
     pub fn settle_in_part(&mut self, before: u64, random: &mut Random) {
         let (covered, rest) = std::mem::take(&mut self.pending)
