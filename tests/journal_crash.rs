@@ -18,8 +18,8 @@ use model::{Model, Span};
 use thalweg::base::random::Random;
 use thalweg::base::{Now, Span as Wait, Ticks};
 use thalweg::journal::{Index, Journal, JournalError, Settings, StreamId};
-use thalweg::runtime::{BlockPool, DiskError};
 use thalweg::runtime::sim::{DiskFaults, Plant, SimDisk, Tally};
+use thalweg::runtime::{BlockPool, DiskError};
 
 const LIVES: u64 = 6;
 const RUINS_PER_LIFE: u64 = 12;

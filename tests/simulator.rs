@@ -140,6 +140,11 @@ fn swapped_replies_are_caught() {
 }
 
 #[test]
+fn a_lost_reply_is_caught() {
+    is_caught(Plant::RepliesLost);
+}
+
+#[test]
 fn corruption_that_is_served_is_caught() {
     is_caught(Plant::CorruptionServed);
 }

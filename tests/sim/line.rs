@@ -30,6 +30,10 @@ pub struct Line<T> {
     /// Connections so far.
     pub connections: u64,
     pub patience: Span,
+    /// When this connection was made, or last brought something.
+    heard: Ticks,
+    /// Something was done to this connection that may keep replies back.
+    pub disturbed: bool,
 }
 
 impl<T> Line<T> {
@@ -42,6 +46,8 @@ impl<T> Line<T> {
             flight: VecDeque::new(),
             connections: 0,
             patience: Span::seconds(8),
+            heard: Ticks(0),
+            disturbed: false,
         }
     }
 
@@ -50,6 +56,7 @@ impl<T> Line<T> {
         if self.socket.is_none() {
             self.socket = world.connect();
             self.connections += u64::from(self.socket.is_some());
+            (self.heard, self.disturbed) = (world.now(), false);
         }
         self.socket.is_some()
     }
@@ -92,7 +99,11 @@ impl<T> Line<T> {
         let Some(socket) = self.socket else {
             return Vec::new();
         };
-        self.inbox.extend_from_slice(&world.take(socket));
+        let bytes = world.take(socket);
+        if !bytes.is_empty() {
+            self.heard = world.now();
+        }
+        self.inbox.extend_from_slice(&bytes);
         let mut replies = Vec::new();
         while let Some(length) = self.inbox.first_chunk::<4>() {
             let length = u32::from_be_bytes(*length) as usize;
@@ -117,8 +128,24 @@ impl<T> Line<T> {
         replies
     }
 
-    pub fn is_overdue(&self, now: Ticks) -> bool {
-        self.flight.front().is_some_and(|call| call.deadline < now)
+    /// Nothing is to be expected before then.
+    pub fn wait_until(&mut self, time: Ticks) {
+        self.heard = self.heard.max(time);
+    }
+
+    /// True if the client gives the connection up. If all was well with it, and it has brought
+    /// nothing for as long, a reply was lost, which no broker may do.
+    pub fn is_overdue(&self, now: Ticks, history: &mut History) -> bool {
+        let Some(call) = self.flight.front().filter(|call| call.deadline < now) else {
+            return false;
+        };
+        if !self.disturbed && self.heard + self.patience < now {
+            history.violate(format!(
+                "{}: no reply to {} on a connection that nothing has disturbed",
+                self.name, call.id
+            ));
+        }
+        true
     }
 
     /// The connection is gone, or given up: what was in flight has an unknown end.

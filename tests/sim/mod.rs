@@ -10,6 +10,7 @@ pub mod run;
 
 pub mod admin;
 pub mod broker;
+pub mod chaos;
 pub mod checker;
 pub mod history;
 pub mod line;

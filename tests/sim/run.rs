@@ -15,20 +15,16 @@ use super::checker;
 use super::history::{History, Tp};
 use super::producer::Producer;
 use super::reader::{self, Reader};
-use super::swarm::{Chaos, Swarm};
+use super::swarm::Swarm;
 
 /// Timers from here on are of the plan; below, of the clients.
 const CHAOS: u64 = 1_000;
 const LAST_READER: u64 = 9_999;
-const RESTART: u64 = 10_000;
-const HARM: u64 = 10_001;
+pub(super) const RESTART: u64 = 10_000;
+pub(super) const HARM: u64 = 10_001;
 
 /// After healing, everything owed must be done within this.
 const PATIENCE: Span = Span::seconds(90);
-
-/// A journal whose device works has flushed a relaxed record so long after it was acknowledged:
-/// its second, a pause of the process, and a slow flush.
-const RELAXED_FLUSHED_WITHIN: Span = Span::seconds(5);
 
 /// What came of a seed.
 #[derive(Debug, Default)]
@@ -48,23 +44,23 @@ impl Report {
     }
 }
 
-struct Run {
-    swarm: Swarm,
-    config: ShardConfig,
-    world: World,
-    history: History,
-    producers: Vec<Producer>,
-    readers: Vec<Reader>,
-    admin: Admin,
+pub(super) struct Run {
+    pub(super) swarm: Swarm,
+    pub(super) config: ShardConfig,
+    pub(super) world: World,
+    pub(super) history: History,
+    pub(super) producers: Vec<Producer>,
+    pub(super) readers: Vec<Reader>,
+    pub(super) admin: Admin,
     /// Reads everything at the end, when the others have fallen silent.
-    last: Option<Reader>,
-    random: Random,
-    restarts: u64,
+    pub(super) last: Option<Reader>,
+    pub(super) random: Random,
+    pub(super) restarts: u64,
     /// A clean stop was asked for, and the process has not ended.
-    stopping: bool,
-    silent: bool,
-    harmed: bool,
-    healed: bool,
+    pub(super) stopping: bool,
+    pub(super) silent: bool,
+    pub(super) harmed: bool,
+    pub(super) healed: bool,
 }
 
 pub fn run_seed(seed: u64, plant: Option<Plant>) -> Report {
@@ -177,7 +173,7 @@ impl Run {
             .at(self.world.now() + Span::millis(2), LAST_READER);
         let (world, history) = (&mut self.world, &mut self.history);
         let last = self.last.as_mut().expect("its timer rings");
-        if last.line.is_overdue(world.now()) {
+        if last.line.is_overdue(world.now(), history) {
             last.closed(world);
         }
         last.act(world, history);
@@ -193,7 +189,7 @@ impl Run {
         let now = world.now();
         let producers = self.producers.len();
         if client == 0 {
-            if self.admin.line.is_overdue(now) {
+            if self.admin.line.is_overdue(now, history) {
                 self.admin.closed(world);
             }
             if !self.silent {
@@ -201,7 +197,7 @@ impl Run {
             }
         } else if client <= producers {
             let producer = &mut self.producers[client - 1];
-            if producer.line.is_overdue(now) {
+            if producer.line.is_overdue(now, history) {
                 producer.closed(world);
             }
             if !self.silent {
@@ -209,7 +205,7 @@ impl Run {
             }
         } else {
             let reader = &mut self.readers[client - 1 - producers];
-            if reader.line.is_overdue(now) {
+            if reader.line.is_overdue(now, history) {
                 reader.closed(world);
             }
             if !self.silent {
@@ -218,7 +214,7 @@ impl Run {
         }
     }
 
-    fn readable(&mut self, socket: SocketId) {
+    pub(super) fn readable(&mut self, socket: SocketId) {
         let (world, history) = (&mut self.world, &mut self.history);
         if self.admin.line.socket == Some(socket) {
             self.admin.readable(world, history);
@@ -235,7 +231,7 @@ impl Run {
         }
     }
 
-    fn closed(&mut self, socket: SocketId) {
+    pub(super) fn closed(&mut self, socket: SocketId) {
         let world = &mut self.world;
         if self.admin.line.socket == Some(socket) {
             self.admin.closed(world);
@@ -250,132 +246,6 @@ impl Run {
                 reader.closed(world);
             }
         }
-    }
-
-    fn sockets(&self) -> Vec<SocketId> {
-        let producers = self.producers.iter().filter_map(|p| p.line.socket);
-        let readers = self.readers.iter().filter_map(|r| r.line.socket);
-        producers.chain(readers).collect()
-    }
-
-    fn all_sockets(&self) -> Vec<SocketId> {
-        let mut sockets = self.sockets();
-        sockets.extend(self.admin.line.socket);
-        sockets
-    }
-
-    fn some_socket(&mut self) -> Option<SocketId> {
-        let sockets = self.sockets();
-        let pick = self.random.below(sockets.len().max(1) as u64) as usize;
-        sockets.get(pick).copied()
-    }
-
-    fn befall(&mut self, chaos: Chaos) {
-        if self.healed {
-            return;
-        }
-        match chaos {
-            Chaos::Kill => self.crash(false),
-            Chaos::PowerCut => self.crash(true),
-            Chaos::Stop if self.world.is_up() && !self.stopping => {
-                self.stopping = true;
-                self.world.stop();
-            }
-            Chaos::Stop => {}
-            Chaos::Pause(span) => self.world.pause(span),
-            Chaos::ClockJump(milliseconds) => self.world.jump_wall_clock(milliseconds),
-            Chaos::Stall => {
-                if let Some(socket) = self.some_socket() {
-                    let stalled = !self.random.one_in(3);
-                    self.world.stall(socket, stalled);
-                    self.readable(socket);
-                }
-            }
-            Chaos::Reset => {
-                if let Some(socket) = self.some_socket() {
-                    self.history.tally.hit("client: reset");
-                    self.world.reset(socket);
-                    self.closed(socket);
-                }
-            }
-            Chaos::HalfClose => {
-                if let Some(socket) = self.some_socket() {
-                    self.world.finish_sending(socket);
-                }
-            }
-            Chaos::Harm { .. } => {
-                self.silent = true;
-                let later = self.world.now() + Span::millis(1_500);
-                self.world.at(later, HARM);
-            }
-        }
-    }
-
-    /// By now everything is flushed and sealed, so that harm can not look like a torn tail.
-    fn harm_now(&mut self) {
-        self.silent = false;
-        if self.healed || !self.world.is_up() {
-            return;
-        }
-        let shard = ShardId(self.random.below(u64::from(self.swarm.shards)) as u16);
-        let spoil = self.random.one_in(2);
-        let disk = self.world.disk(shard);
-        let place = if spoil { disk.spoil() } else { disk.rot() };
-        self.harmed |= place.is_some();
-        self.crash(false);
-    }
-
-    fn crash(&mut self, power: bool) {
-        if !self.world.is_up() {
-            return;
-        }
-        self.stopping = false;
-        self.crash_now(power);
-        self.restart_soon();
-    }
-
-    fn crash_now(&mut self, power: bool) {
-        self.world.crash(power);
-        // A flush that failed has lost what it should have kept.
-        if power || self.swarm.disk.flush_error > 0 {
-            self.excuse_relaxed();
-        }
-    }
-
-    /// Nothing that was said before the power failed is heard after it.
-    fn excuse_relaxed(&mut self) {
-        for socket in self.all_sockets() {
-            self.closed(socket);
-        }
-        let disk = self.swarm.disk;
-        let fails = disk.short_write + disk.write_error + disk.flush_error > 0;
-        let within = (!fails).then_some(RELAXED_FLUSHED_WITHIN);
-        self.history.excuse_relaxed(self.world.now(), within);
-        for reader in &mut self.readers {
-            reader.forget_relaxed(&self.history);
-        }
-    }
-
-    fn restart_soon(&mut self) {
-        let wait = Span::millis(1 + self.random.below(800));
-        self.world.at(self.world.now() + wait, RESTART);
-    }
-
-    fn stopped(&mut self, code: u8) {
-        let wanted = std::mem::take(&mut self.stopping);
-        match code {
-            0 if wanted => self.history.tally.hit("process: clean stop"),
-            74 => {
-                self.history.tally.hit("process: ended with 74");
-                if self.swarm.disk.flush_error > 0 {
-                    self.excuse_relaxed();
-                }
-            }
-            _ => self
-                .history
-                .violate(format!("the process ended with {code}")),
-        }
-        self.restart_soon();
     }
 
     /// No more faults. A process that a fault has harmed for good is started again, as an

@@ -65,6 +65,8 @@ pub enum Plant {
     CorruptionServed,
     /// Two replies of one connection leave in the wrong order, now and then.
     RepliesSwapped,
+    /// A connection falls silent, now and then: nothing that is sent on it arrives any more.
+    RepliesLost,
 }
 
 /// How often each kind of fault or event happened.

@@ -62,6 +62,8 @@ pub(super) struct Link {
     pub in_window: usize,
     /// A `Send` kept back by a planted bug.
     pub held: Option<Vec<Bytes>>,
+    /// A planted bug lets nothing more of what the machine sends arrive.
+    pub mute: bool,
     pub close_when_sent: bool,
     /// The client is to be told, when all is sent, that nothing follows.
     pub finish_when_sent: bool,
@@ -98,6 +100,7 @@ impl Link {
             unsent: VecDeque::new(),
             in_window: 0,
             held: None,
+            mute: false,
             close_when_sent: false,
             finish_when_sent: false,
             machine_open: true,

@@ -305,9 +305,11 @@ impl<M: Machine> World<M> {
             *piece = bytes.into();
         }
         let swaps = self.plant == Some(Plant::RepliesSwapped) && self.mischief.one_in(20);
+        let loses = self.plant == Some(Plant::RepliesLost) && self.mischief.one_in(50);
         let Some(link) = self.links.get_mut(&socket).filter(|link| link.machine_open) else {
             return;
         };
+        link.mute |= loses;
         if swaps && link.held.is_none() {
             link.held = Some(pieces);
             self.schedule(self.now + HELD_WAIT, Due::Release(socket));
@@ -339,7 +341,8 @@ impl<M: Machine> World<M> {
         let is_done = link.close_when_sent && !link.has_unsent();
         let is_finished = link.finish_when_sent && !link.has_unsent();
         link.finish_when_sent &= !is_finished;
-        for piece in leaving {
+        let heard = !link.mute;
+        for piece in leaving.into_iter().filter(|_| heard) {
             self.send_down(socket, Packet::Bytes(piece));
         }
         for _ in 0..through {
