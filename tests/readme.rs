@@ -144,6 +144,26 @@ impl Session {
 }
 
 #[test]
+fn durability_is_explained_in_ten_lines() {
+    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).expect("a README");
+    let (_, rest) = readme
+        .split_once("## How durability works\n\n")
+        .expect("it is there");
+    let (list, _) = rest.split_once("\n\n").expect("an end");
+
+    let numbers = list
+        .lines()
+        .map(|line| line.split(". ").next().unwrap_or_default());
+    let numbers: Vec<String> = numbers.map(str::to_owned).collect();
+
+    let wanted: Vec<String> = (1..=10).map(|number| number.to_string()).collect();
+    assert_eq!(
+        numbers, wanted,
+        "ten numbered lines, none of them continued"
+    );
+}
+
+#[test]
 fn every_command_of_the_readme_runs() {
     let commands = commands();
     assert!(commands.len() > 10, "{commands:?}");
