@@ -1,7 +1,7 @@
 //! `thalweg serve`: from flags to a running broker.
 
 use std::io::IsTerminal;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,6 +12,7 @@ use crate::base::{ByteCount, ShardId};
 use crate::console;
 use crate::journal;
 use crate::runtime::Boot;
+use crate::runtime::probe;
 use crate::runtime::real::{
     BindError, Config, Listeners, RunError, ShardHome, Stats, Stopper, run as drive,
 };
@@ -69,8 +70,17 @@ fn listener(settings: &Settings, bound: &Listeners) -> Listener {
         advertised: advertised.map(|told| Endpoint::new(&told.host, told.port)),
         host: at.host.clone(),
         port: first.map_or(at.port, |address| address.port()),
-        gateways: Vec::new(),
+        gateways: gateways(),
     }
+}
+
+/// Who comes from there came by a port that Docker or Podman published. In a Kubernetes pod nothing
+/// is published so, and processes of the pod's own host come from the gateway too.
+fn gateways() -> Vec<IpAddr> {
+    if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
+        return Vec::new();
+    }
+    probe::container_gateways(Path::new("/"))
 }
 
 fn refused(error: &RunError) -> Failure {

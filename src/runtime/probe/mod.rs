@@ -4,12 +4,14 @@
 
 mod device;
 mod directory;
+mod gateway;
 mod host;
 mod process;
 mod queue;
 
 pub use device::{DeviceFinding, DeviceProbe, FlushRate, measure};
 pub use directory::{DirectIo, DirectoryFinding, device_flushes, directory};
+pub use gateway::container_gateways;
 pub use host::{HostFinding, host};
 pub use process::{
     Limit, Limits, Memory, Processors, Refused, limits, memory, processors, raise_limits, ring,
