@@ -188,7 +188,7 @@ impl Plan<'_> {
         let cores = self.machine.cores.len();
         let metrics = metrics.and_then(|own| own.local_addr().ok());
         let metrics = metrics.map(|address| format!("http://{address}/metrics"));
-        let clients = format!("{}:{}", self.told_host(), self.listener.port);
+        let clients = self.told();
         let notes = self.settings.notes.iter().chain(&self.machine.notes);
         let notes: Vec<&String> = notes.chain(&self.storage.notes).collect();
         let took = begun.elapsed().as_millis() as u64;
@@ -224,15 +224,23 @@ impl Plan<'_> {
         println!("{}", lines.join("\n"));
     }
 
-    fn told_host(&self) -> String {
-        match &self.listener.advertised {
-            Some(told) => told.host.to_string(),
-            None => HostPort {
-                host: self.listener.host.clone(),
-                port: 0,
-            }
-            .concrete_host()
-            .unwrap_or_else(|| "the address that they reached".to_owned()),
+    /// Where clients are told to connect.
+    fn told(&self) -> String {
+        let Listener {
+            advertised,
+            host,
+            port,
+            ..
+        } = &self.listener;
+        let (host, port) = match advertised {
+            Some(told) => (told.host.to_string(), told.port),
+            None => (host.clone(), *port),
+        };
+        let shown = HostPort { host, port };
+        match shown.concrete_host() {
+            Some(host) if host.contains(':') => format!("[{host}]:{port}"),
+            Some(host) => format!("{host}:{port}"),
+            None => format!("the address that they reached:{port}"),
         }
     }
 }

@@ -61,13 +61,15 @@ impl Settings {
             let listeners = client_listeners(text, &broker, "advertised.listeners")?;
             one(listeners, text, "advertised.listeners")
         });
+        let advertised = advertised.transpose()?;
+        check_reachable(advertised.as_ref())?;
         let metrics = broker.given("metrics");
         let metrics = metrics.map(|text| HostPort::parse(text, "--metrics"));
         let text = value_of(&broker, "listeners").unwrap_or_default();
         let listeners = client_listeners(&text, &broker, "listeners")?;
         Ok(Self {
             listen: one(listeners, &text, "listeners")?,
-            advertised: advertised.transpose()?,
+            advertised,
             directories: directories(&broker)?,
             node: node(&broker)?,
             cores: small(&broker, "cores"),
@@ -236,6 +238,18 @@ fn client_listeners(
     Ok(found)
 }
 
+/// As Kafka, which refuses it at the start: nobody can connect to an address that stands for all.
+fn check_reachable(advertised: Option<&HostPort>) -> Result<(), Failure> {
+    match advertised {
+        Some(told) if told.concrete_host().is_none() => Err(Failure::config(format!(
+            "advertised.listeners: {} is no address that a client could connect to; name one, or \
+             leave it out: then clients are told the address that they reached",
+            told.host
+        ))),
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn one(mut listeners: Vec<HostPort>, text: &str, key: &str) -> Result<HostPort, Failure> {
     match (listeners.pop(), listeners.is_empty()) {
         (Some(listener), true) => Ok(listener),
@@ -310,6 +324,9 @@ mod tests {
             |overrides: &[(&str, &str)]| resolved(overrides).expect_err("a refusal").message;
 
         assert!(words(&[("listeners", "SSL://:9093")]).contains("only PLAINTEXT"));
+        for nowhere in ["0.0.0.0:9092", "PLAINTEXT://:9092", "[::]:9092"] {
+            assert!(words(&[("advertised.listeners", nowhere)]).contains("could connect to"));
+        }
         assert!(words(&[("listeners", "a:1,b:2")]).contains("one is possible"));
         assert!(words(&[("node.id", "3"), ("broker.id", "4")]).contains("two names of one"));
         assert!(words(&[("broker.id", "0")]).contains("from 1"));

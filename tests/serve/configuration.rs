@@ -95,6 +95,36 @@ fn kafkas_own_kind_of_file_starts_a_broker_and_says_what_has_no_meaning() {
 }
 
 #[test]
+fn clients_are_told_what_is_advertised_port_and_all_and_so_is_the_operator() {
+    let scratch = Scratch::new("config-advertised");
+    let flags = ["--cores", "1", "--allow-buffered", "--output", "json"];
+    let mut command = serve(&scratch.path("data"), &flags);
+    command.args(["--advertise", "broker.example:7777"]);
+    let child = command.stdout(std::process::Stdio::piped()).spawn();
+    let mut child = child.expect("it can be started");
+    let mut line = String::new();
+    let mut words = std::io::BufReader::new(child.stdout.take().expect("piped"));
+    std::io::BufRead::read_line(&mut words, &mut line).expect("what runs");
+    let told: serde_json::Value = serde_json::from_str(&line).expect("one object");
+
+    let address = told["listens_on"][0].as_str().expect("an address");
+    let address = address.parse().expect("an address");
+    let mut client = wait_for("a listener", || Client::try_connect(address).ok());
+    let brokers = client.try_metadata().expect("an answer").brokers;
+
+    system::terminate(child.id());
+    wait_for("its end", || child.try_wait().expect("ours"));
+    assert_eq!(told["clients_use"].as_str(), Some("broker.example:7777"));
+    assert!(!brokers.is_empty());
+    for broker in brokers {
+        assert_eq!(
+            (broker.host.as_str(), broker.port),
+            ("broker.example", 7777)
+        );
+    }
+}
+
+#[test]
 fn a_flag_goes_before_the_file() {
     let scratch = Scratch::new("config-flag");
     let (file, data_dir) = (scratch.path("broker.toml"), scratch.path("data"));
@@ -170,11 +200,14 @@ fn with_json_serve_says_in_one_object_what_runs() {
 
     let read = std::io::BufRead::read_line(&mut words, &mut line);
 
+    let told: serde_json::Value = serde_json::from_str(&line).expect("one object");
+    let address = told["listens_on"][0].as_str().expect("an address");
+    // It says so before it listens, and before it takes a signal for a wish to stop.
+    let listens = address.parse().expect("an address");
+    wait_for("a listener", || Client::try_connect(listens).ok());
     system::terminate(child.id());
     let status = wait_for("its end", || child.try_wait().expect("ours"));
     assert!(read.is_ok() && status.success(), "{status}: {line}");
-    let told: serde_json::Value = serde_json::from_str(&line).expect("one object");
-    let address = told["listens_on"][0].as_str().expect("an address");
     assert!(address.starts_with("127.0.0.1:"), "{told}");
     assert_eq!(
         (told["shards"].as_u64(), told["cores"].as_u64()),
