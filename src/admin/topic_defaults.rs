@@ -273,11 +273,13 @@ pub const TOPIC_DEFAULTS: &[BrokerKey] = &[
     key(
         "min.insync.replicas",
         Int,
-        "The replicas that must have a record before acks=all is answered.",
+        "The replicas that must have a record before acks=all is answered; never more than there \
+         are, which is one.",
     )
     .default("1")
     .bounds(Between(1, INT_MAX))
-    .dynamic(),
+    .dynamic()
+    .without_effect(),
     key(
         "unclean.leader.election.enable",
         Boolean,

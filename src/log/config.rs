@@ -32,7 +32,6 @@ pub struct TopicConfig {
     pub flush_messages: i64,
     /// `i64::MAX`: not set.
     pub flush_ms: i64,
-    pub min_insync_replicas: u32,
     pub timestamp_type: TimestampType,
     pub timestamp_before_max_ms: i64,
     pub timestamp_after_max_ms: i64,
@@ -69,7 +68,6 @@ impl Default for TopicConfig {
             retention_bytes: None,
             flush_messages: 1,
             flush_ms: i64::MAX,
-            min_insync_replicas: 1,
             timestamp_type: TimestampType::CreateTime,
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: 3_600_000,
@@ -127,7 +125,6 @@ impl TopicConfig {
             "retention.bytes" => self.retention_bytes = u64::try_from(number).ok(),
             "flush.messages" => self.flush_messages = number,
             "flush.ms" => self.flush_ms = number,
-            "min.insync.replicas" => self.min_insync_replicas = number as u32,
             "message.timestamp.type" => {
                 self.timestamp_type = match value {
                     "LogAppendTime" => TimestampType::LogAppendTime,

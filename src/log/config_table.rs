@@ -349,9 +349,9 @@ pub const TOPIC_CONFIGS: &[ConfigKey] = &[
         bounds: Between(1, INT_MAX),
         default: "1",
         broker_name: "min.insync.replicas",
-        acts: true,
+        acts: false,
         doc: "The replicas that must have a record before acks=all is answered; never more \
-              than there are.",
+              than there are, which is one.",
     },
     ConfigKey {
         name: "preallocate",

@@ -50,15 +50,6 @@ impl TopicConfigs {
             Err(_) => topic.config.clone(),
         }
     }
-
-    /// `min.insync.replicas` in force, without making a whole configuration.
-    pub fn min_insync_replicas(&self, topic: &Topic) -> u32 {
-        let own = topic.overrides.contains_key("min.insync.replicas");
-        match own {
-            true => topic.config.min_insync_replicas,
-            false => self.plain.min_insync_replicas,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -75,7 +66,7 @@ mod tests {
     #[test]
     fn a_topic_follows_the_broker_but_for_what_was_set_for_it() {
         let mut broker = BrokerConfig::default();
-        for (name, value) in [("log.retention.hours", "2"), ("min.insync.replicas", "2")] {
+        for (name, value) in [("log.retention.hours", "2"), ("message.max.bytes", "7")] {
             let key = BrokerKey::find(name).expect("a key");
             broker.set(key, value).expect("a value");
         }
@@ -87,13 +78,13 @@ mod tests {
             cluster: &dynamic,
             ..fixed
         });
-        let own = topic(&[("retention.ms", "5"), ("min.insync.replicas", "1")]);
+        let own = topic(&[("retention.ms", "5"), ("max.message.bytes", "6")]);
 
         assert_eq!(told.of(&topic(&[])).retention_ms, Some(7_200_000));
         assert_eq!(changed.of(&topic(&[])).retention_ms, Some(9));
         assert_eq!(told.of(&own).retention_ms, Some(5));
-        assert_eq!(told.min_insync_replicas(&topic(&[])), 2);
-        assert_eq!(told.min_insync_replicas(&own), 1);
-        assert_eq!(told.of(&topic(&[("flush.ms", "5")])).min_insync_replicas, 2);
+        assert_eq!(told.of(&topic(&[])).max_message_bytes, 7);
+        assert_eq!(told.of(&own).max_message_bytes, 6);
+        assert_eq!(told.of(&topic(&[("flush.ms", "5")])).max_message_bytes, 7);
     }
 }

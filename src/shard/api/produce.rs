@@ -296,11 +296,6 @@ impl Shard {
             let words = "the disk of this partition's shard has failed";
             return Err(Failure::because(ErrorCode::KafkaStorageError, words));
         }
-        let wanted = self.topic_configs.min_insync_replicas(topic);
-        if acks == -1 && wanted > 1 {
-            let words = format!("min.insync.replicas is {wanted}, and there is 1 replica");
-            return Err(Failure::because(ErrorCode::NotEnoughReplicas, words));
-        }
         Ok(place)
     }
 }

@@ -106,8 +106,6 @@ pub const LISTED: &[Listed] = &[
         "a duplicate's records keep their times; Kafka says LogAppendTime of a CreateTime topic"),
     listed("Produce", "epochs/epoch -1, sequence 0", ["*error_code", "47", "87"],
         "a producer id without an epoch is no batch of any producer"),
-    listed("Produce", "min-insync/*", ["*", "*", "*"],
-        "who asks for two copies where there can be one is told so; Kafka takes one for enough"),
 
     // Fetch.
     listed("Fetch", "whole/one partition twice", ["*", "*", "*"],
