@@ -32,14 +32,18 @@ pub(super) fn admit(
         return Err(LogError::InvalidTransactionState);
     }
     if header.timestamp_type() == TimestampType::LogAppendTime {
-        return Err(LogError::InvalidTimestamp {
-            time: header.max_timestamp,
-        });
+        return Err(LogError::ClaimsAppendTime);
     }
     let stamps = config.timestamp_type == TimestampType::LogAppendTime;
     if !stamps {
-        check_time(config, header.base_timestamp, now)?;
-        check_time(config, header.max_timestamp, now)?;
+        let times = [header.base_timestamp, header.max_timestamp];
+        let refused = times
+            .into_iter()
+            .find(|time| !takes_time(config, *time, now));
+        if let Some(time) = refused {
+            let blamed = first_refused(config, batch, now);
+            return Err(blamed.unwrap_or(invalid_time(config, None, time, now)));
+        }
     }
     let looks_at_times = !stamps && config.timestamp_before_max_ms < i64::MAX;
     if config.cleanup.compact || looks_at_times {
@@ -49,16 +53,40 @@ pub(super) fn admit(
 }
 
 /// `message.timestamp.before.max.ms` and `message.timestamp.after.max.ms` (KIP-937).
-fn check_time(config: &TopicConfig, time: i64, now: WallMs) -> Result<(), LogError> {
-    if time == -1 {
-        return Ok(());
+fn takes_time(config: &TopicConfig, time: i64, now: WallMs) -> bool {
+    let (earliest, latest) = times_taken(config, now);
+    time == -1 || (earliest..=latest).contains(&time)
+}
+
+/// The earliest and the latest time that the topic takes; -1, no time, it takes always.
+fn times_taken(config: &TopicConfig, now: WallMs) -> (i64, i64) {
+    let earliest = now.0.saturating_sub(config.timestamp_before_max_ms).max(0);
+    (
+        earliest,
+        now.0.saturating_add(config.timestamp_after_max_ms),
+    )
+}
+
+fn invalid_time(config: &TopicConfig, record: Option<u32>, time: i64, now: WallMs) -> LogError {
+    let (earliest, latest) = times_taken(config, now);
+    LogError::InvalidTimestamp {
+        record,
+        time,
+        earliest,
+        latest,
     }
-    let early = now.0.saturating_sub(time) > config.timestamp_before_max_ms;
-    let late = time.saturating_sub(now.0) > config.timestamp_after_max_ms;
-    if early || late || time < 0 {
-        return Err(LogError::InvalidTimestamp { time });
+}
+
+/// The record for whose time a batch is refused; None: it was not found within the bound.
+fn first_refused(config: &TopicConfig, batch: &CheckedBatch, now: WallMs) -> Option<LogError> {
+    let walk = records(&batch.bytes, TIME_WALK_BYTES_MAX.as_usize()).ok()?;
+    for (place, record) in (0..).zip(walk) {
+        let time = record.ok()?.timestamp;
+        if !takes_time(config, time, now) {
+            return Some(invalid_time(config, Some(place), time, now));
+        }
     }
-    Ok(())
+    None
 }
 
 /// Walks the records: bounded by the largest batch that any topic may have.
@@ -68,13 +96,14 @@ fn check_records(
     times_at: Option<WallMs>,
 ) -> Result<(), LogError> {
     let walk = records(&batch.bytes, BATCH_BYTES_MAX.as_usize());
-    for record in walk.map_err(|_| LogError::InvalidRecord)? {
+    for (place, record) in (0..).zip(walk.map_err(|_| LogError::InvalidRecord)?) {
         let record = record.map_err(|_| LogError::InvalidRecord)?;
         if config.cleanup.compact && record.key.is_none() {
-            return Err(LogError::InvalidRecord);
+            return Err(LogError::NoKey { record: place });
         }
-        if let Some(now) = times_at {
-            check_time(config, record.timestamp, now)?;
+        let time = record.timestamp;
+        if let Some(now) = times_at.filter(|now| !takes_time(config, time, *now)) {
+            return Err(invalid_time(config, Some(place), time, now));
         }
     }
     Ok(())
@@ -92,7 +121,7 @@ fn unstated_time(config: &TopicConfig, batch: &CheckedBatch, now: WallMs) -> Opt
     for record in records(&batch.bytes, TIME_WALK_BYTES_MAX.as_usize()).ok()? {
         largest = largest.max(record.ok()?.timestamp);
     }
-    let taken = largest >= 0 && check_time(config, largest, now).is_ok();
+    let taken = largest >= 0 && takes_time(config, largest, now);
     taken.then_some(largest)
 }
 

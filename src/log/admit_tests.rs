@@ -33,7 +33,7 @@ fn keyed(key: Option<&[u8]>, codec: Codec) -> CheckedBatch {
 fn refused_time(overrides: &[(&str, &str)], times: &[i64]) -> Option<i64> {
     match admit(&config(overrides), &batch_at(times), NOW) {
         Ok(()) => None,
-        Err(LogError::InvalidTimestamp { time }) => Some(time),
+        Err(LogError::InvalidTimestamp { time, .. }) => Some(time),
         Err(other) => panic!("{other:?}"),
     }
 }
@@ -76,6 +76,44 @@ fn with_a_bound_on_the_past_every_record_counts_not_only_the_first() {
 }
 
 #[test]
+fn a_refused_time_tells_its_record_and_what_the_topic_takes() {
+    let bounds = [
+        ("message.timestamp.before.max.ms", "1000"),
+        ("message.timestamp.after.max.ms", "500"),
+    ];
+    let refused = |overrides: &[(&str, &str)], times: &[i64]| {
+        admit(&config(overrides), &batch_at(times), NOW).expect_err("a refusal")
+    };
+    let expected = |record, time, earliest| LogError::InvalidTimestamp {
+        record: Some(record),
+        time,
+        earliest,
+        latest: NOW.0 + 500,
+    };
+
+    let (late, early) = (NOW.0 + 501, NOW.0 - 1_001);
+    assert_eq!(refused(&bounds[1..], &[1, late, 2]), expected(1, late, 0));
+    let earliest = NOW.0 - 1_000;
+    assert_eq!(
+        refused(&bounds, &[NOW.0, NOW.0, early]),
+        expected(2, early, earliest)
+    );
+    // The records do not say what their header does.
+    let mut lying = batch_at(&[NOW.0]);
+    lying.header.max_timestamp = late;
+    let refusal = admit(&config(&bounds), &lying, NOW);
+    assert_eq!(
+        refusal,
+        Err(LogError::InvalidTimestamp {
+            record: None,
+            time: late,
+            earliest,
+            latest: NOW.0 + 500,
+        })
+    );
+}
+
+#[test]
 fn append_times_of_the_broker_make_the_producers_times_irrelevant() {
     let stamping = [("message.timestamp.type", "LogAppendTime")];
 
@@ -87,11 +125,8 @@ fn a_batch_that_claims_append_times_of_its_own_is_refused() {
     let mut batch = batch_at(&[NOW.0]);
     batch.header.attributes |= LOG_APPEND_TIME_BIT;
 
-    let time = NOW.0;
-    assert_eq!(
-        admit(&config(&[]), &batch, NOW),
-        Err(LogError::InvalidTimestamp { time })
-    );
+    let refused = admit(&config(&[]), &batch, NOW);
+    assert_eq!(refused, Err(LogError::ClaimsAppendTime));
 }
 
 #[test]
@@ -107,7 +142,7 @@ fn a_compacted_topic_takes_no_record_without_a_key_compressed_or_not() {
     ] {
         assert_eq!(admit(&compacted, &keyed(Some(b"k"), codec), NOW), Ok(()));
         let refused = admit(&compacted, &keyed(None, codec), NOW);
-        assert_eq!(refused, Err(LogError::InvalidRecord), "{codec:?}");
+        assert_eq!(refused, Err(LogError::NoKey { record: 0 }), "{codec:?}");
     }
     assert_eq!(admit(&config(&[]), &keyed(None, Codec::None), NOW), Ok(()));
 }

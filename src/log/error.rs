@@ -10,11 +10,21 @@ pub enum LogError {
     UnknownPartition,
     /// A batch over `max.message.bytes` (MESSAGE_TOO_LARGE).
     TooLarge { bytes: u64, max: u64 },
-    /// A time outside `message.timestamp.before.max.ms` and `.after.max.ms`, or a batch whose
-    /// producer claims append times (INVALID_TIMESTAMP).
-    InvalidTimestamp { time: i64 },
-    /// A record without a key on a compacted topic, or records that can not be walked
-    /// (INVALID_RECORD).
+    /// A time outside of what `message.timestamp.before.max.ms` and `.after.max.ms` leave, both
+    /// ends included (INVALID_TIMESTAMP). The record is the first such one of its batch, counted
+    /// from 0; None: only the batch's header says so.
+    InvalidTimestamp {
+        record: Option<u32>,
+        time: i64,
+        earliest: i64,
+        latest: i64,
+    },
+    /// A batch whose producer claims append times (INVALID_TIMESTAMP).
+    ClaimsAppendTime,
+    /// A record without a key on a compacted topic (INVALID_RECORD): the first of its batch,
+    /// counted from 0.
+    NoKey { record: u32 },
+    /// Records that can not be walked (INVALID_RECORD).
     InvalidRecord,
     /// The batch neither repeats nor follows the producer's last one
     /// (OUT_OF_ORDER_SEQUENCE_NUMBER).

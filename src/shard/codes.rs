@@ -14,12 +14,18 @@ pub struct Failure {
     pub code: ErrorCode,
     /// For replies that have room; the reader is a person.
     pub words: Option<StrBytes>,
+    /// The one record of a batch, counted from 0, for which the batch is refused.
+    pub record: Option<u32>,
 }
 
 impl Failure {
     /// A code that says it all.
     pub fn bare(code: ErrorCode) -> Self {
-        Self { code, words: None }
+        Self {
+            code,
+            words: None,
+            record: None,
+        }
     }
 
     /// A request names one thing twice where it may once.
@@ -29,8 +35,14 @@ impl Failure {
     }
 
     pub fn because(code: ErrorCode, words: impl Into<String>) -> Self {
-        let words = Some(StrBytes::from_string(words.into()));
-        Self { code, words }
+        Self {
+            words: Some(StrBytes::from_string(words.into())),
+            ..Self::bare(code)
+        }
+    }
+
+    fn of_record(self, record: Option<u32>) -> Self {
+        Self { record, ..self }
     }
 }
 
@@ -44,16 +56,26 @@ impl From<LogError> for Failure {
             ),
             LogError::TooLarge { bytes, max } => Self::because(
                 Code::MessageTooLarge,
-                format!("the batch has {bytes} bytes, max.message.bytes is {max}"),
+                format!("the batch has {bytes} bytes, and max.message.bytes allows {max} here"),
             ),
-            LogError::InvalidTimestamp { time } => Self::because(
+            LogError::InvalidTimestamp {
+                record,
+                time,
+                earliest,
+                latest,
+            } => outside(time, [earliest, latest]).of_record(record),
+            LogError::ClaimsAppendTime => Self::because(
                 Code::InvalidTimestamp,
-                format!("timestamp {time} is outside what the topic allows"),
+                "the batch claims LogAppendTime, which only brokers write; say CreateTime",
             ),
-            LogError::InvalidRecord => Self::because(
+            LogError::NoKey { record } => Self::because(
                 Code::InvalidRecord,
-                "a record cannot be read, or has no key on a compacted topic",
-            ),
+                format!("record {record} of the batch has no key: a compacted topic needs one"),
+            )
+            .of_record(Some(record)),
+            LogError::InvalidRecord => {
+                Self::because(Code::InvalidRecord, "a record of the batch can not be read")
+            }
             LogError::OutOfOrderSequence { expected, found } => Self::because(
                 Code::OutOfOrderSequenceNumber,
                 format!("sequence {found} where {expected} follows"),
@@ -81,6 +103,15 @@ impl From<LogError> for Failure {
             LogError::Journal(error) => error.into(),
         }
     }
+}
+
+/// A record's time is not between these, both included.
+fn outside(time: i64, [earliest, latest]: [i64; 2]) -> Failure {
+    let words = format!(
+        "timestamp {time} is not from {earliest} to {latest}, which \
+         message.timestamp.before.max.ms and message.timestamp.after.max.ms allow now"
+    );
+    Failure::because(ErrorCode::InvalidTimestamp, words)
 }
 
 impl From<JournalError> for Failure {

@@ -366,6 +366,8 @@ fn write_error(error: LogError) -> GroupError {
             | JournalError::Format { .. },
         ) => GroupError::NotCoordinator,
         LogError::InvalidTimestamp { .. }
+        | LogError::ClaimsAppendTime
+        | LogError::NoKey { .. }
         | LogError::InvalidRecord
         | LogError::OutOfOrderSequence { .. }
         | LogError::InvalidProducerEpoch { .. }

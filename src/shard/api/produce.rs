@@ -16,7 +16,9 @@ use crate::log::{Appended, LogError};
 use crate::runtime::ConnectionId;
 use crate::wire::batch::{CheckedBatch, Codec, check_produced};
 use crate::wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use crate::wire::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use crate::wire::messages::produce_response::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+};
 use crate::wire::messages::{ProduceRequest, ProduceResponse, TopicName};
 use crate::wire::{ErrorCode, reply};
 
@@ -321,6 +323,17 @@ fn check_batch(
     Ok(batch)
 }
 
+/// The record to blame (KIP-467): producers fail it by these words, and the others of its batch
+/// as its neighbours.
+fn record_errors(failure: &Failure) -> Vec<BatchIndexAndErrorMessage> {
+    let blamed = failure.record.map(|record| {
+        BatchIndexAndErrorMessage::default()
+            .with_batch_index(i32::try_from(record).unwrap_or(i32::MAX))
+            .with_batch_index_error_message(failure.words.clone())
+    });
+    blamed.into_iter().collect()
+}
+
 fn part_response(
     index: i32,
     outcome: Option<Result<Appended, Failure>>,
@@ -333,6 +346,7 @@ fn part_response(
             .with_log_start_offset(appended.log_start.0),
         Some(Err(failure)) => response
             .with_error_code(failure.code.code())
+            .with_record_errors(record_errors(&failure))
             .with_error_message(failure.words)
             .with_base_offset(-1)
             .with_log_append_time_ms(-1)

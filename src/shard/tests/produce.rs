@@ -1,6 +1,6 @@
 use super::*;
 use crate::wire::ErrorCode;
-use crate::wire::batch::Codec;
+use crate::wire::batch::{Codec, NewRecord};
 
 #[test]
 fn what_is_produced_is_fetched_in_order_through_any_shard() {
@@ -164,6 +164,44 @@ fn zstandard_needs_produce_7_and_no_more_replicas_are_asked_for_than_there_are()
         let response = broker.ask(socket, &produce_of("t", 0, acks, batch), version);
         let part = &response.responses[0].partition_responses[0];
         assert_eq!(part.error_code, expected.code());
+    }
+}
+
+#[test]
+fn the_record_for_which_a_batch_is_refused_is_named() {
+    let mut broker = Broker::start(1);
+    broker.create_topic_with("compacted", 1, &[("cleanup.policy", "compact")]);
+    broker.create_topic("dated", 1);
+    let socket = broker.connect();
+    let keyed = NewRecord {
+        key: Some(b"k"),
+        ..NewRecord::default()
+    };
+    let keyless = BatchBuilder::new().record(keyed).value(0, b"x").build();
+    let late = BatchBuilder::new().value(5, b"x").value(i64::MAX / 2, b"y");
+    let cases = [
+        ("compacted", keyless, ErrorCode::InvalidRecord, "no key"),
+        (
+            "dated",
+            late.build(),
+            ErrorCode::InvalidTimestamp,
+            "message.timestamp.after.max.ms",
+        ),
+    ];
+
+    for (topic, batch, code, words) in cases {
+        for version in [3, 7, 8, 9, 11] {
+            let response = broker.ask(socket, &produce_of(topic, 0, -1, batch.clone()), version);
+            let part = &response.responses[0].partition_responses[0];
+            let blamed = part.record_errors.iter().map(|one| {
+                let said = one.batch_index_error_message.as_ref().expect("words");
+                assert!(said.contains(words), "{said}");
+                one.batch_index
+            });
+            let expected: &[i32] = if version < 8 { &[] } else { &[1] };
+            assert_eq!(part.error_code, code.code(), "{topic}");
+            assert_eq!(blamed.collect::<Vec<_>>(), expected, "{topic} {version}");
+        }
     }
 }
 

@@ -100,8 +100,6 @@ pub const LISTED: &[Listed] = &[
         "UNSUPPORTED_COMPRESSION_TYPE rather than UNKNOWN_SERVER_ERROR"),
     listed("Produce", "timestamps/below none", ["*", "*", "*"],
         "there is no time below -1"),
-    listed("Produce", "*", ["*record_errors[0]", "*", "absent"],
-        "batches are judged whole, without parsing their records: DESIGN 4"),
     listed("Produce", "sequences/sequence *", ["*log_append_time_ms", "<time>", "-1"],
         "a duplicate's records keep their times; Kafka says LogAppendTime of a CreateTime topic"),
     listed("Produce", "epochs/epoch -1, sequence 0", ["*error_code", "47", "87"],

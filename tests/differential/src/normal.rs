@@ -22,6 +22,7 @@ const DRAWN: &[&str] = &[
     "cluster_id",
     "port",
     "error_message",
+    "batch_index_error_message",
     "log_dir",
     "usable_bytes",
     "total_bytes",
