@@ -9,6 +9,7 @@ use crate::wire::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
 use crate::wire::{ErrorCode, StrBytes, reply};
 
 use super::super::calls::{Asked, Call};
+use super::super::codes::Failure;
 use super::super::machine::Shard;
 use super::super::message::Outcome;
 
@@ -17,6 +18,8 @@ const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
 /// From here on many keys are asked for at once (KIP-699).
 const KEYS_SINCE: i16 = 4;
+/// Kafka 4.1.1 says so of success, where one key is answered.
+const NO_ERROR: &str = "NONE";
 
 /// A FindCoordinator that awaits the creation of `__consumer_offsets`.
 #[derive(Debug)]
@@ -34,7 +37,7 @@ impl Shard {
         let call = FindCoordinatorCall { asked, keys };
         match request.key_type {
             GROUP if self.has_offsets_topic() => {
-                self.answer_find_coordinator(call, ErrorCode::None);
+                self.answer_find_coordinator(call, None);
             }
             GROUP => {
                 let command = self.offsets_topic_creation();
@@ -42,9 +45,16 @@ impl Shard {
             }
             // There are no transactions yet; clients take the answer for "not now".
             TRANSACTION => {
-                self.answer_find_coordinator(call, ErrorCode::CoordinatorNotAvailable);
+                let words = "there are no transactions on this broker yet: a producer without \
+                             transactional.id works";
+                let failure = Failure::because(ErrorCode::CoordinatorNotAvailable, words);
+                self.answer_find_coordinator(call, Some(failure));
             }
-            _ => self.answer_find_coordinator(call, ErrorCode::InvalidRequest),
+            other => {
+                let words = format!("key type {other}: a group is 0, a transaction 1");
+                let failure = Failure::because(ErrorCode::InvalidRequest, words);
+                self.answer_find_coordinator(call, Some(failure));
+            }
         }
     }
 
@@ -54,11 +64,12 @@ impl Shard {
         call: FindCoordinatorCall,
         outcomes: &[Outcome],
     ) {
-        let code = match outcomes.first() {
-            Some(Ok(_) | Err(Refusal::TopicExists)) => ErrorCode::None,
-            Some(Err(_)) | None => ErrorCode::CoordinatorNotAvailable,
+        let failure = match outcomes.first() {
+            Some(Ok(_) | Err(Refusal::TopicExists)) => None,
+            Some(Err(refusal)) => Some(not_created(Failure::from(refusal))),
+            None => Some(not_created(Failure::bare(ErrorCode::None))),
         };
-        self.answer_find_coordinator(call, code);
+        self.answer_find_coordinator(call, failure);
     }
 
     fn has_offsets_topic(&self) -> bool {
@@ -91,9 +102,10 @@ impl Shard {
             .of(shard.unwrap_or(self.id), self.sees_shards(id))
     }
 
-    fn answer_find_coordinator(&mut self, call: FindCoordinatorCall, code: ErrorCode) {
+    fn answer_find_coordinator(&mut self, call: FindCoordinatorCall, failure: Option<Failure>) {
         let asked = call.asked;
-        let found = code == ErrorCode::None;
+        let found = failure.is_none();
+        let failure = failure.unwrap_or(Failure::bare(ErrorCode::None));
         let (host, port) = if found {
             let endpoint = self.endpoint(asked.connection);
             (endpoint.host, i32::from(endpoint.port))
@@ -106,8 +118,8 @@ impl Shard {
         };
         let response = if asked.to.version < KEYS_SINCE {
             FindCoordinatorResponse::default()
-                .with_error_code(code.code())
-                .with_error_message(Some(words(code)))
+                .with_error_code(failure.code.code())
+                .with_error_message(Some(failure.words.unwrap_or(NO_ERROR.into())))
                 .with_node_id(call.keys.first().map_or(-1, id_of).into())
                 .with_host(host)
                 .with_port(port)
@@ -118,8 +130,8 @@ impl Shard {
                     .with_key(key)
                     .with_host(host.clone())
                     .with_port(port)
-                    .with_error_code(code.code())
-                    .with_error_message(words_in_lists(code))
+                    .with_error_code(failure.code.code())
+                    .with_error_message(Some(failure.words.clone().unwrap_or_default()))
             });
             FindCoordinatorResponse::default().with_coordinators(coordinators.collect())
         };
@@ -128,23 +140,9 @@ impl Shard {
     }
 }
 
-/// Where many keys are answered, Kafka has words for a malformed request only.
-fn words_in_lists(code: ErrorCode) -> Option<StrBytes> {
-    match code {
-        ErrorCode::InvalidRequest => Some(words(code)),
-        _ => Some(StrBytes::default()),
-    }
-}
-
-/// As Kafka 4.1.1 words it, success included.
-fn words(code: ErrorCode) -> StrBytes {
-    StrBytes::from_static_str(match code {
-        ErrorCode::None => "NONE",
-        ErrorCode::CoordinatorNotAvailable => "The coordinator is not available.",
-        _ => {
-            "This most likely occurs because of a request being malformed by the client library \
-             or the message was sent to an incompatible broker. See the broker logs for more \
-             details."
-        }
-    })
+/// `__consumer_offsets` could not be made.
+fn not_created(why: Failure) -> Failure {
+    let why = why.words.unwrap_or_default();
+    let words = format!("{OFFSETS_TOPIC} could not be created: {why}; try again");
+    Failure::because(ErrorCode::CoordinatorNotAvailable, words)
 }

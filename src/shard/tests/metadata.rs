@@ -238,6 +238,33 @@ fn the_small_requests_have_their_answers_in_every_version() {
 }
 
 #[test]
+fn a_coordinator_that_is_not_to_be_had_is_told_with_the_reason() {
+    let mut broker = Broker::start(1);
+    let socket = broker.connect();
+    for (version, kind) in [(1, 1), (3, 7), (4, 1), (6, -1)] {
+        let key = StrBytes::from_static_str("key");
+        let request = FindCoordinatorRequest::default().with_key_type(kind);
+        let request = match version {
+            0..=3 => request.with_key(key),
+            _ => request.with_coordinator_keys(vec![key]),
+        };
+        let response = broker.ask(socket, &request, version);
+        let found = response.coordinators.first();
+        let said = found.map_or(response.error_message.as_ref(), |one| {
+            one.error_message.as_ref()
+        });
+        let expected = match kind {
+            1 => "no transactions on this broker yet",
+            _ => "a group is 0, a transaction 1",
+        };
+        assert!(
+            said.expect("words").contains(expected),
+            "{version}: {said:?}"
+        );
+    }
+}
+
+#[test]
 fn a_kept_reply_to_all_topics_is_forgotten_when_a_topic_comes() {
     let mut broker = Broker::start(2);
     let socket = broker.connect();
