@@ -3,6 +3,7 @@
 use crate::log::config_table::{Bounds, ConfigKind};
 
 use super::broker_table::BROKER_CONFIGS;
+use super::idle_table::IDLE_CONFIGS;
 use super::topic_defaults::TOPIC_DEFAULTS;
 use super::without_meaning::WITHOUT_MEANING;
 
@@ -52,7 +53,10 @@ impl BrokerKey {
 
     /// All keys: the broker's own, then those that give topics their defaults.
     pub fn all() -> impl Iterator<Item = &'static Self> {
-        BROKER_CONFIGS.iter().chain(TOPIC_DEFAULTS)
+        BROKER_CONFIGS
+            .iter()
+            .chain(IDLE_CONFIGS)
+            .chain(TOPIC_DEFAULTS)
     }
 
     /// What `name` stands for in a configuration file. Listener prefixes
@@ -187,7 +191,9 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_every_key_is_found_by_both_its_names() {
         assert!(BROKER_CONFIGS.is_sorted_by_key(|key| key.name));
+        assert!(IDLE_CONFIGS.is_sorted_by_key(|key| key.name));
         assert!(TOPIC_DEFAULTS.is_sorted_by_key(|key| key.name));
+        assert!(WITHOUT_MEANING.is_sorted());
         for key in BrokerKey::all() {
             assert_eq!(BrokerKey::find(key.name), Some(key));
             assert_eq!(BrokerKey::find(&key.toml_name()), Some(key), "{}", key.name);

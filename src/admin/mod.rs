@@ -12,6 +12,7 @@
 pub mod broker_config;
 pub mod broker_key;
 mod broker_table;
+mod idle_table;
 mod topic_defaults;
 mod without_meaning;
 

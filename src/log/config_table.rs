@@ -84,7 +84,8 @@ impl Expected {
             ConfigKind::Short => i64::from(value.parse::<i16>().ok()?),
             ConfigKind::Int => i64::from(value.parse::<i32>().ok()?),
             ConfigKind::Long => value.parse::<i64>().ok()?,
-            ConfigKind::Double | ConfigKind::String | ConfigKind::List => 0,
+            ConfigKind::Double => value.parse::<f64>().map(|_| 0).ok()?,
+            ConfigKind::String | ConfigKind::List => 0,
         };
         let allowed = match self.bounds {
             Bounds::Any => true,

@@ -216,7 +216,7 @@ const REFUSED: &[Refused<'_>] = &[
     ),
     (
         "",
-        &[("background.threads", SET, Some("5"))],
+        &[("max.connection.creation.rate", SET, Some("5"))],
         "has no meaning",
     ),
     ("", &[("message.max.bytes", SET, None)], "no value"),
@@ -247,6 +247,22 @@ fn what_may_not_change_is_refused_in_kafkas_words_and_changes_nothing() {
     let configs = broker.described_as(BROKER, "1000");
     assert!(configs.iter().all(|config| config.config_source == DEFAULT));
     assert_eq!(broker.described_as(BROKER, ""), []);
+}
+
+#[test]
+fn what_a_running_kafka_lets_one_change_is_kept_and_shown_though_it_changes_nothing() {
+    let mut broker = Broker::start(2);
+    let key = "log.cleaner.threads";
+
+    let set = broker.edit_broker("", &[(key, SET, Some("2"))]);
+    let wrong = broker.edit_broker("", &[("log.cleaner.io.buffer.load.factor", SET, Some("x"))]);
+    broker.world.crash(true);
+    broker.boot(2);
+
+    assert_eq!(set.0, 0, "{}", set.1);
+    assert_eq!(wrong.0, ErrorCode::InvalidRequest.code(), "{}", wrong.1);
+    let layers = [layer("2", DYNAMIC_DEFAULT), layer("1", DEFAULT)];
+    assert_eq!(broker.layers(BROKER, "1000", key), layers);
 }
 
 #[test]

@@ -87,55 +87,70 @@ fn edit_cluster(run: &mut Run, version: i16) -> Outcome {
     edit_and_undo(run, "", version)
 }
 
+/// Of one broker or of all: what is set, and the key and value by which it is seen in force.
+const STEPS: &[(&str, Edits<'static>, &str, &str)] = &[
+    (
+        "size",
+        &[("message.max.bytes", SET, Some("2000000"))],
+        "message.max.bytes",
+        "2000000",
+    ),
+    (
+        "time",
+        &[("log.retention.ms", SET, Some("5000000"))],
+        "log.retention.ms",
+        "5000000",
+    ),
+    (
+        "policy",
+        &[("log.cleanup.policy", APPEND, Some("compact"))],
+        "log.cleanup.policy",
+        "delete,compact",
+    ),
+    (
+        "connections",
+        &[("max.connections.per.ip", SET, Some("500"))],
+        "max.connections.per.ip",
+        "500",
+    ),
+    (
+        "cleaner",
+        &[
+            ("log.cleaner.threads", SET, Some("2")),
+            ("log.cleaner.io.buffer.load.factor", SET, Some("0.8")),
+        ],
+        "log.cleaner.threads",
+        "2",
+    ),
+    (
+        "undone",
+        &[
+            ("log.cleaner.threads", DELETE, None),
+            ("log.cleaner.io.buffer.load.factor", DELETE, None),
+            ("message.max.bytes", DELETE, None),
+            ("log.retention.ms", DELETE, None),
+            ("max.connections.per.ip", DELETE, None),
+            ("log.cleanup.policy", DELETE, None),
+        ],
+        "log.cleanup.policy",
+        "delete",
+    ),
+];
+
 /// Of one broker or of all: set, seen, in force for topics, undone.
 fn edit_and_undo(run: &mut Run, name: &str, version: i16) -> Outcome {
     let topic = run.topic(1)?;
     let topic = topic.name.0.to_string();
-    let steps: &[(&str, Edits<'_>, &'static str, &str)] = &[
-        (
-            "size",
-            &[("message.max.bytes", SET, Some("2000000"))],
-            "message.max.bytes",
-            "2000000",
-        ),
-        (
-            "time",
-            &[("log.retention.ms", SET, Some("5000000"))],
-            "log.retention.ms",
-            "5000000",
-        ),
-        (
-            "policy",
-            &[("log.cleanup.policy", APPEND, Some("compact"))],
-            "log.cleanup.policy",
-            "delete,compact",
-        ),
-        (
-            "connections",
-            &[("max.connections.per.ip", SET, Some("500"))],
-            "max.connections.per.ip",
-            "500",
-        ),
-        (
-            "undone",
-            &[
-                ("message.max.bytes", DELETE, None),
-                ("log.retention.ms", DELETE, None),
-                ("max.connections.per.ip", DELETE, None),
-                ("log.cleanup.policy", DELETE, None),
-            ],
-            "log.cleanup.policy",
-            "delete",
-        ),
-    ];
     let brokers: Keys<'_> = Some(&[
         "message.max.bytes",
         "log.retention.ms",
         "log.cleanup.policy",
         "max.connections.per.ip",
+        "log.cleaner.threads",
+        "log.cleaner.io.buffer.load.factor",
     ]);
     let topics: Keys<'_> = Some(&["max.message.bytes", "retention.ms", "cleanup.policy"]);
-    for (label, edits, key, value) in steps {
+    for (label, edits, key, value) in STEPS {
         run.ask(label, &edit(BROKER, name, edits), version)?;
         in_force(run, (BROKER, OWN), key, Some(value))?;
         for (what, of) in [("broker", OWN), ("named", name)] {
