@@ -28,6 +28,8 @@ pub struct Asked {
     /// None: no reply is awaited (acks=0).
     pub slot: Option<Slot>,
     pub to: ReplyTo,
+    /// The version that the client speaks, where it is older than any that is decoded.
+    pub older: Option<i16>,
     /// The frame's size.
     pub bytes: usize,
     /// When it was whole.

@@ -38,6 +38,7 @@ pub mod versions;
 pub mod header;
 
 pub mod guard;
+pub mod old_admin;
 pub mod old_produce;
 pub mod request;
 

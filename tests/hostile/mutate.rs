@@ -6,7 +6,9 @@ use thalweg::wire::batch::{BatchBuilder, Codec};
 use thalweg::wire::client::encode;
 use thalweg::wire::messages::*;
 use thalweg::wire::versions::{APIS, Api};
-use thalweg::wire::{ApiKey, ApiSet, Request, RequestHeader, StrBytes, WireError, guard, request};
+use thalweg::wire::{
+    ApiKey, ApiSet, Request, RequestHeader, StrBytes, WireError, guard, old_admin, request,
+};
 
 use super::batches::mend;
 use super::framed;
@@ -224,6 +226,12 @@ pub fn foretell(frame: &[u8]) -> (Outcome, Option<(ApiKey, i16)>) {
         }) => return (Outcome::Reply(correlation_id), None),
         // Refused in its own layout, if it has one.
         Err(WireError::UnsupportedVersion { key: 0, .. }) => return (Outcome::Whatever, None),
+        // Carried over to a version that is decoded, with whatever stands behind the header.
+        Err(WireError::UnsupportedVersion { key, version, .. })
+            if old_admin::is_served(key, version) =>
+        {
+            return (Outcome::Whatever, None);
+        }
         Err(_) => return (Outcome::Closed, None),
     };
     if !ApiSet::ENGINE.contains(header.api) {

@@ -46,8 +46,8 @@ use crate::base::ShardId;
 use crate::cluster::{Metadata, PartitionPlace, Topic};
 use crate::runtime::ConnectionId;
 use crate::wire::{
-    ApiKey, ErrorCode, ReplyTo, Request, RequestHeader, StrBytes, WireError, old_produce, reply,
-    request,
+    ApiKey, ErrorCode, ReplyTo, Request, RequestHeader, StrBytes, WireError, old_admin,
+    old_produce, reply, request,
 };
 
 use super::calls::Asked;
@@ -59,6 +59,11 @@ impl Shard {
     /// One frame: decodes it and begins what it asks for. What cannot be understood closes the
     /// connection, after what is owed has been sent.
     pub(super) fn dispatch(&mut self, id: ConnectionId, frame: Bytes) {
+        self.dispatch_spoken(id, frame, None);
+    }
+
+    /// `older`: the version that the client speaks, if the frame was carried over from it.
+    fn dispatch_spoken(&mut self, id: ConnectionId, frame: Bytes, older: Option<i16>) {
         let bytes = frame.len();
         let whole = frame.clone();
         // The decoder denies panics by lint, but the crate below it does not: input must not be
@@ -79,6 +84,7 @@ impl Shard {
         let Some(asked) = self.asked(id, header.reply_to(), bytes) else {
             return;
         };
+        let asked = Asked { older, ..asked };
         self.note_unasked(asked, header.client_id.as_ref());
         self.begin(asked, request, header.client_id);
     }
@@ -161,13 +167,15 @@ impl Shard {
             connection: id,
             slot: Some(connection.slots.open()),
             to,
+            older: None,
             bytes,
             since: self.now.ticks,
         })
     }
 
-    /// An unknown version of ApiVersions is answered all the same (KIP-511), and so is a Produce
-    /// that is advertised for old clients' sake only. Anything else closes the connection.
+    /// An unknown version of ApiVersions is answered all the same (KIP-511), and so are a Produce
+    /// that is advertised for old clients' sake only and what old administration tools ask.
+    /// Anything else closes the connection.
     fn not_understood(&mut self, id: ConnectionId, error: WireError, frame: &[u8]) {
         let WireError::UnsupportedVersion {
             key,
@@ -177,6 +185,12 @@ impl Shard {
         else {
             return self.connections.refuse(id, &error, false);
         };
+        if old_admin::is_served(key, version) {
+            return match old_admin::newer(frame) {
+                Ok(newer) => self.dispatch_spoken(id, newer, Some(version)),
+                Err(error) => self.connections.refuse(id, &error, false),
+            };
+        }
         let answer = if key == ApiKey::ApiVersions as i16 {
             reply::unsupported_api_versions(correlation_id).map(Some)
         } else if old_produce::is_refused(key, version) {
@@ -201,6 +215,13 @@ impl Shard {
     pub(super) fn send_reply(&mut self, asked: Asked, frame: Result<Vec<Bytes>, WireError>) {
         let Some(slot) = asked.slot else {
             return;
+        };
+        let frame = match asked.older {
+            Some(version) => frame.and_then(|pieces| {
+                let older = old_admin::older(asked.to.api, version, &pieces.concat());
+                older.map(|frame| vec![frame])
+            }),
+            None => frame,
         };
         match frame {
             Ok(pieces) => {

@@ -130,3 +130,42 @@ fn a_produce_of_before_version_3_is_told_so_in_its_own_layout() {
     let again = broker.ask(socket, &ApiVersionsRequest::default(), 0);
     assert_eq!(again.error_code, 0);
 }
+
+#[test]
+fn what_old_administration_tools_ask_is_answered_in_their_versions() {
+    let mut broker = Broker::start(2);
+    let socket = broker.connect();
+    let mut ask = |api: i16, version: i16, body: &[u8]| {
+        let request = Bytes::from(frame(api, version, body));
+        broker.world.send(socket, request);
+        let reply = broker.frame_within(socket, PATIENCE).expect("a reply");
+        assert_eq!(reply[..4], 7_i32.to_be_bytes(), "the correlation id");
+        reply.slice(4..)
+    };
+    let wanted = |name: &[u8; 1]| {
+        let mut body = b"\0\0\0\x01\0\x01".to_vec();
+        body.extend(name);
+        // Three partitions, one replica, no assignments, no configs, a time-out.
+        body.extend(b"\0\0\0\x03\0\x01\0\0\0\0\0\0\0\0\0\0\x75\x30");
+        body
+    };
+    let only_checked = [&wanted(b"u")[..], b"\x01"].concat();
+
+    assert_eq!(&ask(19, 0, &wanted(b"t"))[..], b"\0\0\0\x01\0\x01t\0\0");
+    let again = ask(19, 1, &[&wanted(b"t")[..], b"\0"].concat());
+    assert!(again.starts_with(b"\0\0\0\x01\0\x01t\0\x24\0"), "{again:?}");
+    let checked = ask(19, 1, &only_checked);
+    assert_eq!(&checked[..], b"\0\0\0\x01\0\x01u\0\0\xff\xff");
+    let described = ask(
+        32,
+        0,
+        b"\0\0\0\x01\x02\0\x01t\0\0\0\x01\0\x0eflush.messages",
+    );
+    let expected =
+        b"\0\0\0\0\0\0\0\x01\0\0\0\0\x02\0\x01t\0\0\0\x01\0\x0eflush.messages\0\x011\0\x01\0";
+    assert_eq!(&described[..], expected);
+    let deleted = ask(20, 0, b"\0\0\0\x01\0\x01t\0\0\x75\x30");
+    assert_eq!(&deleted[..], b"\0\0\0\x01\0\x01t\0\0");
+    let again = broker.ask(socket, &ApiVersionsRequest::default(), 0);
+    assert_eq!(again.error_code, 0);
+}
