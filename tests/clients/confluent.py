@@ -4,7 +4,8 @@ confluent.py BOOTSTRAP
 
 Shown: keys, headers, null keys and values, every codec, timestamps of the sender's choice, the
 idempotent producer, acks 0, 1 and all, records of 900 KB, too large ones, reading from the
-beginning, the end, an offset and a time, and topics made, listed, described and deleted.
+beginning, the end, an offset and a time, and topics made, listed, described, configured, enlarged,
+cut at their beginning and deleted.
 Partitions are assigned by hand: no group takes part.
 """
 
@@ -15,7 +16,8 @@ import traceback
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin import NewPartitions, NewTopic, OffsetSpec
 
 PARTITIONS = 6
 PER_CODEC = 20_000
@@ -228,6 +230,43 @@ def every_shard_is_a_broker_behind_one_port():
     assert len({(node.host, node.port) for node in nodes}) == 1, nodes
 
 
+def configs_partitions_and_records_are_administered():
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+
+    def retention_after(operation, value=None):
+        entry = ConfigEntry("retention.ms", value, incremental_operation=operation)
+        changed = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+        admin.incremental_alter_configs([changed])[resource].result(DEADLINE_S)
+        described = admin.describe_configs([resource])[resource].result(DEADLINE_S)
+        return described["retention.ms"]
+
+    assert retention_after(AlterConfigOpType.SET, "7200000").value == "7200000"
+    assert retention_after(AlterConfigOpType.DELETE, "").is_default
+    refused(lambda: retention_after(AlterConfigOpType.SET, "-7"), KafkaError.INVALID_CONFIG)
+
+    def enlarged(partitions):
+        grown = NewPartitions(topic, partitions)
+        admin.create_partitions([grown])[topic].result(DEADLINE_S)
+        return len(admin.list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions)
+
+    assert enlarged(PARTITIONS + 1) == PARTITIONS + 1
+    refused(lambda: enlarged(1), KafkaError.INVALID_PARTITIONS)
+    place = TopicPartition(topic, 0, 10)
+    assert admin.delete_records([place])[place].result(DEADLINE_S).low_watermark == 10
+    [earliest] = admin.list_offsets({TopicPartition(topic, 0): OffsetSpec.earliest()}).values()
+    assert earliest.result(DEADLINE_S).offset == 10
+
+
+def refused(asked, code):
+    try:
+        asked()
+    except KafkaException as error:
+        assert error.args[0].code() == code, error
+    else:
+        raise AssertionError(f"not refused: {code}")
+
+
 CHECKS = [
     topic_is_created,
     every_codec_is_acknowledged,
@@ -238,6 +277,7 @@ CHECKS = [
     every_acks_is_kept,
     a_waiting_consumer_is_woken,
     every_shard_is_a_broker_behind_one_port,
+    configs_partitions_and_records_are_administered,
     a_deleted_topic_is_gone,
 ]
 
