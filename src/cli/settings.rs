@@ -7,7 +7,7 @@ use crate::base::{ByteCount, NodeId};
 
 use super::Failure;
 use super::arguments::Serve;
-use super::config_file;
+use super::config_file::{self, Places};
 use super::listen::HostPort;
 
 /// Security that is no security, the only one there is.
@@ -37,18 +37,20 @@ impl Settings {
     /// Reads the file, if one is named, and puts the flags over it.
     pub fn resolve(options: &Serve) -> Result<Self, Failure> {
         let mut broker = BrokerConfig::default();
-        let mut notes = Vec::new();
-        if let Some(path) = &options.config {
-            notes = config_file::read(path, &mut broker)?;
-        }
+        let (mut notes, mut places) = match &options.config {
+            Some(path) => config_file::read(path, &mut broker)?,
+            None => (Vec::new(), Places::default()),
+        };
         for (key, value) in &options.overrides {
             let note = config_file::set(&mut broker, key, value);
             let note = note.map_err(|words| wrong_usage("--override", &words))?;
             notes.extend(note.map(|words| format!("--override: {words}")));
+            places.forget(key);
         }
         for (key, value) in flags(options) {
             let set = config_file::set(&mut broker, key, &value);
             set.map_err(|words| wrong_usage(&format!("--{key}"), &words))?;
+            places.forget(key);
         }
         // A developer starts consumers one at a time, and does not want to wait for the next.
         let delay = "group.initial.rebalance.delay.ms";
@@ -56,27 +58,19 @@ impl Settings {
             let set = config_file::set(&mut broker, delay, "0");
             set.map_err(|words| wrong_usage("--dev", &words))?;
         }
-        check_pairs(&broker)?;
-        let advertised = broker.given("advertised.listeners").map(|text| {
-            let listeners = client_listeners(text, &broker, "advertised.listeners")?;
-            one(listeners, text, "advertised.listeners")
-        });
-        let advertised = advertised.transpose()?;
-        check_reachable(advertised.as_ref())?;
+        check_pairs(&broker, &places)?;
         let metrics = broker.given("metrics");
         let metrics = metrics.map(|text| HostPort::parse(text, "--metrics"));
-        let text = value_of(&broker, "listeners").unwrap_or_default();
-        let listeners = client_listeners(&text, &broker, "listeners")?;
         Ok(Self {
-            listen: one(listeners, &text, "listeners")?,
-            advertised,
-            directories: directories(&broker)?,
-            node: node(&broker)?,
+            listen: places.tell(&["listeners"], listen(&broker))?,
+            advertised: places.tell(&["advertised.listeners"], advertised(&broker))?,
+            directories: places.tell(&["log.dirs", "log.dir"], directories(&broker))?,
+            node: places.tell(&["node.id", "broker.id"], node(&broker))?,
             cores: small(&broker, "cores"),
             shards: small(&broker, "shards").map(usize::from),
             cache_bytes: wide(&broker, "cache.bytes"),
             allow_buffered: broker.is_on("allow.buffered"),
-            metrics: metrics.transpose()?,
+            metrics: places.tell(&["metrics"], metrics.transpose())?,
             metrics_allow_remote: broker.is_on("metrics.allow.remote"),
             broker,
             notes,
@@ -139,7 +133,7 @@ fn wide(broker: &BrokerConfig, name: &str) -> Option<ByteCount> {
 }
 
 /// Keys that lean on each other.
-fn check_pairs(broker: &BrokerConfig) -> Result<(), Failure> {
+fn check_pairs(broker: &BrokerConfig, places: &Places) -> Result<(), Failure> {
     for (least, most) in [
         (
             "group.min.session.timeout.ms",
@@ -156,11 +150,12 @@ fn check_pairs(broker: &BrokerConfig) -> Result<(), Failure> {
     ] {
         let (low, high) = (broker.number(least), broker.number(most));
         if low > high {
-            return Err(Failure::config(format!(
+            let words = format!(
                 "{least} is {} and {most} is {}: the first must not be the larger",
                 low.unwrap_or_default(),
                 high.unwrap_or_default()
-            )));
+            );
+            return places.tell(&[least, most], Err(Failure::config(words)));
         }
     }
     Ok(())
@@ -238,15 +233,26 @@ fn client_listeners(
     Ok(found)
 }
 
-/// As Kafka, which refuses it at the start: nobody can connect to an address that stands for all.
-fn check_reachable(advertised: Option<&HostPort>) -> Result<(), Failure> {
-    match advertised {
-        Some(told) if told.concrete_host().is_none() => Err(Failure::config(format!(
-            "advertised.listeners: {} is no address that a client could connect to; name one, or \
-             leave it out: then clients are told the address that they reached",
+fn listen(broker: &BrokerConfig) -> Result<HostPort, Failure> {
+    let key = "listeners";
+    let text = value_of(broker, key).unwrap_or_default();
+    one(client_listeners(&text, broker, key)?, &text, key)
+}
+
+/// Nobody can connect to an address that stands for all: Kafka too refuses it at the start.
+fn advertised(broker: &BrokerConfig) -> Result<Option<HostPort>, Failure> {
+    let key = "advertised.listeners";
+    let Some(text) = broker.given(key) else {
+        return Ok(None);
+    };
+    let told = one(client_listeners(text, broker, key)?, text, key)?;
+    match told.concrete_host() {
+        Some(_) => Ok(Some(told)),
+        None => Err(Failure::config(format!(
+            "{key}: {} is no address that a client could connect to; name one, or leave it out: \
+             then clients are told the address that they reached",
             told.host
         ))),
-        Some(_) | None => Ok(()),
     }
 }
 
@@ -333,6 +339,39 @@ mod tests {
         assert!(words(&[("group.min.session.timeout.ms", "2000000")]).contains("must not be"));
         assert!(words(&[("log.dirs", " , ")]).contains("no directory"));
         assert!(words(&[("no.such.key", "1")]).contains("did you mean"));
+    }
+
+    #[test]
+    fn an_address_or_directory_that_can_not_be_is_told_with_its_place_in_the_file() {
+        let name = format!("thalweg-settings-{}.properties", std::process::id());
+        let file = std::env::temp_dir().join(name);
+        let flags = ["--config", file.to_str().expect("a name")];
+        for (text, words) in [
+            ("\nlisteners=nowhere\n", "HOST:PORT"),
+            ("\nlog.dirs=,\n", "no directory"),
+            ("\nmetrics=9644\n", "HOST:PORT"),
+        ] {
+            std::fs::write(&file, text).expect("a file");
+
+            let failure = resolved_with(&flags, &[]).expect_err(text);
+
+            assert_eq!(failure.code, 78, "{}", failure.message);
+            assert!(
+                failure.message.contains(".properties:2:1: "),
+                "{}",
+                failure.message
+            );
+            assert!(failure.message.contains(words), "{}", failure.message);
+        }
+        std::fs::write(&file, "listeners=nowhere\n").expect("a file");
+        let flag = [flags[0], flags[1], "--listen", "alsonowhere"];
+        let failure = resolved_with(&flag, &[]).expect_err("a wrong flag");
+        assert!(
+            !failure.message.contains(".properties"),
+            "{}",
+            failure.message
+        );
+        std::fs::remove_file(&file).expect("ours");
     }
 
     #[test]

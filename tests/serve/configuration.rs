@@ -45,8 +45,26 @@ fn a_mistake_in_a_file_is_told_with_its_place_and_what_was_perhaps_meant() {
     check(
         "server.properties",
         "advertised.listeners=SSL://a:9093\n",
-        &["only PLAINTEXT"],
+        &["server.properties:1:1:", "only PLAINTEXT"],
     );
+    // Wrong only as what clients are told, as a number of this node, or beside another key.
+    for (text, words) in [
+        (
+            "\nadvertised.listeners=PLAINTEXT://:9092\n",
+            "could connect to",
+        ),
+        ("\nbroker.id=0\n", "from 1 to 65535"),
+        (
+            "\ngroup.min.session.timeout.ms=2000000\n",
+            "must not be the larger",
+        ),
+    ] {
+        check(
+            "server.properties",
+            text,
+            &["server.properties:2:1:", words],
+        );
+    }
 }
 
 /// A topic created without a count has `count` partitions.

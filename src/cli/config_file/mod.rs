@@ -5,6 +5,7 @@
 mod properties;
 mod toml_file;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::admin::{BrokerConfig, BrokerKey, Named};
@@ -34,8 +35,35 @@ pub struct Mistake {
     pub words: String,
 }
 
-/// Reads the file into `config`. Returns what the operator should know of it, a line each.
-pub fn read(path: &Path, config: &mut BrokerConfig) -> Result<Vec<String>, Failure> {
+/// Where a file sets what: by Kafka's names, as `FILE:LINE:COLUMN`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places(BTreeMap<String, String>);
+
+impl Places {
+    /// Something else goes before the file.
+    pub fn forget(&mut self, key: &str) {
+        self.0.remove(kafkas(key));
+    }
+
+    /// A failure that comes of one of these keys is told with the place of the first that the file
+    /// sets: some values are wrong only beside others, or can not be read before all are there.
+    pub fn tell<T>(&self, keys: &[&str], result: Result<T, Failure>) -> Result<T, Failure> {
+        let place = keys.iter().find_map(|key| self.0.get(*key));
+        result.map_err(|failure| match place {
+            Some(place) => Failure::config(format!("{place}: {}", failure.message)),
+            None => failure,
+        })
+    }
+}
+
+/// The name that Kafka has for a key, if it is known.
+fn kafkas(key: &str) -> &str {
+    BrokerKey::find(key).map_or(key, |known| known.name)
+}
+
+/// Reads the file into `config`. Returns what the operator should know of it, a line each, and
+/// where the keys stand.
+pub fn read(path: &Path, config: &mut BrokerConfig) -> Result<(Vec<String>, Places), Failure> {
     let name = path.display();
     let bytes = std::fs::read(path)
         .map_err(|error| Failure::config(format!("can not read --config {name}: {error}")))?;
@@ -50,15 +78,15 @@ pub fn read(path: &Path, config: &mut BrokerConfig) -> Result<Vec<String>, Failu
             )));
         }
     };
-    let applied = entries.and_then(|entries| apply(&entries, config));
-    let notes = applied.map_err(|mistake| {
-        let Place { line, column } = mistake.at;
-        Failure::config(format!("{name}:{line}:{column}: {}", mistake.words))
-    })?;
-    let notes = notes.into_iter();
-    Ok(notes
-        .map(|(at, words)| format!("{name}:{}: {words}", at.line))
-        .collect())
+    let place = |Place { line, column }| format!("{name}:{line}:{column}");
+    let told =
+        |mistake: Mistake| Failure::config(format!("{}: {}", place(mistake.at), mistake.words));
+    let entries = entries.map_err(told)?;
+    let notes = apply(&entries, config).map_err(told)?.into_iter();
+    let notes = notes.map(|(at, words)| format!("{name}:{}: {words}", at.line));
+    let places = entries.iter();
+    let places = places.map(|entry| (kafkas(&entry.key).to_owned(), place(entry.at)));
+    Ok((notes.collect(), Places(places.collect())))
 }
 
 /// One setting given on the command line as `KEY=VALUE`.
@@ -80,10 +108,9 @@ pub fn set(config: &mut BrokerConfig, key: &str, value: &str) -> Result<Option<S
 
 fn apply(entries: &[Entry], config: &mut BrokerConfig) -> Result<Vec<(Place, String)>, Mistake> {
     let mut notes = Vec::new();
-    let mut seen = std::collections::BTreeMap::new();
+    let mut seen = BTreeMap::new();
     for entry in entries {
-        let known = BrokerKey::find(&entry.key).map_or(entry.key.as_str(), |key| key.name);
-        if let Some(before) = seen.insert(known.to_owned(), entry.at) {
+        if let Some(before) = seen.insert(kafkas(&entry.key), entry.at) {
             let words = format!("{} is set in line {} too", entry.key, before.line);
             return Err(Mistake {
                 at: entry.at,
