@@ -184,7 +184,8 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
     key(
         "listener.ids.max",
         Int,
-        "The most broker ids that this node shows; more shards share them.",
+        "The most broker ids that this node shows; more shards share them, unless each has a \
+         port.",
     )
     .default("8")
     .bounds(Between(1, 1000)),
@@ -192,10 +193,11 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
         "listener.layout",
         String,
         "What clients take this node for: `core`, a broker per shard behind one port; `node`, one \
-         broker; `auto`, what each client can cope with, by its name and version.",
+         broker; `auto`, what each client can cope with, by its name and version; `ports`, a \
+         broker per shard with a port each, the first and those after it.",
     )
     .default("auto")
-    .bounds(OneOf(&["auto", "core", "node"])),
+    .bounds(OneOf(&["auto", "core", "node", "ports"])),
     key(
         "listener.security.protocol.map",
         String,

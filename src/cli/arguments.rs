@@ -80,6 +80,10 @@ pub struct Serve {
     /// The name and port that clients are told, if it is not the one they connect to.
     #[arg(long, value_name = "HOST:PORT")]
     pub advertise: Option<String>,
+    /// What clients take this node for: auto, core, node, or ports, which gives each shard a port
+    /// of its own, from that of --listen on [default: auto].
+    #[arg(long, value_name = "LAYOUT")]
+    pub listener_layout: Option<String>,
     /// Cores to run on, one thread each [default: the CPUs this process may use].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub cores: Option<u16>,

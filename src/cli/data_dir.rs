@@ -42,15 +42,14 @@ impl DataDir {
         let is_new = found.is_none();
         let (manifest, known) = match found {
             None => {
-                let incarnations = new_incarnations(shards.unwrap_or(cores));
+                let incarnations = new_incarnations(wanted(None, shards, cores));
                 let node = node.unwrap_or(NODE);
                 (Manifest::new(node, cluster_id(), &incarnations), 0)
             }
             Some(manifest) => {
                 check_known(path, &manifest, node)?;
-                let missing = cores.saturating_sub(manifest.shards.len());
-                let missing = if shards.is_none() { missing } else { 0 };
                 let known = manifest.shards.len();
+                let missing = wanted(Some(known), shards, cores) - known;
                 (manifest.with_more(&new_incarnations(missing)), known)
             }
         };
@@ -76,6 +75,29 @@ impl DataDir {
         {
             tracing::warn!("{} stays behind: {error}", self.path.display());
         }
+    }
+}
+
+/// How many shards `DataDir::open` would find or make there. Touches nothing.
+///
+/// # Errors
+/// There is a manifest that can not be read.
+pub fn shards_to_be(
+    paths: &[PathBuf],
+    shards: Option<usize>,
+    cores: usize,
+) -> Result<usize, Failure> {
+    let path = paths.first().map_or(Path::new("."), PathBuf::as_path);
+    let known = read_manifest(path)?.map(|manifest| manifest.shards.len());
+    Ok(wanted(known, shards, cores))
+}
+
+/// The shards of a directory that has `known` of them, if it is one already.
+fn wanted(known: Option<usize>, shards: Option<usize>, cores: usize) -> usize {
+    match known {
+        None => shards.unwrap_or(cores),
+        Some(known) if shards.is_none() => known.max(cores),
+        Some(known) => known,
     }
 }
 

@@ -10,6 +10,7 @@
 //! Begin at `arguments`, then the file of each command.
 
 pub mod arguments;
+pub mod bind;
 pub mod client;
 pub mod cluster;
 pub mod config;

@@ -1,7 +1,7 @@
 //! `thalweg serve`: from flags to a running broker.
 
 use std::io::IsTerminal;
-use std::net::{IpAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,16 +12,13 @@ use crate::base::{ByteCount, ShardId};
 use crate::console;
 use crate::journal;
 use crate::runtime::Boot;
-use crate::runtime::probe;
-use crate::runtime::real::{
-    BindError, Config, Listeners, RunError, ShardHome, Stats, Stopper, run as drive,
-};
-use crate::shard::Listener;
-use crate::shard::{Endpoint, Shard, ShardConfig};
+use crate::runtime::real::{Config, Listeners, RunError, ShardHome, Stats, Stopper, run as drive};
+use crate::shard::{Layout, Listener, Shard, ShardConfig};
 
 use super::Failure;
 use super::arguments::{LogFormat, Output, Serve};
-use super::data_dir::DataDir;
+use super::bind;
+use super::data_dir::{self, DataDir};
 use super::listen::HostPort;
 use super::metrics;
 use super::requirements::{self, Machine, Storage};
@@ -34,18 +31,14 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
     let settings = Settings::resolve(options)?;
     let machine = requirements::check_machine(settings.cores)?;
     // The port first: who finds it taken has left nothing behind.
-    let listeners = Listeners::bind(&settings.listen.resolve("--listen")?, machine.cores.len())
-        .map_err(|error| taken(&error))?;
+    let cores = machine.cores.len();
+    let shards = data_dir::shards_to_be(&settings.directories, settings.shards, cores)?;
+    let listeners = bind::bind(&settings, cores, shards)?;
     let metrics = metrics::bind(&settings)?;
-    let data_dir = DataDir::open(
-        &settings.directories,
-        settings.node,
-        settings.shards,
-        machine.cores.len(),
-    )?;
+    let data_dir = DataDir::open(&settings.directories, settings.node, settings.shards, cores)?;
     let storage = requirements::check_data_dirs(&settings.directories, settings.allow_buffered)?;
-    let listener = listener(&settings, &listeners);
-    warn_if_open(&listeners);
+    let listener = bind::listener(&settings, &listeners);
+    bind::warn_if_open(&listeners);
     let plan = Plan {
         options,
         settings: &settings,
@@ -54,33 +47,14 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
         listener,
         storage: &storage,
     };
+    // Who has read the introduction may end us.
+    let stopper = plan.stopper()?;
     plan.introduce(&listeners, metrics.as_ref(), begun);
-    let code = plan.drive(listeners, metrics);
+    let code = plan.drive(listeners, metrics, stopper);
     if options.until_input_ends {
         data_dir.remove();
     }
     code
-}
-
-/// What clients will be told, decided by flags and by what was bound.
-fn listener(settings: &Settings, bound: &Listeners) -> Listener {
-    let (at, first) = (&settings.listen, bound.addresses().first());
-    let advertised = settings.advertised.as_ref();
-    Listener {
-        advertised: advertised.map(|told| Endpoint::new(&told.host, told.port)),
-        host: at.host.clone(),
-        port: first.map_or(at.port, |address| address.port()),
-        gateways: gateways(),
-    }
-}
-
-/// Who comes from there came by a port that Docker or Podman published. In a Kubernetes pod nothing
-/// is published so, and processes of the pod's own host come from the gateway too.
-fn gateways() -> Vec<IpAddr> {
-    if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
-        return Vec::new();
-    }
-    probe::container_gateways(Path::new("/"))
 }
 
 fn refused(error: &RunError) -> Failure {
@@ -115,12 +89,21 @@ impl Plan<'_> {
         homes.collect()
     }
 
-    fn drive(&self, listeners: Listeners, metrics: Option<TcpListener>) -> Result<u8, Failure> {
+    fn stopper(&self) -> Result<Stopper, Failure> {
         let stopper = Stopper::new().map_err(|error| Failure::unavailable(error.to_string()))?;
         stopper.on_signals();
         if self.options.until_input_ends {
             stop_with_input(stopper.clone());
         }
+        Ok(stopper)
+    }
+
+    fn drive(
+        &self,
+        listeners: Listeners,
+        metrics: Option<TcpListener>,
+        stopper: Stopper,
+    ) -> Result<u8, Failure> {
         let homes = self.homes();
         let stats = Arc::new(Stats::new(homes.iter().map(|home| home.shard)));
         if let Some(listener) = metrics {
@@ -174,11 +157,6 @@ impl Plan<'_> {
 
     /// Tells the operator what will run, before the first client can connect.
     fn introduce(&self, listeners: &Listeners, metrics: Option<&TcpListener>, begun: Instant) {
-        let addresses: Vec<String> = listeners
-            .addresses()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
         let mode = match self.storage.buffered {
             true => "page cache and fdatasync before each acknowledgement",
             false => "direct I/O, on stable storage before each acknowledgement",
@@ -195,7 +173,7 @@ impl Plan<'_> {
         if self.options.output == Output::Json {
             let told = json!({
                 "version": env!("CARGO_PKG_VERSION"),
-                "listens_on": addresses,
+                "listens_on": bind::all(listeners),
                 "clients_use": clients,
                 "directory": display(&self.data_dir.path),
                 "is_new": self.data_dir.is_new,
@@ -211,13 +189,18 @@ impl Plan<'_> {
         }
         let mut lines = vec![
             format!("thalweg {}", env!("CARGO_PKG_VERSION")),
-            format!("  listens on   {}", addresses.join(" and ")),
+            format!("  listens on   {}", bind::shown(listeners).join(" and ")),
             format!("  clients use  {clients}"),
             format!("  directory    {} ({made})", display(&self.data_dir.path)),
             format!("  shards       {shards} on {cores} cores"),
             format!("  durability   {mode}"),
             format!("  cache        {}", self.cache_bytes()),
         ];
+        if self.settings.layout == Layout::Ports {
+            lines.push(
+                "  layout       a port for each shard, which serves all that comes there".into(),
+            );
+        }
         lines.extend(metrics.map(|address| format!("  metrics      {address}")));
         lines.extend(notes.iter().map(|note| format!("  note         {note}")));
         lines.push(format!("  started in   {took} ms"));
@@ -252,28 +235,6 @@ fn stop_with_input(stopper: Stopper) {
         let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
         stopper.stop();
     });
-}
-
-fn taken(error: &BindError) -> Failure {
-    let advice = match error.error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            "something listens there already; stop it, or choose another port with --listen"
-        }
-        std::io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose another",
-        _ => "choose an address of this machine with --listen HOST:PORT",
-    };
-    Failure::unavailable(format!(
-        "can not listen on {}: {}; {advice}",
-        error.address, error.error
-    ))
-}
-
-fn warn_if_open(listeners: &Listeners) {
-    for address in listeners.addresses() {
-        if !address.ip().is_loopback() {
-            tracing::warn!("{address} is reachable by others, and there is no authentication yet");
-        }
-    }
 }
 
 fn display(path: &Path) -> String {

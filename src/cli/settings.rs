@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::admin::{BrokerConfig, BrokerKey};
 use crate::base::{ByteCount, NodeId};
+use crate::shard::Layout;
 
 use super::Failure;
 use super::arguments::Serve;
@@ -21,6 +22,7 @@ pub struct Settings {
     pub notes: Vec<String>,
     pub listen: HostPort,
     pub advertised: Option<HostPort>,
+    pub layout: Layout,
     /// At least one.
     pub directories: Vec<PathBuf>,
     pub node: Option<NodeId>,
@@ -64,6 +66,7 @@ impl Settings {
         Ok(Self {
             listen: places.tell(&["listeners"], listen(&broker))?,
             advertised: places.tell(&["advertised.listeners"], advertised(&broker))?,
+            layout: Layout::of(&broker),
             directories: places.tell(&["log.dirs", "log.dir"], directories(&broker))?,
             node: places.tell(&["node.id", "broker.id"], node(&broker))?,
             cores: small(&broker, "cores"),
@@ -87,6 +90,7 @@ fn flags(options: &Serve) -> impl Iterator<Item = (&'static str, String)> {
         ("data-dir", options.data_dir.clone()),
         ("listen", options.listen.clone()),
         ("advertise", options.advertise.clone()),
+        ("listener-layout", options.listener_layout.clone()),
         ("cores", number(options.cores)),
         ("shards", number(options.shards)),
         (

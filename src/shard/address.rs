@@ -28,13 +28,14 @@ pub struct Listener {
     /// The host as the operator wrote it, which may be a name, a concrete address, or one that
     /// stands for all (`0.0.0.0`, `::`).
     pub host: String,
+    /// The first of its ports, if each shard has one.
     pub port: u16,
     /// Addresses of container gateways: such a peer came through a published port.
     pub gateways: Vec<IpAddr>,
 }
 
 impl Listener {
-    /// What this connection's client is told, the same in every reply.
+    /// Where this connection's client is told that the node is, the same in every reply.
     pub fn endpoint(&self, peer: SocketAddr, local: SocketAddr) -> Endpoint {
         if let Some(advertised) = &self.advertised {
             return advertised.clone();
@@ -43,9 +44,9 @@ impl Listener {
             return Endpoint::new(&self.host, self.port);
         }
         if self.gateways.contains(&peer.ip().to_canonical()) {
-            return Endpoint::new("localhost", local.port());
+            return Endpoint::new("localhost", self.port);
         }
-        Endpoint::new(&local.ip().to_canonical().to_string(), local.port())
+        Endpoint::new(&local.ip().to_canonical().to_string(), self.port)
     }
 
     fn stands_for_all(&self) -> bool {
@@ -84,9 +85,9 @@ mod tests {
             told(
                 &listener("[::]"),
                 "[::ffff:10.0.0.9]:1",
-                "[::ffff:10.0.0.1]:9"
+                "[::ffff:10.0.0.1]:9093"
             ),
-            "10.0.0.1 9"
+            "10.0.0.1 9092"
         );
 
         all.advertised = Some(Endpoint::new("public", 1));

@@ -26,7 +26,7 @@ pub struct ShardConfig {
     pub listener: Listener,
     /// `listener.layout`: what clients take this node for.
     pub layout: Layout,
-    /// `listener.ids.max`: more shards than this share broker ids.
+    /// `listener.ids.max`: more shards than this share broker ids, unless each has a port.
     pub ids_max: u16,
     pub journal: Settings,
     pub partitions: PartitionsSettings,
@@ -143,12 +143,7 @@ impl ShardConfig {
             }),
             idle: number("connections.max.idle.ms").map_or(IDLE_WAIT, Span::millis),
         };
-        self.layout = match broker.given("listener.layout") {
-            Some("core") => Layout::Core,
-            Some("node") => Layout::Node,
-            // The table lets no other word pass.
-            Some(_) | None => Layout::Auto,
-        };
+        self.layout = Layout::of(&broker);
         self.ids_max = number("listener.ids.max")
             .and_then(|count| u16::try_from(count).ok())
             .unwrap_or(LISTENER_IDS_MAX);

@@ -1,9 +1,12 @@
-//! How a node shows itself to clients: as one broker, or as one broker per shard behind one port.
+//! How a node shows itself to clients: as one broker, or as one broker per shard, behind one port
+//! or behind a port each.
 //!
 //! A client that keeps one connection per broker id can be served by the very core that owns what
 //! it asks for, if every shard has an id of its own. A client that tells brokers apart by host and
-//! port would take those ids for one broker that changes its name for ever; it sees one id.
+//! port would take those ids for one broker that changes its name for ever; it sees one id, or as
+//! many ports.
 
+use crate::admin::BrokerConfig;
 use crate::base::{NodeId, ShardId};
 use crate::wire::StrBytes;
 
@@ -17,6 +20,9 @@ pub enum Layout {
     Core,
     /// One broker id per node, for every client.
     Node,
+    /// One broker id and one port per shard, for every client: the kernel brings a connection to
+    /// the shard that it was opened for, and it stays there.
+    Ports,
 }
 
 /// The ids of a node.
@@ -51,10 +57,44 @@ impl Ids {
 }
 
 impl Layout {
+    /// As the operator set it.
+    pub fn of(broker: &BrokerConfig) -> Self {
+        match broker.given("listener.layout") {
+            Some("core") => Self::Core,
+            Some("node") => Self::Node,
+            Some("ports") => Self::Ports,
+            // The table lets no other word pass.
+            Some(_) | None => Self::Auto,
+        }
+    }
+
+    /// Where a client finds a shard, if it finds the node at `first`.
+    pub fn port(self, first: u16, shard: ShardId) -> i32 {
+        let own = match self {
+            Self::Ports => shard.0,
+            Self::Auto | Self::Core | Self::Node => 0,
+        };
+        i32::from(first) + i32::from(own)
+    }
+
+    /// The most shards that have ids of their own, if the operator wants `ids_max`: a port is one
+    /// shard's, and so is its id.
+    pub fn shown_max(self, ids_max: u16) -> u16 {
+        match self {
+            Self::Ports => u16::MAX,
+            Self::Auto | Self::Core | Self::Node => ids_max.max(1),
+        }
+    }
+
+    /// Whether a connection may move to another shard.
+    pub fn moves(self) -> bool {
+        self != Self::Ports
+    }
+
     /// Decided once per connection, when its ApiVersions comes (or does not).
     pub fn sees_shards(self, software: Option<(&StrBytes, &StrBytes)>) -> bool {
         match self {
-            Self::Core => true,
+            Self::Core | Self::Ports => true,
             Self::Node => false,
             Self::Auto => software.is_some_and(|(name, version)| copes(name, version)),
         }
@@ -65,7 +105,7 @@ impl Layout {
     pub fn sees_shards_by_id(self, client_id: Option<&str>) -> bool {
         let is_one = |id: &str| COPE_BY_ID.iter().any(|begin| id.starts_with(begin));
         match self {
-            Self::Core | Self::Node => self.sees_shards(None),
+            Self::Core | Self::Node | Self::Ports => self.sees_shards(None),
             Self::Auto => client_id.is_some_and(is_one),
         }
     }
@@ -74,7 +114,7 @@ impl Layout {
     /// it is of a client that `asks_once`.
     pub fn sees_shards_unasked(self, is_known: bool) -> bool {
         match self {
-            Self::Core | Self::Node => self.sees_shards(None),
+            Self::Core | Self::Node | Self::Ports => self.sees_shards(None),
             Self::Auto => is_known,
         }
     }
@@ -171,8 +211,21 @@ mod tests {
     #[test]
     fn an_operator_may_decide_for_all() {
         assert!(Layout::Core.sees_shards(None));
+        assert!(Layout::Ports.sees_shards(None));
         let (name, version) = (StrBytes::from_static_str("kgo"), StrBytes::default());
         assert!(!Layout::Node.sees_shards(Some((&name, &version))));
+    }
+
+    #[test]
+    fn only_ports_give_each_shard_its_own_place_and_keep_connections_there() {
+        for layout in [Layout::Auto, Layout::Core, Layout::Node] {
+            assert_eq!(layout.port(9092, ShardId(3)), 9092);
+            assert_eq!(layout.shown_max(8), 8);
+            assert!(layout.moves());
+        }
+        assert_eq!(Layout::Ports.port(9092, ShardId(3)), 9095);
+        assert!(Layout::Ports.shown_max(8) > 256);
+        assert!(!Layout::Ports.moves());
     }
 
     #[test]

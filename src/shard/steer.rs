@@ -36,11 +36,11 @@ impl Shard {
         } else {
             self.steering.over_mesh += 1;
         }
-        let (own, now) = (self.id, self.now.ticks);
+        let (own, now, moves) = (self.id, self.now.ticks, self.config.layout.moves());
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        if !connection.sees_shards || connection.leaving_for.is_some() {
+        if !moves || !connection.sees_shards || connection.leaving_for.is_some() {
             return;
         }
         connection.leaving_for = connection.steering.note(owner, own, now);
@@ -58,7 +58,8 @@ impl Shard {
             Owners::One(owner) => owner != self.id,
             Owners::None | Owners::Many => false,
         };
-        is_others && self.connections.get(id).is_some_and(is_new)
+        let moves = self.config.layout.moves();
+        is_others && moves && self.connections.get(id).is_some_and(is_new)
     }
 
     /// At the end of a turn: lets a connection go that has come to rest.

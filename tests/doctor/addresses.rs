@@ -85,6 +85,45 @@ fn a_port_held_by_something_else_is_found_and_so_is_an_address_of_another_machin
 }
 
 #[test]
+fn a_shards_port_that_somebody_has_is_found_and_the_fix_goes_around_it() {
+    let scratch = Scratch::new("doctor-ports");
+    let data_dir = scratch.path("data");
+    let (first, held) = with_neighbour();
+    let listen = format!("127.0.0.1:{first}");
+    let ports = ["--listener-layout", "ports", "--shards", "3", "--listen"];
+
+    let said = ask(doctor(&data_dir, &[&ports[..], &[&listen]].concat()));
+    assert_eq!(said.state("listen"), "ok");
+    let fix = said.problem("ports of shards", "something listens");
+    assert!(fix.contains("--listener-layout ports"), "{fix}");
+    let beyond = ask(doctor(
+        &data_dir,
+        &[&ports[..], &["127.0.0.1:65534"]].concat(),
+    ));
+    beyond.problem("ports of shards", "65535");
+    drop(held);
+
+    let broker = Broker::start(&data_dir, &[&ports[..4], &["--allow-buffered"]].concat());
+    let address = broker.address.to_string();
+    let said = ask(doctor(&data_dir, &[&ports[..], &[&address]].concat()));
+    let findings = said.json["findings"].as_array().expect("an array");
+    let listed = findings
+        .iter()
+        .filter(|own| own["what"] == "listed to clients");
+    assert!(listed.clone().all(|own| own["state"] == "ok"));
+    assert_eq!(listed.count(), 3);
+}
+
+/// A port that is free, and a holder of the one after it.
+fn with_neighbour() -> (u16, TcpListener) {
+    super::support::wait_for("two ports in a row", || {
+        let first = free_port();
+        let held = TcpListener::bind(("127.0.0.1", first.checked_add(1)?)).ok()?;
+        Some((first, held))
+    })
+}
+
+#[test]
 fn a_running_broker_is_asked_and_what_it_tells_clients_is_tried() {
     let scratch = Scratch::new("doctor-running");
     let data_dir = scratch.path("data");

@@ -92,7 +92,16 @@ impl Broker {
     }
 
     /// At a known address, for a broker that tells clients another one.
-    pub fn start_at(data_dir: &Path, mut command: Command, known: Option<SocketAddr>) -> Self {
+    pub fn start_at(data_dir: &Path, command: Command, known: Option<SocketAddr>) -> Self {
+        Self::start_told(data_dir, command, |said| known.or_else(|| address_in(said)))
+    }
+
+    /// At the address that `find` finds in what it says of itself.
+    pub fn start_told(
+        data_dir: &Path,
+        mut command: Command,
+        find: impl Fn(&str) -> Option<SocketAddr>,
+    ) -> Self {
         let (log, out) = (
             data_dir.with_extension("log"),
             data_dir.with_extension("out"),
@@ -105,7 +114,7 @@ impl Broker {
             let status = child.0.try_wait().expect("ours");
             let said = fs::read_to_string(&log).unwrap_or_default();
             assert!(status.is_none(), "it ended: {status:?}\n{}", tail(&said));
-            known.or_else(|| address_in(&fs::read_to_string(&out).unwrap_or_default()))
+            find(&fs::read_to_string(&out).unwrap_or_default())
         });
         let mut broker = Self {
             child,

@@ -28,11 +28,11 @@ enum Holder {
     Other,
 }
 
-/// Everything about the addresses.
+/// Everything about the addresses; the broker takes so many `ports`, one after the other.
 ///
 /// # Errors
 /// One of them is not of the form HOST:PORT.
-pub fn look(listen: &str, advertise: Option<&str>) -> Result<Vec<Finding>, Failure> {
+pub fn look(listen: &str, advertise: Option<&str>, ports: usize) -> Result<Vec<Finding>, Failure> {
     let at = HostPort::parse(listen, "--listen")?;
     let told = advertise.map(|text| HostPort::parse(text, "--advertise"));
     let told = told.transpose()?;
@@ -42,6 +42,10 @@ pub fn look(listen: &str, advertise: Option<&str>) -> Result<Vec<Finding>, Failu
     }
     let (finding, holder) = listener(&at);
     let mut findings = vec![finding];
+    // Those of a broker that runs are tried as it lists them.
+    if ports > 1 && !matches!(holder, Holder::Broker(_)) {
+        findings.push(further(&at, ports));
+    }
     if let Holder::Broker(metadata) = &holder {
         findings.extend(metadata.brokers.iter().map(listed));
     }
@@ -100,6 +104,33 @@ fn listener(at: &HostPort) -> (Finding, Holder) {
         }
     }
     (finding(format!("{shown} is free")), Holder::Us(ours))
+}
+
+/// The ports of the shards after the first.
+fn further(at: &HostPort, ports: usize) -> Finding {
+    let finding = |found: String| Finding::ok(AREA, "ports of shards", found);
+    let fix = format!(
+        "thalweg serve --listener-layout ports --listen {}:0",
+        at.host
+    );
+    let last = usize::from(at.port) + ports - 1;
+    let Ok(last) = u16::try_from(last) else {
+        let found = format!("{ports} shards need ports up to {last}, and 65535 is the last");
+        return finding(found).but(State::Problem, [fix]);
+    };
+    for port in at.port + 1..=last {
+        let own = HostPort { port, ..at.clone() };
+        let addresses = own.resolve("--listen").unwrap_or_default();
+        let mut tried = addresses.iter().map(TcpListener::bind);
+        if let Some(Err(error)) = tried.find(Result::is_err)
+            && error.kind() == ErrorKind::AddrInUse
+        {
+            let found = format!("{} is one shard's, and something listens there", show(&own));
+            let who = format!("sudo ss -ltnp 'sport = :{port}'    # who");
+            return finding(found).but(State::Problem, [fix, who]);
+        }
+    }
+    finding(format!("{} to {last} are free", at.port + 1))
 }
 
 fn refused_bind(at: &HostPort, address: SocketAddr, error: &std::io::Error) -> (Finding, Holder) {

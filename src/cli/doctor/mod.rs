@@ -17,8 +17,9 @@ use clap::Args;
 use serde_json::json;
 
 use self::finding::{Finding, State};
-use super::Failure;
 use super::arguments::Output;
+use super::{Failure, data_dir};
+use crate::runtime::probe;
 
 /// Flags of `doctor`. Those that `serve` has too mean the same here.
 #[derive(Args, Clone, Debug)]
@@ -35,6 +36,12 @@ pub struct Doctor {
     /// Cores that the broker will run on [default: the CPUs this process may use].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub cores: Option<u16>,
+    /// How it shows itself; with `ports` each shard's port is looked at.
+    #[arg(long, value_name = "LAYOUT", value_parser = ["auto", "core", "node", "ports"])]
+    pub listener_layout: Option<String>,
+    /// Shards of a new data directory [default: as many as cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub shards: Option<u16>,
     /// Believe the wall clock again after it jumped forward and retention stopped; the broker of
     /// the data directory must be stopped.
     #[arg(long)]
@@ -54,12 +61,26 @@ pub fn run(options: &Doctor) -> Result<u8, Failure> {
     findings.extend(address::look(
         &options.listen,
         options.advertise.as_deref(),
+        ports(options),
     )?);
     match options.output {
         Output::Text => print_text(&findings),
         Output::Json => println!("{}", to_json(&findings)),
     }
     Ok(u8::from(count(&findings, State::Problem) > 0))
+}
+
+/// How many ports the broker takes, from that of `--listen` on.
+fn ports(options: &Doctor) -> usize {
+    if options.listener_layout.as_deref() != Some("ports") {
+        return 1;
+    }
+    let cores = options.cores.map(usize::from);
+    let cores = cores.unwrap_or_else(|| probe::processors().cores().len());
+    let directories = [options.data_dir.clone()];
+    let shards = data_dir::shards_to_be(&directories, options.shards.map(usize::from), cores);
+    // A manifest that can not be read is `storage`'s to tell.
+    shards.unwrap_or(cores)
 }
 
 fn count(findings: &[Finding], state: State) -> usize {

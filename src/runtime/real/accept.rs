@@ -8,7 +8,7 @@ use socket2::Socket;
 
 use super::error::RunError;
 use super::inbox::Inboxes;
-use super::listen;
+use super::listen::{self, Gate, Start};
 use super::net::Net;
 use super::ring::{Ring, Tag};
 use crate::base::{Span, Ticks};
@@ -22,27 +22,25 @@ const ACCEPTED_MAX: usize = 64;
 const ACCEPT_PAUSE: Span = Span::millis(100);
 
 pub(super) struct Acceptor {
-    sockets: Vec<Socket>,
-    /// Shared by the cores: the addresses were proven free by the first that listened.
-    proven: Arc<Mutex<bool>>,
-    /// Shards that take connections, dealt round robin.
+    gates: Vec<Gate>,
+    /// Shared by the cores.
+    start: Arc<Mutex<Start>>,
+    /// Shards that take connections; those of a shared port are dealt round robin.
     takers: Vec<usize>,
     dealt: usize,
-    listening: bool,
-    /// Listeners whose queue may hold somebody.
+    /// Gates whose queue may hold somebody.
     ready: Vec<usize>,
     /// Descriptors ran out; look again then.
     paused_until: Option<Ticks>,
 }
 
 impl Acceptor {
-    pub(super) fn new(sockets: Vec<Socket>, proven: Arc<Mutex<bool>>) -> Self {
+    pub(super) fn new(gates: Vec<Gate>, start: Arc<Mutex<Start>>) -> Self {
         Self {
-            sockets,
-            proven,
+            gates,
+            start,
             takers: Vec::new(),
             dealt: 0,
-            listening: false,
             ready: Vec::new(),
             paused_until: None,
         }
@@ -52,15 +50,12 @@ impl Acceptor {
         if !self.takers.contains(&local) {
             self.takers.push(local);
         }
-        if self.listening {
-            return Ok(());
-        }
-        self.listening = true;
-        listen::begin(&self.sockets, &self.proven).map_err(|error| RunError::System {
+        let begun = listen::begin(&mut self.gates, local, &self.start);
+        let begun = begun.map_err(|error| RunError::System {
             call: "listen",
             errno: system::errno_of(&error),
         })?;
-        for number in 0..self.sockets.len() {
+        for number in begun {
             self.wait(ring, number);
         }
         Ok(())
@@ -68,26 +63,29 @@ impl Acceptor {
 
     pub(super) fn stop(&mut self, local: usize) {
         self.takers.retain(|taker| *taker != local);
-        if self.takers.is_empty() && self.listening {
-            for socket in &self.sockets {
+        let nobody_takes = self.takers.is_empty();
+        for gate in &mut self.gates {
+            let is_over = gate.owner.map_or(nobody_takes, |owner| owner == local);
+            if let Some(socket) = gate.socket.take_if(|_| is_over) {
                 // Ends the poll that the ring holds; the queue is refused from here on.
                 let _ = socket.shutdown(std::net::Shutdown::Both);
             }
-            self.sockets.clear();
+        }
+        if nobody_takes {
             self.ready.clear();
             self.paused_until = None;
         }
     }
 
     fn wait(&self, ring: &mut Ring, number: usize) {
-        let socket = self.sockets[number].as_raw_fd();
-        ring.poll(socket, libc::POLLIN, Tag::Acceptable(number as u64));
+        if let Some(socket) = &self.gates[number].socket {
+            let tag = Tag::Acceptable(number as u64);
+            ring.poll(socket.as_raw_fd(), libc::POLLIN, tag);
+        }
     }
 
     pub(super) fn on_acceptable(&mut self, number: u64) {
-        if (number as usize) < self.sockets.len() {
-            self.ready.push(number as usize);
-        }
+        self.ready.push(number as usize);
     }
 
     pub(super) fn wake_at(&self) -> Option<Ticks> {
@@ -124,8 +122,16 @@ impl Acceptor {
         inboxes: &mut Inboxes<M>,
     ) {
         for _ in 0..ACCEPTED_MAX {
-            match self.sockets[number].accept() {
-                Ok((socket, _)) => self.deal(socket, net, inboxes),
+            let gate = &self.gates[number];
+            // Shut while it was ready.
+            let Some(socket) = &gate.socket else {
+                return;
+            };
+            match socket.accept() {
+                Ok((socket, _)) => {
+                    let owner = gate.owner;
+                    self.deal(socket, owner, net, inboxes);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.wait(ring, number);
                     return;
@@ -145,14 +151,20 @@ impl Acceptor {
         self.ready.push(number);
     }
 
-    fn deal<M>(&mut self, socket: Socket, net: &mut Net, inboxes: &mut Inboxes<M>) {
+    fn deal<M>(
+        &mut self,
+        socket: Socket,
+        owner: Option<usize>,
+        net: &mut Net,
+        inboxes: &mut Inboxes<M>,
+    ) {
         // A peer that is gone already has no address.
         let Some((peer, local_address)) = system::ends_of(&socket) else {
             return;
         };
         // Replies leave whole; waiting for more only delays them. Refused by a dead socket only.
         let _ = socket.set_tcp_nodelay(true);
-        let taker = self.takers[self.dealt % self.takers.len()];
+        let taker = owner.unwrap_or(self.takers[self.dealt % self.takers.len()]);
         self.dealt += 1;
         let connection = net.adopt(socket, taker);
         let event = Event::Accepted {

@@ -35,6 +35,13 @@ pub struct BindError {
     pub error: io::Error,
 }
 
+impl BindError {
+    /// Somebody has the port.
+    pub fn is_taken(&self) -> bool {
+        self.error.kind() == io::ErrorKind::AddrInUse
+    }
+}
+
 fn text(errno: Errno) -> io::Error {
     io::Error::from_raw_os_error(errno)
 }

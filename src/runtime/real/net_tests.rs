@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -11,13 +11,16 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::conformance_tests::Scratch;
-use super::{Config, Listeners, RunError, Stats, Stopper, run};
+use super::{BindError, Config, Listeners, RunError, Stats, Stopper, run};
 use crate::base::{ByteCount, Now, ShardId};
 use crate::runtime::event::{Actions, CloseReason, ConnectionId, Event, Receive, Send};
 use crate::runtime::machine::{Boot, Machine};
 
 /// What does not happen within this time never will.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Any free port of the loopback.
+const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// A machine that is one function of its events, told which shard it is.
 struct Script<F>(ShardId, F);
@@ -46,13 +49,20 @@ impl Process {
         F: FnMut(ShardId, Event<()>, &mut Actions<()>) + Clone,
         F: std::marker::Send + Sync + 'static,
     {
+        let listeners = Listeners::bind(&[ANY], 1).expect("a free port");
+        Self::start_at(listeners, 1, shards, handle)
+    }
+
+    fn start_at<F>(listeners: Listeners, cores: usize, shards: u16, handle: F) -> Self
+    where
+        F: FnMut(ShardId, Event<()>, &mut Actions<()>) + Clone,
+        F: std::marker::Send + Sync + 'static,
+    {
         let scratch = Scratch::new();
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listeners = Listeners::bind(&[any], 1).expect("a free port");
         let address = listeners.addresses()[0];
         let stopper = Stopper::new().expect("an eventfd");
         let config = Config {
-            cores: vec![0],
+            cores: (0..cores).collect(),
             pin: false,
             shards: scratch.homes(shards),
             listeners,
@@ -71,15 +81,33 @@ impl Process {
     }
 
     fn connect(&self) -> TcpStream {
-        let stream = within("connected", || TcpStream::connect(self.address).ok());
-        stream.set_read_timeout(Some(PATIENCE)).expect("set");
-        stream
+        connect(self.address)
     }
 
     fn stop(self) -> u8 {
         self.stopper.stop();
         self.thread.join().expect("no panic").expect("it ran")
     }
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = within("connected", || TcpStream::connect(address).ok());
+    stream.set_read_timeout(Some(PATIENCE)).expect("set");
+    stream
+}
+
+/// The shard that answers at an address.
+fn shard_at(address: SocketAddr) -> usize {
+    let mut stream = connect(address);
+    let mut name = [0];
+    stream.write_all(b"x").expect("send");
+    stream.read_exact(&mut name).expect("served");
+    usize::from(name[0])
+}
+
+/// The address of a shard that has a port of its own.
+fn own(first: SocketAddr, shard: usize) -> SocketAddr {
+    SocketAddr::new(first.ip(), first.port() + shard as u16)
 }
 
 fn within<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
@@ -247,16 +275,89 @@ fn a_port_that_somebody_listens_on_is_refused_with_advice() {
 
 #[test]
 fn two_that_bound_before_either_listened_do_not_share_the_port() {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let mut ours = Listeners::bind(&[any], 1).expect("a free port");
-    let mut theirs = Listeners::bind(ours.addresses(), 1).expect("nobody listens yet");
-    let (first, second) = (ours.take(0), theirs.take(0));
-    super::listen::begin(&first, &Mutex::new(false)).expect("the first may listen");
+    type Bind = fn(&[SocketAddr], usize) -> Result<Listeners, BindError>;
+    for bind in [Listeners::bind as Bind, Listeners::bind_each] {
+        // A port that was free a moment ago: both are given it.
+        let given = Listeners::bind(&[ANY], 1).expect("a free port").addresses()[0];
+        let mut ours = bind(&[given], 1).expect("nobody listens yet");
+        let mut theirs = bind(&[given], 1).expect("nobody listens yet");
+        let (first, second) = (ours.start(), theirs.start());
+        let starts = [first, second].map(Mutex::new);
+        let shards = [ShardId(0)];
+        let (mut first, mut second) = (ours.take(0, &shards), theirs.take(0, &shards));
+        let begin = super::listen::begin;
+        begin(&mut first, 0, &starts[0]).expect("the first may listen");
 
-    let refused = super::listen::begin(&second, &Mutex::new(false));
+        let refused = begin(&mut second, 0, &starts[1]);
 
-    let kind = refused.expect_err("the port is taken").kind();
-    assert_eq!(kind, ErrorKind::AddrInUse);
+        let kind = refused.expect_err("the port is taken").kind();
+        assert_eq!(kind, ErrorKind::AddrInUse);
+    }
+}
+
+#[test]
+fn shards_with_a_port_each_get_who_comes_there_at_any_address_and_on_any_core() {
+    let addresses = [1, 2].map(|last| SocketAddr::from(([127, 0, 0, last], 0)));
+    let listeners = Listeners::bind_each(&addresses, 5).expect("five free ports in a row");
+    let firsts = listeners.addresses().to_vec();
+    assert_eq!(firsts[0].port(), firsts[1].port());
+    let process = Process::start_at(listeners, 2, 5, name_shard);
+
+    for first in firsts {
+        for shard in [0, 1, 2, 3, 4, 3, 3] {
+            assert_eq!(shard_at(own(first, shard)), shard);
+        }
+    }
+
+    assert_eq!(process.stop(), 0);
+}
+
+#[test]
+fn a_shard_that_stops_to_listen_shuts_its_own_port_only() {
+    let listeners = Listeners::bind_each(&[ANY], 3).expect("three free ports in a row");
+    let process = Process::start_at(
+        listeners,
+        1,
+        3,
+        |shard, event, actions: &mut Actions<()>| {
+            if let (Event::Received { count: 1.., .. }, ShardId(1)) = (&event, shard) {
+                actions.stop_listening = true;
+            }
+            name_shard(shard, event, actions);
+        },
+    );
+    assert_eq!(shard_at(own(process.address, 1)), 1);
+
+    let address = own(process.address, 1);
+    let refused = within("refused", || TcpStream::connect(address).err());
+
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    assert_eq!(shard_at(process.address), 0);
+    assert_eq!(shard_at(own(process.address, 2)), 2);
+    assert_eq!(process.stop(), 0);
+}
+
+#[test]
+fn a_port_that_one_shard_can_not_have_is_named() {
+    let taken = within("a port with one before it", || {
+        let listener = TcpListener::bind(ANY).expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let first = SocketAddr::new(address.ip(), address.port() - 1);
+        TcpListener::bind(first).ok().map(|_| (first, listener))
+    });
+    let (first, listener) = taken;
+
+    let Err(error) = Listeners::bind_each(&[first], 3) else {
+        panic!("two processes on one port");
+    };
+
+    assert_eq!(Some(error.address), listener.local_addr().ok());
+    assert!(error.is_taken(), "{error}");
+    let last = SocketAddr::new(first.ip(), u16::MAX);
+    let error = Listeners::bind_each(&[last], 2)
+        .err()
+        .expect("beyond the last port");
+    assert!(error.is_taken(), "{error}");
 }
 
 #[test]

@@ -9,7 +9,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
-use socket2::Socket;
 
 use super::accept::Acceptor;
 use super::core::{Core, Mesh, Seat, Tenant};
@@ -18,7 +17,7 @@ use super::disks::{Disks, Job, start_helper};
 use super::error::RunError;
 use super::files::Home;
 use super::inbox::Inboxes;
-use super::listen::Listeners;
+use super::listen::{Gate, Listeners, Start};
 use super::mesh::{Door, Envelope};
 use super::net::Net;
 use super::ring::Ring;
@@ -45,7 +44,7 @@ pub struct Config {
     /// Tie each core's thread to its processor.
     pub pin: bool,
     pub shards: Vec<ShardHome>,
-    /// Made for as many cores as there are.
+    /// Made for as many cores, or shards, as there are.
     pub listeners: Listeners,
     /// Files without O_DIRECT, for file systems that refuse it.
     pub buffered: bool,
@@ -101,8 +100,8 @@ struct Plan<M> {
     number: usize,
     cpu: Option<usize>,
     shards: Vec<(ShardId, Arc<Home>)>,
-    sockets: Vec<Socket>,
-    proven: Arc<Mutex<bool>>,
+    gates: Vec<Gate>,
+    start: Arc<Mutex<Start>>,
     door: Door<M>,
     envelopes: Receiver<Envelope<M>>,
     helper: (Sender<Job>, JoinHandle<()>),
@@ -121,6 +120,9 @@ fn plan<M: Machine>(mut config: Config) -> Result<Plans<M>, RunError> {
         return Err(RunError::Config(
             "at least one core and one shard are needed",
         ));
+    }
+    if !config.listeners.fits(config.shards.len()) {
+        return Err(RunError::Config("every shard needs a port, and no other"));
     }
     // A core without a shard would have nothing to do.
     let cores = config.cores.len().min(config.shards.len());
@@ -150,15 +152,17 @@ fn plan<M: Machine>(mut config: Config) -> Result<Plans<M>, RunError> {
         doors: doors.clone(),
         seats,
     });
-    let proven = Arc::new(Mutex::new(false));
+    let start = Arc::new(Mutex::new(config.listeners.start()));
     let mut plans = Vec::new();
     for (number, (shards, envelopes)) in shards.into_iter().zip(receivers).enumerate() {
+        let ids: Vec<ShardId> = shards.iter().map(|(id, _)| *id).collect();
+        let gates = config.listeners.take(number, &ids);
         plans.push(Plan {
             number,
             cpu: config.pin.then_some(config.cores[number]),
             shards,
-            sockets: config.listeners.take(number),
-            proven: proven.clone(),
+            gates,
+            start: start.clone(),
             door: doors[number].clone(),
             envelopes,
             helper: start_helper(number, doors[number].clone())?,
@@ -304,7 +308,7 @@ where
         inboxes: Inboxes::new(tenants.len()),
         tenants,
         net: Net::new(plan.number, pool),
-        acceptor: Acceptor::new(plan.sockets, plan.proven),
+        acceptor: Acceptor::new(plan.gates, plan.start),
         disks,
         timer: Timer::new(),
         mesh: plan.mesh,

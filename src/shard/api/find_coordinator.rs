@@ -94,39 +94,42 @@ impl Shard {
         }
     }
 
-    /// The broker that a group's coordinator is to this client.
-    fn coordinator_id(&self, id: ConnectionId, group: &str) -> i32 {
+    /// The broker that a group's coordinator is to this client: its id and its port.
+    fn coordinator_at(&self, id: ConnectionId, first_port: u16, group: &str) -> (i32, i32) {
         let shard = self.coordinator_of(group).map(|(shard, _)| shard);
         // Whose shard has failed is told so when it asks.
-        self.ids()
-            .of(shard.unwrap_or(self.id), self.sees_shards(id))
+        let shard = shard.unwrap_or(self.id);
+        let broker = self.ids().of(shard, self.sees_shards(id));
+        (broker, self.config.layout.port(first_port, shard))
     }
 
     fn answer_find_coordinator(&mut self, call: FindCoordinatorCall, failure: Option<Failure>) {
         let asked = call.asked;
         let found = failure.is_none();
         let failure = failure.unwrap_or(Failure::bare(ErrorCode::None));
-        let (host, port) = if found {
-            let endpoint = self.endpoint(asked.connection);
-            (endpoint.host, i32::from(endpoint.port))
-        } else {
-            (StrBytes::default(), -1)
+        let endpoint = self.endpoint(asked.connection);
+        let place_of = |key: &StrBytes| match found {
+            true => self.coordinator_at(asked.connection, endpoint.port, key),
+            false => (-1, -1),
         };
-        let id_of = |key: &StrBytes| match found {
-            true => self.coordinator_id(asked.connection, key),
-            false => -1,
+        let host = if found {
+            endpoint.host
+        } else {
+            StrBytes::default()
         };
         let response = if asked.to.version < KEYS_SINCE {
+            let (id, port) = call.keys.first().map_or((-1, -1), place_of);
             FindCoordinatorResponse::default()
                 .with_error_code(failure.code.code())
                 .with_error_message(Some(failure.words.unwrap_or(NO_ERROR.into())))
-                .with_node_id(call.keys.first().map_or(-1, id_of).into())
+                .with_node_id(id.into())
                 .with_host(host)
                 .with_port(port)
         } else {
             let coordinators = call.keys.into_iter().map(|key| {
+                let (id, port) = place_of(&key);
                 Coordinator::default()
-                    .with_node_id(id_of(&key).into())
+                    .with_node_id(id.into())
                     .with_key(key)
                     .with_host(host.clone())
                     .with_port(port)

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::base::ShardId;
 use crate::cluster::{Command, PartitionPlace, Placement, Refusal, Topic, Uuid, check_topic_name};
 use crate::groups::OFFSETS_TOPIC;
 use crate::log::Overrides;
@@ -141,11 +142,11 @@ impl Shard {
         let endpoint = self.endpoint(asked.connection);
         let shards = self.config.shards.len();
         let ids = self.ids().shown(shards, self.sees_shards(asked.connection));
-        let brokers = ids.map(|id| {
+        let brokers = (0..).map(ShardId).zip(ids).map(|(shard, id)| {
             MetadataResponseBroker::default()
                 .with_node_id(id.into())
                 .with_host(endpoint.host.clone())
-                .with_port(i32::from(endpoint.port))
+                .with_port(self.config.layout.port(endpoint.port, shard))
         });
         let mut response = MetadataResponse::default()
             .with_brokers(brokers.collect())
@@ -236,7 +237,8 @@ impl Shard {
         Uuid::from_bytes(bytes)
     }
 
-    /// What the client of this connection is told to connect to.
+    /// Where the client of this connection is told that the node is; its shards may have further
+    /// ports.
     pub(super) fn endpoint(&self, id: ConnectionId) -> Endpoint {
         let connection = self.connections.get(id);
         connection.map_or(Endpoint::new("", 0), |own| own.endpoint.clone())

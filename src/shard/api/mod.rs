@@ -246,7 +246,7 @@ impl Shard {
     pub(super) fn ids(&self) -> Ids {
         Ids {
             node: self.config.node,
-            shown_max: self.config.ids_max.max(1),
+            shown_max: self.config.layout.shown_max(self.config.ids_max),
         }
     }
 

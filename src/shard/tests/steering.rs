@@ -261,7 +261,7 @@ fn the_layout_core_shows_shards_to_everybody_and_node_to_nobody() {
     for (layout, brokers) in [(Layout::Core, 2), (Layout::Node, 1)] {
         let change: fn(&mut ShardConfig) = match layout {
             Layout::Core => |config| config.layout = Layout::Core,
-            Layout::Node | Layout::Auto => |config| config.layout = Layout::Node,
+            _ => |config| config.layout = Layout::Node,
         };
         let mut broker = Broker::start_with(2, change);
         broker.create_topic("t", 2);
@@ -271,6 +271,88 @@ fn the_layout_core_shows_shards_to_everybody_and_node_to_nobody() {
         let socket = java(&mut broker, 0);
         assert_eq!(metadata(&mut broker, socket, "t").brokers.len(), brokers);
     }
+}
+
+/// Three shards with a port each; otherwise more than have ids.
+fn with_ports() -> Broker {
+    let mut broker = Broker::start_with(3, |config| {
+        config.layout = Layout::Ports;
+        config.ids_max = 2;
+    });
+    broker.create_topic("t", 6);
+    broker
+}
+
+/// The ids of those shards, and their ports.
+const PLACES: [(i32, i32); 3] = [(1000, 9092), (1001, 9093), (1002, 9094)];
+
+#[test]
+fn with_ports_every_client_sees_each_shard_at_its_own_and_the_node_at_the_first() {
+    let mut broker = with_ports();
+    let silent = broker.connect();
+    let old = broker.connect();
+    broker.ask(old, &hello("librdkafka", "2.0.2"), 3);
+
+    for socket in [silent, old] {
+        let all = MetadataRequest::default().with_topics(None);
+        let one = metadata(&mut broker, socket, "t");
+        for response in [one, broker.ask(socket, &all, 12)] {
+            let brokers = response.brokers.iter();
+            let found: Vec<_> = brokers.map(|one| (one.node_id.0, one.port)).collect();
+            assert_eq!(found, PLACES);
+            assert_eq!(response.controller_id.0, 1000);
+        }
+        let mut leaders = leaders(&mut broker, socket, "t");
+        leaders.sort_unstable();
+        assert_eq!(leaders, [1000, 1000, 1001, 1001, 1002, 1002]);
+        let request = DescribeClusterRequest::default().with_endpoint_type(1);
+        let nodes = broker.ask(socket, &request, 1).brokers;
+        let found: Vec<_> = nodes
+            .iter()
+            .map(|one| (one.broker_id.0, one.port))
+            .collect();
+        assert_eq!(found, PLACES[..1]);
+    }
+}
+
+#[test]
+fn with_ports_a_coordinator_is_told_with_the_port_of_its_shard() {
+    let mut broker = with_ports();
+    let socket = broker.connect();
+    let mut seen = std::collections::BTreeSet::new();
+
+    for number in 0..20 {
+        let key = text(&format!("group-{number}"));
+        let alone = FindCoordinatorRequest::default().with_key(key.clone());
+        let found = broker.ask(socket, &alone, 3);
+        let among = FindCoordinatorRequest::default().with_coordinator_keys(vec![key]);
+        let listed = broker.ask(socket, &among, 4).coordinators[0].clone();
+
+        let place = (found.node_id.0, found.port);
+        assert_eq!((listed.node_id.0, listed.port), place);
+        seen.insert(place);
+    }
+
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), PLACES);
+}
+
+#[test]
+fn with_ports_a_connection_stays_whatever_it_asks_for() {
+    let mut broker = with_ports();
+    let partition = partition_of(&mut broker, "t", 1);
+    let socket = java(&mut broker, 0);
+    let mut fetch = fetch_of(&[("t", partition, 0)], 0, 0);
+    fetch.session_epoch = 0;
+    let session = broker.ask(socket, &fetch, 11).session_id;
+    assert_ne!(session, 0, "it will not leave, so it has a session at once");
+
+    for _ in 0..200 {
+        broker.produce(socket, "t", partition, b"x");
+    }
+
+    let arrived: u64 = (0..3).map(|shard| counts(&broker, shard).arrived).sum();
+    assert_eq!(arrived, 0);
+    assert!(counts(&broker, 0).over_mesh >= 200);
 }
 
 #[test]
