@@ -56,6 +56,14 @@ pub const STALL: Figure = Figure {
     name: "longest stall ms",
     of: |it| it.holds().then_some(it.main_side()?.silence_ms_max),
 };
+pub const SHARD_STALL: Figure = Figure {
+    name: "longest stall of a shard ms",
+    of: |it| it.broker.shards.as_ref()?.longest_stall_ms(),
+};
+pub const STEERED: Figure = Figure {
+    name: "% of requests steered to their shard",
+    of: |it| Some(100.0 * it.broker.shards.as_ref()?.steered_share?),
+};
 pub const BROKER_CPU: Figure = Figure {
     name: "broker CPU s/GB",
     of: |it| it.broker.cpu_seconds_per_gb,
@@ -81,8 +89,20 @@ pub const OF_FLUSHED: Figure = Figure {
     of: |it| Some(100.0 * it.shares?.produced_of_flushed?),
 };
 
-const ALL: [Figure; 12] = [
-    RECORDS, MEGABYTES, P50, P99, P99_9, STALL, BROKER_CPU, OWN_CPU, RESIDENT, FLUSHES, DISK_BYTES,
+const ALL: [Figure; 14] = [
+    RECORDS,
+    MEGABYTES,
+    P50,
+    P99,
+    P99_9,
+    STALL,
+    SHARD_STALL,
+    STEERED,
+    BROKER_CPU,
+    OWN_CPU,
+    RESIDENT,
+    FLUSHES,
+    DISK_BYTES,
     OF_FLUSHED,
 ];
 

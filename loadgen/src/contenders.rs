@@ -8,6 +8,7 @@ use thalweg::load::Outcome;
 
 use crate::comparison::Lane;
 use crate::limits::Marks;
+use crate::metrics::MetricsUrl;
 use crate::report::Report;
 use crate::rivals::{Broker, Kafka, Thalweg};
 use crate::runs::{self, fresh_topic, pin};
@@ -23,6 +24,8 @@ pub enum Rival {
     /// Thalweg with listener.layout=node: one broker to everybody, so that all of a client's
     /// traffic shares one connection and what other shards own goes over the mesh
     ThalwegNode,
+    /// Thalweg with listener.layout=ports: a port per shard, and no connection moves
+    ThalwegPorts,
 }
 
 /// Who takes part, and where.
@@ -82,6 +85,7 @@ impl Field {
                 Rival::Kafka => self.kafka("kafka", false)?,
                 Rival::KafkaFlushed => self.kafka("kafka-flushed", true)?,
                 Rival::ThalwegNode => self.thalweg("thalweg-node", self.cores, Some("node"))?,
+                Rival::ThalwegPorts => self.thalweg("thalweg-ports", self.cores, Some("ports"))?,
             });
         }
         let cold = |it: &&Contender| it.name.starts_with("kafka");
@@ -193,6 +197,7 @@ impl Contender {
         let local = Local {
             pid: Some(self.broker.pid()),
             data: Some(self.data.clone()),
+            metrics: self.broker.metrics.map(MetricsUrl::at),
         };
         // Without the tool the runs are only noisier.
         let _ = Command::new("sync").arg("-f").arg(&self.data).status();

@@ -7,6 +7,7 @@ mod command;
 mod comparison;
 mod contenders;
 mod limits;
+mod metrics;
 mod pace;
 mod plot;
 mod plug;

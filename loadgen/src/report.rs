@@ -11,6 +11,7 @@ use thalweg::load::{Outcome, Side};
 pub use ledger::{GroupReport, LedgerReport};
 
 use crate::limits::{Marks, Shares};
+use crate::metrics::ShardsReport;
 use crate::pace::Step;
 use crate::watch::Samples;
 
@@ -53,6 +54,9 @@ pub struct BrokerReport {
     pub disk_bytes_per_byte: Option<f64>,
     pub flushes_per_second: Option<f64>,
     pub flushes_per_acknowledgement: Option<f64>,
+    /// A Thalweg that tells of its shards.
+    #[serde(default)]
+    pub shards: Option<ShardsReport>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -305,6 +309,7 @@ impl BrokerReport {
         let flushes = used(before.disk, after.disk, |it| it.flushes as f64);
         let produced = outcome.produced.bytes as f64;
         let acknowledgements = outcome.produced.requests as f64;
+        let told = before.metrics.as_ref().zip(after.metrics.as_ref());
         Self {
             cpu_seconds_per_gb: cpu.map(|it| it / gigabytes).filter(|_| holds),
             cpu_cores: cpu.map(|it| it / seconds),
@@ -317,6 +322,8 @@ impl BrokerReport {
             flushes_per_acknowledgement: flushes
                 .filter(|_| acknowledgements > 0.0)
                 .map(|it| it / acknowledgements),
+            shards: told
+                .map(|(before, after)| ShardsReport::between(before, after, acknowledgements)),
         }
     }
 
@@ -340,6 +347,9 @@ impl BrokerReport {
                 self.disk_bytes_per_byte.unwrap_or_default(),
                 self.flushes_per_acknowledgement.unwrap_or_default()
             );
+        }
+        if let Some(shards) = &self.shards {
+            shards.write(out);
         }
     }
 }

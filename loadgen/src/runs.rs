@@ -15,6 +15,7 @@ use thalweg::base::ByteCount;
 use thalweg::load::{Latencies, Outcome, run};
 
 use crate::limits::Marks;
+use crate::metrics::MetricsUrl;
 use crate::plot::{Formats, draw};
 use crate::presets::{PRESETS, Preset};
 use crate::process::Machine;
@@ -54,6 +55,10 @@ pub struct RunArguments {
     /// The broker's data directory, if it is local: its disk's flushes are reported
     #[arg(long)]
     pub broker_data: Option<PathBuf>,
+    /// Where a local Thalweg serves metrics, such as http://127.0.0.1:9644/metrics: the longest
+    /// stall of each shard and the share of steered requests are reported
+    #[arg(long, value_name = "URL", value_parser = MetricsUrl::parse)]
+    pub broker_metrics: Option<MetricsUrl>,
     /// What `loadgen limits --json` wrote: figures are printed as a share of it. Without it, and
     /// with --broker-data, the device is measured for two seconds before the run
     #[arg(long)]
@@ -119,7 +124,10 @@ impl RunArguments {
         let local = Local {
             pid: self.broker_pid,
             data: self.broker_data.clone(),
+            metrics: self.broker_metrics.clone(),
         };
+        // Asked once before the run: an address that is wrong is told at once.
+        local.metrics.as_ref().map(MetricsUrl::read).transpose()?;
         let marks = self.marks()?;
         pin(settings.pin.as_deref())?;
         let (report, outcome) = measure(&name, &self.broker.to_string(), &plan, local)?;

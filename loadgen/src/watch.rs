@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use thalweg::load::{Observer, Tick};
 
+use crate::metrics::{MetricsSample, MetricsUrl};
 use crate::process::{DiskSample, ProcessSample};
 
 /// Where to look at the broker, when it is local.
@@ -15,6 +16,8 @@ pub struct Local {
     pub pid: Option<u32>,
     /// Its data directory, to find the disk.
     pub data: Option<PathBuf>,
+    /// Where a Thalweg tells of its shards.
+    pub metrics: Option<MetricsUrl>,
 }
 
 pub struct Watch {
@@ -25,11 +28,12 @@ pub struct Watch {
     last: (Duration, u64, u64),
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Samples {
     pub broker: Option<ProcessSample>,
     pub own: Option<ProcessSample>,
     pub disk: Option<DiskSample>,
+    pub metrics: Option<MetricsSample>,
 }
 
 impl Watch {
@@ -54,10 +58,16 @@ impl Watch {
     }
 
     fn sample(&self) -> Samples {
+        let metrics = self.local.metrics.as_ref().map(MetricsUrl::read);
+        if let Some(Err(error)) = &metrics {
+            self.bar
+                .suspend(|| eprintln!("loadgen: no word from the shards: {error}"));
+        }
         Samples {
             broker: self.local.pid.and_then(ProcessSample::of),
             own: ProcessSample::of_self(),
             disk: self.local.data.as_deref().and_then(DiskSample::under),
+            metrics: metrics.and_then(Result::ok),
         }
     }
 }

@@ -12,10 +12,15 @@ use std::thread;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+/// How often a row of free ports is looked for.
+const FREE_TRIES_MAX: usize = 64;
+
 /// A broker that we started. Dropping it kills it.
 pub struct Broker {
     pub name: &'static str,
     pub address: SocketAddr,
+    /// Where it tells of its shards, if it is one of ours.
+    pub metrics: Option<SocketAddr>,
     child: Child,
 }
 
@@ -24,6 +29,7 @@ impl Broker {
         Self {
             name,
             address,
+            metrics: None,
             child,
         }
     }
@@ -74,6 +80,23 @@ pub fn dies_with_us(program: impl AsRef<Path>) -> Command {
 /// A port that was free a moment ago.
 pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+/// The first of so many in a row that were free a moment ago.
+pub fn free_ports(count: usize) -> io::Result<u16> {
+    let mut refused = io::Error::from(io::ErrorKind::AddrInUse);
+    for _ in 0..FREE_TRIES_MAX {
+        let first = free_port()?;
+        let others = (first..)
+            .take(count)
+            .map(|port| TcpListener::bind(("127.0.0.1", port)));
+        match others.collect::<io::Result<Vec<_>>>() {
+            Ok(held) if held.len() == count => return Ok(first),
+            Ok(_) => {}
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 /// `wanted` if nobody listens there, or a free port. Another broker on it would answer for ours.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::child::{choose_port, dies_with_us};
+use super::child::{choose_port, dies_with_us, free_ports};
 use super::{Broker, wait_until_ready};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -29,7 +29,7 @@ impl Thalweg {
             Some(binary) => binary.clone(),
             None => beside_us()?,
         };
-        let port = choose_port(self.port)?;
+        let (port, metrics) = self.ports()?;
         let folder = &self.data_dir;
         fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         let log_file = folder.join("thalweg.out");
@@ -38,10 +38,12 @@ impl Thalweg {
             Ok((file.try_clone()?, file))
         };
         let log = open().map_err(|e| format!("{}: {e}", log_file.display()))?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let (address, metrics) = (local(port), local(metrics));
         let mut command = dies_with_us(&binary);
         command
-            .args(["serve", "--listen", &address.to_string(), "--data-dir"])
+            .args(["serve", "--listen", &address.to_string()])
+            .args(["--metrics", &metrics.to_string(), "--data-dir"])
             .arg(folder.join("data"));
         if let Some(cores) = self.cores {
             command.args(["--cores", &cores.to_string()]);
@@ -50,10 +52,7 @@ impl Thalweg {
             command.args(["--cache-bytes", bytes]);
         }
         if let Some(layout) = self.layout {
-            let file = folder.join("thalweg.toml");
-            let text = format!("listener-layout = \"{layout}\"\n");
-            fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))?;
-            command.arg("--config").arg(file);
+            command.args(["--listener-layout", layout]);
         }
         let child = command
             .stdin(Stdio::null())
@@ -62,9 +61,26 @@ impl Thalweg {
             .spawn()
             .map_err(|e| format!("{}: {e}", binary.display()))?;
         let mut broker = Broker::new("thalweg", address, child);
+        broker.metrics = Some(metrics);
         wait_until_ready(&mut broker, READY_WITHIN)
             .map_err(|e| format!("{e}; see {}", log_file.display()))?;
         Ok(broker)
+    }
+
+    /// Where clients connect first, and where metrics are.
+    fn ports(&self) -> Result<(u16, u16), String> {
+        let shards = match (self.layout, self.cores) {
+            (Some("ports"), Some(cores)) => cores,
+            (Some("ports"), None) => std::thread::available_parallelism().map_or(1, usize::from),
+            _ => 1,
+        };
+        match self.port {
+            Some(port) => Ok((choose_port(Some(port))?, choose_port(None)?)),
+            None => {
+                let first = free_ports(shards + 1).map_err(|error| error.to_string())?;
+                Ok((first, first + shards as u16))
+            }
+        }
     }
 }
 
