@@ -53,31 +53,21 @@ pub enum ReadingValue {
 
 impl Reading {
     pub fn whole(metric: &'static Metric, value: u64) -> Self {
-        let value = ReadingValue::Whole(value);
-        let label = None;
-        Self {
-            metric,
-            label,
-            value,
-        }
+        Self::new(metric, ReadingValue::Whole(value))
     }
 
     pub fn seconds(metric: &'static Metric, span: Span) -> Self {
-        let value = ReadingValue::Seconds(span);
-        let label = None;
-        Self {
-            metric,
-            label,
-            value,
-        }
+        Self::new(metric, ReadingValue::Seconds(span))
     }
 
     pub fn spread(metric: &'static Metric, spread: Spread) -> Self {
-        let value = ReadingValue::Spread(Box::new(spread));
-        let label = None;
+        Self::new(metric, ReadingValue::Spread(Box::new(spread)))
+    }
+
+    fn new(metric: &'static Metric, value: ReadingValue) -> Self {
         Self {
             metric,
-            label,
+            label: None,
             value,
         }
     }

@@ -65,9 +65,10 @@ impl Ledger {
 }
 
 /// The ledger's judgement. Counts are records.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct Verdict {
     pub acknowledged: u64,
+    #[serde(rename = "read_back")]
     pub read: u64,
     /// Acknowledged and not read.
     pub lost: u64,

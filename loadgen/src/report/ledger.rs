@@ -10,17 +10,8 @@ use super::grouped;
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct LedgerReport {
     pub holds: bool,
-    pub acknowledged: u64,
-    pub read_back: u64,
-    pub lost: u64,
-    pub duplicated: u64,
-    pub reordered: u64,
-    pub corrupt: u64,
-    pub misplaced: u64,
-    /// Deleted for its age or the log's size, as the topic's configs ask.
-    pub expired: u64,
-    pub unpromised: u64,
-    pub examples: Vec<String>,
+    #[serde(flatten)]
+    verdict: Verdict,
 }
 
 /// What one consumer group read.
@@ -65,30 +56,21 @@ impl LedgerReport {
     pub fn new(verdict: &Verdict) -> Self {
         Self {
             holds: verdict.holds(),
-            acknowledged: verdict.acknowledged,
-            read_back: verdict.read,
-            lost: verdict.lost,
-            duplicated: verdict.duplicated,
-            reordered: verdict.reordered,
-            corrupt: verdict.corrupt,
-            misplaced: verdict.misplaced,
-            expired: verdict.expired,
-            unpromised: verdict.unpromised,
-            examples: verdict.examples.clone(),
+            verdict: verdict.clone(),
         }
     }
 
     pub fn write(&self, out: &mut String) {
-        let (acknowledged, read) = (self.acknowledged as f64, self.read_back as f64);
+        let own = &self.verdict;
         let _ = writeln!(
             out,
             "  ledger         {}: {} records acknowledged, {} read back",
             if self.holds { "holds" } else { "FAILS" },
-            grouped(acknowledged),
-            grouped(read)
+            grouped(own.acknowledged as f64),
+            grouped(own.read as f64)
         );
-        if self.expired > 0 {
-            let expired = grouped(self.expired as f64);
+        if own.expired > 0 {
+            let expired = grouped(own.expired as f64);
             let _ = writeln!(
                 out,
                 "    {expired} records deleted meanwhile, as the topic asks"
@@ -98,9 +80,9 @@ impl LedgerReport {
             let _ = writeln!(
                 out,
                 "    lost {}, duplicated {}, reordered {}, corrupt {}, misplaced {}",
-                self.lost, self.duplicated, self.reordered, self.corrupt, self.misplaced
+                own.lost, own.duplicated, own.reordered, own.corrupt, own.misplaced
             );
-            for example in &self.examples {
+            for example in &own.examples {
                 let _ = writeln!(out, "    {example}");
             }
         }

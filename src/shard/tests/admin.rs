@@ -1,5 +1,6 @@
 //! Configurations and partitions: described, changed, in force at once, kept.
 
+use super::configs::{APPEND, BROKER, DELETE, Edits, SET, TOPIC, describe_of, edit_of};
 use super::*;
 use crate::wire::ErrorCode;
 use crate::wire::messages::alter_configs_request::{
@@ -8,44 +9,10 @@ use crate::wire::messages::alter_configs_request::{
 use crate::wire::messages::create_partitions_request::{
     CreatePartitionsAssignment, CreatePartitionsTopic,
 };
-use crate::wire::messages::describe_configs_request::DescribeConfigsResource;
-use crate::wire::messages::describe_configs_response::DescribeConfigsResult;
-use crate::wire::messages::incremental_alter_configs_request::{
-    AlterConfigsResource as EditedResource, AlterableConfig as Edited,
-};
 use crate::wire::messages::metadata_request::MetadataRequestTopic;
 
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
 const GROUP: i8 = 32;
-const SET: i8 = 0;
-const DELETE: i8 = 1;
-const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
-
-fn describe_of(kind: i8, name: &str, keys: Option<&[&str]>) -> DescribeConfigsRequest {
-    let resource = DescribeConfigsResource::default()
-        .with_resource_type(kind)
-        .with_resource_name(text(name))
-        .with_configuration_keys(keys.map(|keys| keys.iter().map(|key| text(key)).collect()));
-    DescribeConfigsRequest::default()
-        .with_resources(vec![resource])
-        .with_include_synonyms(true)
-}
-
-fn edit_of(name: &str, edits: &[(&str, i8, Option<&str>)]) -> IncrementalAlterConfigsRequest {
-    let edit = |(name, operation, value): &(&str, i8, Option<&str>)| {
-        Edited::default()
-            .with_name(text(name))
-            .with_config_operation(*operation)
-            .with_value(value.map(text))
-    };
-    let resource = EditedResource::default()
-        .with_resource_type(TOPIC)
-        .with_resource_name(text(name))
-        .with_configs(edits.iter().map(edit).collect());
-    IncrementalAlterConfigsRequest::default().with_resources(vec![resource])
-}
 
 fn growth_of(topic: &str, count: i32) -> CreatePartitionsRequest {
     let topic = CreatePartitionsTopic::default()
@@ -56,28 +23,14 @@ fn growth_of(topic: &str, count: i32) -> CreatePartitionsRequest {
 }
 
 impl Broker {
-    fn described(&mut self, topic: &str) -> DescribeConfigsResult {
-        let socket = self.connect();
-        let response = self.ask(socket, &describe_of(TOPIC, topic, None), 4);
-        response.results[0].clone()
-    }
-
     /// The value of a topic's configuration and its source.
     fn config(&mut self, topic: &str, key: &str) -> (String, i8) {
-        let described = self.described(topic);
-        let mut configs = described.configs.iter();
+        let described = self.described(TOPIC, topic);
+        let mut configs = described.iter();
         let found = configs.find(|config| config.name.as_str() == key);
         let found = found.expect("every key is described");
         let value = found.value.as_ref().expect("a value");
         (value.to_string(), found.config_source)
-    }
-
-    fn edit(&mut self, topic: &str, edits: &[(&str, i8, Option<&str>)]) -> (i16, String) {
-        let socket = self.connect();
-        let response = self.ask(socket, &edit_of(topic, edits), 1);
-        let result = &response.responses[0];
-        let words = result.error_message.clone().unwrap_or_default();
-        (result.error_code, words.to_string())
     }
 
     fn grow(&mut self, topic: &str, count: i32) -> (i16, String) {
@@ -165,7 +118,7 @@ fn a_changed_configuration_is_in_force_on_every_shard_before_the_answer() {
     let large = vec![b'x'; 5_000];
     for bytes in ["1000", "9000", "1000"] {
         let admin = broker.connect_to(1);
-        let request = edit_of("t", &[("max.message.bytes", SET, Some(bytes))]);
+        let request = edit_of(TOPIC, "t", &[("max.message.bytes", SET, Some(bytes))]);
         let response = broker.ask(admin, &request, 1);
         assert_eq!(response.responses[0].error_code, 0);
 
@@ -185,14 +138,14 @@ fn edits_add_up_and_the_old_form_replaces_everything() {
     let mut broker = Broker::start(2);
     broker.create_topic_with("t", 1, &[("segment.ms", "5000")]);
 
-    broker.edit("t", &[("cleanup.policy", APPEND, Some("compact"))]);
-    broker.edit("t", &[("retention.ms", SET, Some("7000"))]);
+    broker.edit(TOPIC, "t", &[("cleanup.policy", APPEND, Some("compact"))]);
+    broker.edit(TOPIC, "t", &[("retention.ms", SET, Some("7000"))]);
     assert_eq!(
         broker.config("t", "cleanup.policy"),
         ("delete,compact".into(), 1)
     );
-    broker.edit("t", &[("cleanup.policy", SUBTRACT, Some("delete"))]);
-    broker.edit("t", &[("segment.ms", DELETE, None)]);
+    broker.edit(TOPIC, "t", &[("cleanup.policy", SUBTRACT, Some("delete"))]);
+    broker.edit(TOPIC, "t", &[("segment.ms", DELETE, None)]);
     assert_eq!(broker.config("t", "cleanup.policy"), ("compact".into(), 1));
     assert_eq!(broker.config("t", "retention.ms"), ("7000".into(), 1));
     assert_eq!(broker.config("t", "segment.ms"), ("604800000".into(), 5));
@@ -213,9 +166,6 @@ fn edits_add_up_and_the_old_form_replaces_everything() {
     assert_eq!(broker.config("t", "segment.ms"), ("6002".into(), 1));
     assert_eq!(broker.config("t", "retention.ms"), ("604800000".into(), 5));
 }
-
-/// Key, operation, value.
-type Edits<'a> = &'a [(&'a str, i8, Option<&'a str>)];
 
 #[test]
 fn edits_that_are_wrong_change_nothing_and_say_why() {
@@ -238,19 +188,14 @@ fn edits_that_are_wrong_change_nothing_and_say_why() {
         (&[], 0, ""),
     ];
     for (edits, expected, part) in cases {
-        let (code, words) = broker.edit("t", edits);
+        let (code, words) = broker.edit(TOPIC, "t", edits);
         assert_eq!(code, expected, "{edits:?} {words}");
         assert!(words.contains(part), "{edits:?} {words}");
     }
-    let unknown = broker.edit("none", &[("retention.ms", SET, Some("1"))]);
+    let unknown = broker.edit(TOPIC, "none", &[("retention.ms", SET, Some("1"))]);
     assert_eq!(unknown.0, ErrorCode::UnknownTopicOrPartition.code());
-    let described = broker.described("t");
-    assert!(
-        described
-            .configs
-            .iter()
-            .all(|config| config.config_source == 5)
-    );
+    let described = broker.described(TOPIC, "t");
+    assert!(described.iter().all(|config| config.config_source == 5));
 }
 
 #[test]
@@ -259,10 +204,10 @@ fn validate_only_changes_no_configuration_and_adds_no_partition() {
     broker.create_topic("t", 2);
     let socket = broker.connect();
 
-    let mut alter = edit_of("t", &[("retention.ms", SET, Some("5"))]);
+    let mut alter = edit_of(TOPIC, "t", &[("retention.ms", SET, Some("5"))]);
     alter.validate_only = true;
     let altered = broker.ask(socket, &alter, 1);
-    let mut wrong = edit_of("t", &[("retention.ms", SET, Some("-5"))]);
+    let mut wrong = edit_of(TOPIC, "t", &[("retention.ms", SET, Some("-5"))]);
     wrong.validate_only = true;
     let refused = broker.ask(socket, &wrong, 1);
     let grown = broker.ask(socket, &growth_of("t", 5).with_validate_only(true), 3);
@@ -350,7 +295,7 @@ fn configurations_and_partitions_survive_a_power_cut() {
     broker.create_topic_with("t", 1, &[("segment.ms", "5000")]);
     for round in 1..=3_i32 {
         let retention = format!("{}", round * 1_000_000);
-        let edited = broker.edit("t", &[("retention.ms", SET, Some(&retention))]);
+        let edited = broker.edit(TOPIC, "t", &[("retention.ms", SET, Some(&retention))]);
         assert_eq!(edited.0, 0);
         assert_eq!(broker.grow("t", 1 + round).0, 0);
 
@@ -371,7 +316,11 @@ fn edits_of_one_topic_that_come_at_once_through_different_shards_all_count() {
     let sockets: Vec<_> = (0..3).map(|shard| broker.connect_to(shard)).collect();
 
     for (socket, key) in sockets.iter().zip(keys) {
-        broker.send(*socket, &edit_of("t", &[(key, SET, Some("123456"))]), 1);
+        broker.send(
+            *socket,
+            &edit_of(TOPIC, "t", &[(key, SET, Some("123456"))]),
+            1,
+        );
     }
     for socket in &sockets {
         let (_, response) = broker.reply::<IncrementalAlterConfigsRequest>(*socket, 1);

@@ -1,69 +1,21 @@
 //! Configurations of the running broker: in force on every shard, kept, described, refused.
 
+use super::configs::{APPEND, BROKER, DELETE, Edits, SET, TOPIC, edit_of};
 use super::*;
 use crate::wire::ErrorCode;
 use crate::wire::messages::alter_configs_request::{
     AlterConfigsResource, AlterableConfig as Replaced,
 };
-use crate::wire::messages::describe_configs_request::DescribeConfigsResource;
-use crate::wire::messages::describe_configs_response::DescribeConfigsResourceResult;
-use crate::wire::messages::incremental_alter_configs_request::{
-    AlterConfigsResource as EditedResource, AlterableConfig as Edited,
-};
 
-const BROKER: i8 = 4;
-const TOPIC: i8 = 2;
-const SET: i8 = 0;
-const DELETE: i8 = 1;
-const APPEND: i8 = 2;
 /// `DescribeConfigsResponse.ConfigSource`.
 const DYNAMIC: i8 = 2;
 const DYNAMIC_DEFAULT: i8 = 3;
 const DEFAULT: i8 = 5;
 
-/// Key, operation, value.
-type Edits<'a> = &'a [(&'a str, i8, Option<&'a str>)];
-
-fn edit_of(broker: &str, edits: Edits<'_>) -> IncrementalAlterConfigsRequest {
-    let edit = |(name, operation, value): &(&str, i8, Option<&str>)| {
-        Edited::default()
-            .with_name(text(name))
-            .with_config_operation(*operation)
-            .with_value(value.map(text))
-    };
-    let resource = EditedResource::default()
-        .with_resource_type(BROKER)
-        .with_resource_name(text(broker))
-        .with_configs(edits.iter().map(edit).collect());
-    IncrementalAlterConfigsRequest::default().with_resources(vec![resource])
-}
-
 impl Broker {
-    fn edit_broker(&mut self, id: &str, edits: Edits<'_>) -> (i16, String) {
-        let socket = self.connect();
-        let response = self.ask(socket, &edit_of(id, edits), 1);
-        let result = &response.responses[0];
-        let words = result.error_message.clone().unwrap_or_default();
-        (result.error_code, words.to_string())
-    }
-
-    fn described_as(&mut self, kind: i8, name: &str) -> Vec<DescribeConfigsResourceResult> {
-        let socket = self.connect();
-        let resource = DescribeConfigsResource::default()
-            .with_resource_type(kind)
-            .with_resource_name(text(name))
-            .with_configuration_keys(None);
-        let request = DescribeConfigsRequest::default()
-            .with_resources(vec![resource])
-            .with_include_synonyms(true);
-        let response = self.ask(socket, &request, 4);
-        assert_eq!(response.results[0].error_code, 0, "{response:?}");
-        response.results[0].configs.clone()
-    }
-
     /// Value and source of everything that gives it, the first in force.
     fn layers(&mut self, kind: i8, name: &str, key: &str) -> Vec<(String, i8)> {
-        let configs = self.described_as(kind, name);
+        let configs = self.described(kind, name);
         let found = configs.iter().find(|config| config.name.as_str() == key);
         let found = found.expect("every key is described");
         let synonyms = found.synonyms.iter();
@@ -100,7 +52,7 @@ fn a_change_is_in_force_on_every_shard_before_the_answer() {
         ("", DELETE, None, false),
     ] {
         assert_eq!(
-            broker.edit_broker(id, &[(key, what, value)]),
+            broker.edit(BROKER, id, &[(key, what, value)]),
             (0, String::new())
         );
 
@@ -118,9 +70,13 @@ fn every_layer_is_described_and_survives_a_power_cut() {
     let mut broker = Broker::start(2);
     broker.create_topic("t", 1);
     let key = "message.max.bytes";
-    broker.edit_broker("", &[(key, SET, Some("2000"))]);
-    broker.edit_broker("1000", &[(key, SET, Some("3000"))]);
-    broker.edit_broker("", &[("log.cleanup.policy", APPEND, Some("compact"))]);
+    broker.edit(BROKER, "", &[(key, SET, Some("2000"))]);
+    broker.edit(BROKER, "1000", &[(key, SET, Some("3000"))]);
+    broker.edit(
+        BROKER,
+        "",
+        &[("log.cleanup.policy", APPEND, Some("compact"))],
+    );
 
     broker.world.crash(true);
     broker.boot(2);
@@ -134,7 +90,7 @@ fn every_layer_is_described_and_survives_a_power_cut() {
     assert_eq!(broker.layers(BROKER, "1001", key), layers);
     assert_eq!(broker.layers(TOPIC, "t", "max.message.bytes"), layers);
     assert_eq!(broker.layers(BROKER, "", key), layers[1..2]);
-    assert_eq!(broker.described_as(BROKER, "").len(), 2);
+    assert_eq!(broker.described(BROKER, "").len(), 2);
     let policy = broker.layers(TOPIC, "t", "cleanup.policy");
     assert_eq!(policy[0], layer("delete,compact", DYNAMIC_DEFAULT));
     let socket = broker.connect();
@@ -147,7 +103,7 @@ fn every_layer_is_described_and_survives_a_power_cut() {
 #[test]
 fn the_old_form_replaces_everything_that_was_set() {
     let mut broker = Broker::start(2);
-    broker.edit_broker("1000", &[("log.retention.ms", SET, Some("7000"))]);
+    broker.edit(BROKER, "1000", &[("log.retention.ms", SET, Some("7000"))]);
     let socket = broker.connect();
     for version in 0..=2 {
         let value = format!("{}", 5_000 + i32::from(version));
@@ -165,7 +121,7 @@ fn the_old_form_replaces_everything_that_was_set() {
         let layers = broker.layers(BROKER, "1000", "message.max.bytes");
         assert_eq!(layers[0], (value, DYNAMIC));
     }
-    let configs = broker.described_as(BROKER, "1000");
+    let configs = broker.described(BROKER, "1000");
     let dynamic = configs
         .iter()
         .filter(|config| config.config_source == DYNAMIC);
@@ -234,19 +190,19 @@ const REFUSED: &[Refused<'_>] = &[
 fn what_may_not_change_is_refused_in_kafkas_words_and_changes_nothing() {
     let mut broker = Broker::start(2);
     for (id, edits, part) in REFUSED {
-        let (code, words) = broker.edit_broker(id, edits);
+        let (code, words) = broker.edit(BROKER, id, edits);
         assert_eq!(code, ErrorCode::InvalidRequest.code(), "{edits:?} {words}");
         assert!(words.contains(part), "{edits:?} {words}");
     }
-    let (code, _) = broker.edit_broker("", &[("message.max.bytes", APPEND, Some("5"))]);
+    let (code, _) = broker.edit(BROKER, "", &[("message.max.bytes", APPEND, Some("5"))]);
     assert_eq!(code, ErrorCode::InvalidConfig.code());
     // Nothing is set under these names, so nothing is there to be refused.
     let gone = [("num.partitions", DELETE, None), ("no.such", DELETE, None)];
-    assert_eq!(broker.edit_broker("1000", &gone).0, 0);
+    assert_eq!(broker.edit(BROKER, "1000", &gone).0, 0);
 
-    let configs = broker.described_as(BROKER, "1000");
+    let configs = broker.described(BROKER, "1000");
     assert!(configs.iter().all(|config| config.config_source == DEFAULT));
-    assert_eq!(broker.described_as(BROKER, ""), []);
+    assert_eq!(broker.described(BROKER, ""), []);
 }
 
 #[test]
@@ -254,8 +210,12 @@ fn what_a_running_kafka_lets_one_change_is_kept_and_shown_though_it_changes_noth
     let mut broker = Broker::start(2);
     let key = "log.cleaner.threads";
 
-    let set = broker.edit_broker("", &[(key, SET, Some("2"))]);
-    let wrong = broker.edit_broker("", &[("log.cleaner.io.buffer.load.factor", SET, Some("x"))]);
+    let set = broker.edit(BROKER, "", &[(key, SET, Some("2"))]);
+    let wrong = broker.edit(
+        BROKER,
+        "",
+        &[("log.cleaner.io.buffer.load.factor", SET, Some("x"))],
+    );
     broker.world.crash(true);
     broker.boot(2);
 
@@ -270,13 +230,14 @@ fn validate_only_changes_nothing() {
     let mut broker = Broker::start(2);
     let socket = broker.connect();
 
-    let good = edit_of("", &[("log.retention.ms", SET, Some("5"))]).with_validate_only(true);
-    let wrong = edit_of("", &[("cores", SET, Some("5"))]).with_validate_only(true);
+    let good =
+        edit_of(BROKER, "", &[("log.retention.ms", SET, Some("5"))]).with_validate_only(true);
+    let wrong = edit_of(BROKER, "", &[("cores", SET, Some("5"))]).with_validate_only(true);
     let good = broker.ask(socket, &good, 1).responses[0].error_code;
     let wrong = broker.ask(socket, &wrong, 1).responses[0].error_code;
 
     assert_eq!((good, wrong), (0, ErrorCode::InvalidRequest.code()));
-    assert_eq!(broker.described_as(BROKER, ""), []);
+    assert_eq!(broker.described(BROKER, ""), []);
 }
 
 #[test]
@@ -284,7 +245,7 @@ fn a_bound_on_connections_of_one_address_holds_from_the_answer_on() {
     let mut broker = Broker::start(2);
     let admin = broker.connect();
     let bounds = |broker: &mut Broker, edits: Edits<'_>| {
-        let response = broker.ask(admin, &edit_of("", edits), 1);
+        let response = broker.ask(admin, &edit_of(BROKER, "", edits), 1);
         assert_eq!(response.responses[0].error_code, 0, "{response:?}");
     };
     let is_served = |broker: &mut Broker| {

@@ -3,6 +3,7 @@
 mod admin;
 mod answers;
 mod broker_configs;
+mod configs;
 mod damage;
 mod durable;
 mod fetch;
