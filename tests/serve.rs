@@ -7,6 +7,8 @@ mod support;
 mod configuration;
 #[path = "serve/disks.rs"]
 mod disks;
+#[path = "serve/output.rs"]
+mod output;
 #[path = "serve/ports.rs"]
 mod ports;
 #[path = "serve/refusals.rs"]

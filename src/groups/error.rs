@@ -43,3 +43,39 @@ pub enum GroupError {
     /// (COORDINATOR_NOT_AVAILABLE).
     NotAvailable,
 }
+
+impl GroupError {
+    /// For a person who meets it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::InvalidGroupId => "a group must have a name",
+            Self::UnknownMember => "the group has no such member; it may have been removed",
+            Self::IllegalGeneration => "the group has rebalanced since",
+            Self::RebalanceInProgress => "the group is rebalancing; join again",
+            Self::FencedInstance => "a later member has this group.instance.id",
+            Self::InconsistentProtocol => "no protocol is common to all members of the group",
+            Self::InvalidSessionTimeout => {
+                "the session time-out is outside group.min.session.timeout.ms and \
+                 group.max.session.timeout.ms"
+            }
+            Self::MemberIdRequired => "join again under the id that comes with this",
+            Self::GroupFull => {
+                "the group has group.max.size members, or the coordinator's memory is full"
+            }
+            Self::GroupNotFound => "there is no such group",
+            Self::NonEmptyGroup => "the group has members",
+            Self::SubscribedToTopic => "members of the group are subscribed to the topic",
+            Self::MetadataTooLarge => "longer than offset.metadata.max.bytes",
+            Self::CommitTooLarge => "more offsets than one batch or the coordinator can take",
+            Self::RecordTooLarge => "the group's record is larger than __consumer_offsets takes",
+            Self::Loading => "the coordinator is still reading the group's partition; ask again",
+            Self::NotCoordinator => {
+                "the group's partition of __consumer_offsets is not here; FindCoordinator tells \
+                 where it is, and makes it"
+            }
+            Self::NotAvailable => {
+                "the group is being deleted, or the disk of its partition has failed"
+            }
+        }
+    }
+}

@@ -314,6 +314,24 @@ fn a_power_cut_loses_no_committed_offset_on_any_number_of_cores() {
 }
 
 #[test]
+fn a_group_that_can_not_be_described_says_why_where_there_is_room() {
+    // Nobody has asked for a coordinator yet.
+    let mut broker = Broker::start(2);
+    let socket = broker.connect();
+    for version in 0..=6 {
+        let described = describe(&mut broker, socket, "g", version);
+
+        assert_eq!(described.error_code, ErrorCode::NotCoordinator.code());
+        let words = described.error_message.unwrap_or_default();
+        assert_eq!(
+            words.contains("__consumer_offsets"),
+            version >= 6,
+            "{words}"
+        );
+    }
+}
+
+#[test]
 fn a_commit_is_not_answered_before_its_flush() {
     let mut broker = start(1);
     broker.create_topic("t", 1);

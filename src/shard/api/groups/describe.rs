@@ -19,7 +19,8 @@ use super::super::super::machine::Shard;
 use super::super::operations;
 use super::{Shape, code, code_of, owned, text};
 
-/// From here on a group that is not there is an error, with words; before it is a dead group.
+/// From here on a group that is not there is an error, before it is a dead group; and errors have
+/// words.
 const NOT_FOUND_SINCE: i16 = 6;
 
 /// Which groups are described, and whether with what the client may do.
@@ -93,8 +94,8 @@ pub(super) fn describe_reply(
                 shown
             }
             Answer::Described(Err(GroupError::GroupNotFound)) => not_found(shown, id, to.version),
-            Answer::Described(Err(error)) => shown.with_error_code(code(error)),
-            _ => shown.with_error_code(code(GroupError::NotAvailable)),
+            Answer::Described(Err(error)) => failed(shown, error, to.version),
+            _ => failed(shown, GroupError::NotAvailable, to.version),
         }
     });
     let response = DescribeGroupsResponse::default().with_groups(groups.collect());
@@ -117,6 +118,13 @@ fn described_group(shown: DescribedGroup, group: ask::Described) -> DescribedGro
         .with_protocol_type(optional(&group.protocol_type))
         .with_protocol_data(optional(&group.protocol))
         .with_members(group.members.into_iter().map(member).collect())
+}
+
+fn failed(shown: DescribedGroup, error: GroupError, version: i16) -> DescribedGroup {
+    let words = StrBytes::from_static_str(error.words());
+    shown
+        .with_error_code(code(error))
+        .with_error_message((version >= NOT_FOUND_SINCE).then_some(words))
 }
 
 fn not_found(shown: DescribedGroup, id: &str, version: i16) -> DescribedGroup {
