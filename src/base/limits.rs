@@ -24,6 +24,11 @@ pub const CACHE_FLOOR_BYTES: ByteCount = ByteCount::mib(64);
 /// And so much per second beyond.
 pub const CACHE_GROWTH_BYTES_PER_S: ByteCount = ByteCount::mib(16);
 
+/// Memory that is made ready for one core ahead of need, once a journal is written to faster than
+/// that (`runtime::fresh`), and asked for when so much of the cache's bound is left.
+pub const READY_BYTES_MAX: ByteCount = ByteCount::mib(64);
+pub const READY_ASKED_AT: ByteCount = ByteCount::mib(32);
+
 /// Free space of the file system that producers may not use, so that deletes can go on.
 pub const RESERVE_BYTES: ByteCount = ByteCount::mib(512);
 

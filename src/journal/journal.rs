@@ -104,8 +104,8 @@ impl Journal {
             cache: Cache::default(),
             reads: Reads::default(),
             turn: Turn::new(
-                pool,
-                Growth::new(now.ticks, settings.cache_bytes),
+                pool.clone(),
+                Growth::new(now.ticks, settings.cache_bytes, pool),
                 now,
                 found.superblock,
                 Files {
