@@ -149,6 +149,10 @@ pub const READINGS_WAIT: Span = Span::millis(100);
 /// One send to a peer carries at most about this much; its end is a sign of life.
 pub const SEND_BYTES_MAX: ByteCount = ByteCount::mib(1);
 
+/// Records of one reply that its connection holds in memory: the rest is taken when its turn has
+/// come, in parts of this size.
+pub const REPLY_BYTES_HELD_MAX: ByteCount = SEND_BYTES_MAX;
+
 /// Questions to other shards that may await their answers, those of waiting fetches aside.
 /// Beyond it no connection of the shard is read.
 pub const MESH_CALLS_MAX: usize = 4_096;

@@ -46,7 +46,24 @@ pub struct PartitionReply {
     /// the client need not ask for metadata (KIP-951); written from version 12 on.
     pub current_leader: Option<LeaderAndEpoch>,
     /// Whole record batches, in pieces of any size.
-    pub records: Vec<Bytes>,
+    pub records: Vec<Piece>,
+}
+
+/// A part of a reply, in the order in which they leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    Here(Bytes),
+    /// So many bytes that the caller puts in when their turn has come.
+    Later(usize),
+}
+
+impl Piece {
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Here(bytes) => bytes.len(),
+            Self::Later(bytes) => *bytes,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +94,11 @@ impl PartitionReply {
     }
 }
 
-/// Encodes the reply, length prefix and header included, as slices to be sent in this order.
+/// Encodes the reply, length prefix and header included, as pieces to be sent in this order. Those
+/// for later are the reply's own, one by one.
 ///
 /// `Unencodable` when the frame would pass 2 GiB.
-pub fn encode(to: ReplyTo, reply: FetchReply) -> Result<Vec<Bytes>, WireError> {
+pub fn encode(to: ReplyTo, reply: FetchReply) -> Result<Vec<Piece>, WireError> {
     let mut out = Writer {
         version: to.version,
         flexible: to.is_flexible(),
@@ -98,7 +116,7 @@ pub fn encode(to: ReplyTo, reply: FetchReply) -> Result<Vec<Bytes>, WireError> {
 enum Part {
     /// Bytes of `Writer::own`, up to this place.
     Own(usize),
-    Lent(Bytes),
+    Lent(Piece),
 }
 
 struct Writer {
@@ -183,18 +201,21 @@ impl Writer {
         Ok(())
     }
 
-    fn records(&mut self, pieces: Vec<Bytes>) -> Result<(), WireError> {
+    fn records(&mut self, pieces: Vec<Piece>) -> Result<(), WireError> {
         let total = pieces
             .iter()
-            .fold(0usize, |sum, piece| sum.saturating_add(piece.len()));
+            .fold(0usize, |sum, piece| sum.saturating_add(piece.bytes()));
         self.length(total)?;
         for piece in pieces {
-            if piece.len() < COPY_BELOW_BYTES {
-                self.own.put_slice(&piece);
-                continue;
+            match &piece {
+                Piece::Here(bytes) if bytes.len() < COPY_BELOW_BYTES => {
+                    self.own.put_slice(bytes);
+                    continue;
+                }
+                Piece::Here(_) | Piece::Later(_) => {}
             }
             self.close_own();
-            self.lent = self.lent.saturating_add(piece.len());
+            self.lent = self.lent.saturating_add(piece.bytes());
             self.parts.push(Part::Lent(piece));
         }
         Ok(())
@@ -242,7 +263,7 @@ impl Writer {
         }
     }
 
-    fn finish(mut self) -> Result<Vec<Bytes>, WireError> {
+    fn finish(mut self) -> Result<Vec<Piece>, WireError> {
         self.close_own();
         let total = self.own.len().saturating_add(self.lent);
         let length = total
@@ -263,7 +284,7 @@ impl Writer {
                 Part::Own(end) => {
                     let slice = own.split_to(end.saturating_sub(start));
                     start = end;
-                    slice
+                    Piece::Here(slice)
                 }
                 Part::Lent(piece) => piece,
             });

@@ -223,6 +223,7 @@ impl Shard {
             call.parts.push(Part {
                 topic,
                 index: part.index,
+                owner: self.id,
                 outcome: None,
             });
         }

@@ -8,6 +8,7 @@ mod fetch;
 mod inquire;
 pub mod offsets;
 mod produce;
+mod pull;
 mod reads;
 
 use std::collections::{BTreeMap, VecDeque};
