@@ -8,7 +8,7 @@ use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProdu
 use support::{Size, print_head, time};
 use thalweg::base::random::Random;
 use thalweg::wire::batch::{BatchBuilder, CheckedBatch, check_produced};
-use thalweg::wire::fetch_reply::{self, FetchReply, PartitionReply, Piece, TopicReply};
+use thalweg::wire::fetch_reply::{self, FetchReply, PartitionReply, TopicReply};
 use thalweg::wire::messages::ProduceRequest;
 use thalweg::wire::{
     ApiKey, ErrorCode, ReplyTo, Request, RequestHeader, StrBytes, client, request,
@@ -91,7 +91,7 @@ fn bench_fetch_reply(partitions: usize, piece_bytes: usize, runs: u64) {
     let times = time(&size, || {
         let partitions = (0..partitions).map(|index| {
             let mut partition = PartitionReply::failed(index as i32, ErrorCode::None);
-            partition.records.push(Piece::Here(piece.clone()));
+            partition.records.push(piece.clone());
             partition
         });
         let topic = TopicReply {

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::protocol::Encodable;
 use thalweg::wire::fetch_reply::{
-    AbortedTransaction, FetchReply, LeaderAndEpoch, PartitionReply, Piece, TopicReply,
+    AbortedTransaction, FetchReply, LeaderAndEpoch, PartitionReply, TopicReply,
 };
 use thalweg::wire::messages::*;
 use thalweg::wire::versions::{self, ApiSet};
@@ -185,12 +185,7 @@ fn our_own_encoder_writes_kafkas_fetch_replies_to_the_same_bytes() {
 
         let pieces = fetch_reply::encode(to, ours(response)).expect("encodes");
 
-        let bytes = |piece| match piece {
-            Piece::Here(bytes) => bytes,
-            Piece::Later(_) => panic!("nothing was left for later"),
-        };
-        let written: Vec<Bytes> = pieces.into_iter().map(bytes).collect();
-        let written: Bytes = written.concat().into();
+        let written: Bytes = pieces.concat().into();
         assert_eq!(written.slice(4..), frame.bytes, "{}", frame.about());
         seen.insert(frame.version);
     }
@@ -219,7 +214,7 @@ fn ours(response: FetchResponse) -> FetchReply {
             log_start_offset: part.log_start_offset,
             aborted,
             current_leader: (leader.broker_id >= 0).then_some(leader),
-            records: part.records.into_iter().map(Piece::Here).collect(),
+            records: part.records.into_iter().collect(),
         }
     };
     let topic = |topic: fetch_response::FetchableTopicResponse| TopicReply {

@@ -24,11 +24,6 @@ pub const CACHE_FLOOR_BYTES: ByteCount = ByteCount::mib(64);
 /// And so much per second beyond.
 pub const CACHE_GROWTH_BYTES_PER_S: ByteCount = ByteCount::mib(16);
 
-/// Memory that is made ready for one core ahead of need, once a journal is written to faster than
-/// that (`runtime::fresh`), and asked for when so much of the cache's bound is left.
-pub const READY_BYTES_MAX: ByteCount = ByteCount::mib(64);
-pub const READY_ASKED_AT: ByteCount = ByteCount::mib(32);
-
 /// Free space of the file system that producers may not use, so that deletes can go on.
 pub const RESERVE_BYTES: ByteCount = ByteCount::mib(512);
 
@@ -148,10 +143,6 @@ pub const READINGS_WAIT: Span = Span::millis(100);
 
 /// One send to a peer carries at most about this much; its end is a sign of life.
 pub const SEND_BYTES_MAX: ByteCount = ByteCount::mib(1);
-
-/// Records of one reply that its connection holds in memory: the rest is taken when its turn has
-/// come, in parts of this size.
-pub const REPLY_BYTES_HELD_MAX: ByteCount = SEND_BYTES_MAX;
 
 /// Questions to other shards that may await their answers, those of waiting fetches aside.
 /// Beyond it no connection of the shard is read.

@@ -104,8 +104,8 @@ impl Journal {
             cache: Cache::default(),
             reads: Reads::default(),
             turn: Turn::new(
-                pool.clone(),
-                Growth::new(now.ticks, settings.cache_bytes, pool),
+                pool,
+                Growth::new(now.ticks, settings.cache_bytes),
                 now,
                 found.superblock,
                 Files {

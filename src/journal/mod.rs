@@ -30,7 +30,6 @@ mod growth;
 mod index;
 mod inspect;
 mod losses;
-mod measure;
 mod pages;
 mod parts;
 mod plan;
@@ -61,5 +60,4 @@ pub use entry::{Entry, EntryHead, Index, Note, Placed, Sequence, Slice, StreamId
 pub use error::JournalError;
 pub use inspect::{SegmentCheck, SegmentFacts, StreamFacts};
 pub use journal::{Journal, Settings};
-pub use measure::Measured;
 pub use requests::{Extent, ReadDone, ReadRequest, ReadToken, Replay, SearchRequest, Snapshots};

@@ -74,8 +74,7 @@ impl Journal {
     /// Gives up the oldest groups, indexes and pages beyond their bounds.
     pub(super) fn shrink(&mut self, now: Now) {
         let used = self.cache.bytes() + self.turn.index_bytes;
-        let written = self.turn.counts.written.0;
-        let limit = self.turn.growth.bound(now.ticks, used, written);
+        let limit = self.turn.growth.bound(now.ticks, used);
         let tail = self.appender.tail();
         let keep = match self.appender.groups.front() {
             Some(group) => (group.segment, group.at),

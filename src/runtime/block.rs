@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::fresh::{Keeper, Stock};
-use super::pool::Pool;
-use super::raw::Raw;
+use super::pool::{Pool, Raw};
 use crate::base::ByteCount;
 use crate::base::limits::{ALIGN_BYTES, POOLED_BYTES_MAX, RECEIVE_BYTES_MAX};
 
@@ -27,14 +25,9 @@ impl Block {
         self.memory.capacity
     }
 
-    /// False: too large for a pool's free lists, so that its memory comes as it is written.
-    fn is_pooled(&self) -> bool {
+    /// False: too large to be kept for reuse, so that its memory comes as it is written.
+    pub fn is_pooled(&self) -> bool {
         self.memory.capacity <= POOLED_BYTES_MAX.as_usize()
-    }
-
-    /// False: large, and never used before, so that writing to it costs several times as much.
-    pub fn is_ready(&self) -> bool {
-        self.is_pooled() || self.memory.raw.was_used()
     }
 
     /// The memory that it takes, with what the next receive may add.
@@ -159,28 +152,6 @@ pub struct BlockPool {
 }
 
 impl BlockPool {
-    /// A pool for which the keeper makes memory ready.
-    pub fn with_keeper(keeper: Keeper) -> Self {
-        Self {
-            pool: Arc::new(Pool::with_keeper(keeper)),
-        }
-    }
-
-    /// Memory that was made ready and that nobody has claimed, at most so much. It is the caller's
-    /// to hold beside what it holds already; `take` gives it out. More is made ready meanwhile, up
-    /// to what the caller still wants. Nothing without a keeper.
-    pub fn claim(&self, most: ByteCount) -> ByteCount {
-        let stock = self.pool.stock();
-        let granted = stock.map_or(0, |stock| stock.claim(&self.pool, most.as_usize()));
-        ByteCount(granted as u64)
-    }
-
-    /// What was asked to be ready for this pool, or is ready, and was not claimed.
-    pub fn asked_ready(&self) -> ByteCount {
-        let asked = self.pool.stock().map_or(0, Stock::asked);
-        ByteCount(asked as u64)
-    }
-
     /// A block of at least `bytes`, rounded up to whole units, with nothing filled. What `spare`
     /// shows may be left from an earlier life.
     pub fn take(&self, bytes: ByteCount) -> Block {

@@ -59,12 +59,6 @@ pub(super) fn pin_to(cpu: usize) -> Result<(), Errno> {
     check(outcome as isize).map(drop)
 }
 
-/// The calling thread runs when nobody else wants to, as good as.
-pub(super) fn be_modest() {
-    // SAFETY: no pointers; 0 is the calling thread. Refused, it runs like the others.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) };
-}
-
 /// An eventfd that reads block on; who reads it takes all that was counted.
 pub(super) fn new_eventfd() -> Result<OwnedFd, Errno> {
     // SAFETY: no memory is passed; a descriptor that is returned is ours alone.

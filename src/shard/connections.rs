@@ -15,10 +15,9 @@ use crate::runtime::{Actions, ConnectionId, Transit};
 use super::address::Listener;
 use super::admission::Admission;
 use super::config::{ConnectionLimits, ShardConfig};
-use super::connection::outbound::Part;
 use super::connection::slots::Slot;
 use super::connection::{Connection, Lingering, Silence};
-use super::message::{Later, Message};
+use super::message::Message;
 use super::steer::Guest;
 use super::timers::{Timer, Timers};
 
@@ -91,26 +90,18 @@ impl Connections {
     }
 
     /// A reply, for the place that its request has in the order.
-    pub fn reply(&mut self, id: ConnectionId, slot: Slot, reply: Vec<Part>) {
+    pub fn reply(&mut self, id: ConnectionId, slot: Slot, pieces: Vec<Bytes>) {
         // A connection that is gone wants no reply.
         if let Some(connection) = self.map.get_mut(&id) {
-            connection.slots.fill(slot, reply);
+            connection.slots.fill(slot, pieces);
             self.touch(id);
         }
     }
 
-    /// The oldest send of a connection has left. Some: what of its replies is to be pulled now.
-    pub fn sent(&mut self, id: ConnectionId, now: Ticks) -> Option<Later> {
-        let connection = self.map.get_mut(&id)?;
-        let next = connection.outbound.sent(now);
-        self.touch(id);
-        next.filter(|_| !self.map[&id].closing)
-    }
-
-    /// What was pulled for a connection, which may be gone.
-    pub fn pulled(&mut self, id: ConnectionId, records: Vec<Bytes>) {
+    /// The oldest send of a connection has left.
+    pub fn sent(&mut self, id: ConnectionId, now: Ticks) {
         if let Some(connection) = self.map.get_mut(&id) {
-            connection.outbound.pulled(records);
+            connection.outbound.sent(now);
             self.touch(id);
         }
     }
@@ -333,12 +324,12 @@ impl Connections {
         if connection.closing {
             return;
         }
+        let mut pieces = Vec::new();
         while let Some(reply) = connection.slots.take_ready() {
-            connection.outbound.push(reply);
+            pieces.extend(reply);
         }
-        connection.outbound.send(id, now, &mut actions.send);
-        if connection.outbound.has_more() {
-            return;
+        if !pieces.is_empty() {
+            connection.outbound.send(id, pieces, now, &mut actions.send);
         }
         let unread = connection.inbound.has_whole_frame() && !connection.doomed;
         let over = connection.doomed || connection.ended && !unread;

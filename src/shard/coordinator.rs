@@ -107,7 +107,6 @@ impl Shard {
             let ask = FetchAsk {
                 parts: vec![part],
                 bytes_max: GROUP_LOAD_BYTES,
-                held_max: GROUP_LOAD_BYTES,
                 wait: None,
                 watch: None,
             };

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use bytes::Bytes;
-
 use crate::base::limits::SHORT_MEMORY_SILENCE;
 use crate::base::random::Random;
 use crate::base::{Now, Reading, ShardId, Ticks};
 use crate::cluster::Metadata;
-use crate::log::{LogError, RetentionClock};
-use crate::runtime::{Actions, BlockPool, CloseReason, ConnectionId, Event, Machine};
+use crate::log::RetentionClock;
+use crate::runtime::{Actions, BlockPool, CloseReason, Event, Machine};
 use crate::wire::ApiSet;
 
 use super::api::init_producer_id::ProducerIds;
@@ -137,7 +135,7 @@ impl Machine for Shard {
                 block,
                 count,
             } => self.received(connection, block, count),
-            Event::Sent { connection } => self.sent(connection),
+            Event::Sent { connection } => self.connections.sent(connection, now.ticks),
             Event::Closed { connection, reason } => self.closed(connection, reason),
             Event::Detached {
                 connection,
@@ -189,32 +187,9 @@ impl Machine for Shard {
 }
 
 impl Shard {
-    fn closed(&mut self, connection: ConnectionId, _reason: CloseReason) {
+    fn closed(&mut self, connection: crate::runtime::ConnectionId, _reason: CloseReason) {
         let entered = self.connections.closed(connection);
         self.note_left(entered);
-    }
-
-    /// A send has left: the next part of a long reply may follow.
-    fn sent(&mut self, connection: ConnectionId) {
-        if let Some(part) = self.connections.sent(connection, self.now.ticks) {
-            self.tell(part.owner, Message::Pull { connection, part });
-        }
-    }
-
-    /// The part that was asked for. The reply's length has left already: without the part there is
-    /// nothing more to say.
-    pub(super) fn pulled(
-        &mut self,
-        connection: ConnectionId,
-        records: Result<Vec<Bytes>, LogError>,
-    ) {
-        match records {
-            Ok(records) => self.connections.pulled(connection, records),
-            Err(error) => {
-                let why = format!("what a reply had promised can not be read: {error:?}");
-                self.connections.refuse(connection, &why, true);
-            }
-        }
     }
 
     /// Timers, and connections whose share of the last turn was used up.

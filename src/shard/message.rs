@@ -4,17 +4,14 @@
 //! words, so that there is one path. Messages of one sender arrive in order: what is produced
 //! through one connection reaches its partition in the order in which it came.
 
-use bytes::Bytes;
-
 use crate::base::{ByteCount, ShardId};
 use crate::cluster::{Change, Command, Metadata, Refusal};
 use crate::groups::{Answer, Ask};
-use crate::journal::{Index, Measured, Slice, StreamId};
+use crate::journal::{Slice, StreamId};
 use crate::log::{
     Appended, LeaderEpoch, LogError, Offset, OffsetFound, PartitionFacts, ProducerFacts, ReadAsk,
     ReadPlan,
 };
-use crate::runtime::ConnectionId;
 use crate::wire::batch::CheckedBatch;
 
 use super::calls::Token;
@@ -89,16 +86,6 @@ pub enum Message {
         parts: Vec<(Place, Result<FetchedPart, LogError>)>,
         waits: bool,
     },
-    /// To an owner: the turn of this part of a reply has come.
-    Pull {
-        connection: ConnectionId,
-        part: Later,
-    },
-    /// Its answer: all of it.
-    Pulled {
-        connection: ConnectionId,
-        records: Result<Vec<Bytes>, LogError>,
-    },
     /// To the asker of a fetch: there is more now; ask again.
     Woken { token: Token },
     /// To an owner: the fetch waits no longer.
@@ -155,8 +142,6 @@ pub struct FetchAsk {
     pub parts: Vec<FetchPart>,
     /// For all parts together; the first batch that is found is returned whole.
     pub bytes_max: ByteCount,
-    /// Of those, what may be read at once; the rest is only measured.
-    pub held_max: ByteCount,
     /// Some: if too little is there, and no error, wait for more and say `Woken`.
     pub wait: Option<Wait>,
     /// The fetch session that watches every part from this step on.
@@ -186,27 +171,12 @@ pub struct FetchedPart {
     pub plan: ReadPlan,
     /// Whole batches, oldest first.
     pub batches: Vec<Slice>,
-    /// Batches behind those, which are there to be pulled when their turn comes.
-    pub ahead: Vec<Measured>,
 }
 
 impl FetchedPart {
     pub fn bytes(&self) -> usize {
-        let here = self.batches.iter().map(|batch| batch.payload.len());
-        let later = self.ahead.iter().map(|batch| batch.length as usize);
-        here.chain(later).sum()
+        self.batches.iter().map(|batch| batch.payload.len()).sum()
     }
-}
-
-/// Batches of one partition, promised in a reply whose beginning may have left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Later {
-    pub owner: ShardId,
-    pub stream: StreamId,
-    pub from: Index,
-    pub until: Index,
-    /// Exactly so many.
-    pub bytes: usize,
 }
 
 /// A question about one partition.

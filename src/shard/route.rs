@@ -60,11 +60,6 @@ impl Shard {
                 parts,
                 waits,
             } => self.fetched(from, token, parts, waits),
-            Message::Pull { connection, part } => self.owner.pull(from, connection, part, out),
-            Message::Pulled {
-                connection,
-                records,
-            } => self.pulled(connection, records),
             Message::Woken { token } => self.fetch_woken(from, token),
             Message::Unwatch { token } => self.owner.unwatch(from, token),
             Message::Changed { session, streams } => self.session_changed(from, session, streams),

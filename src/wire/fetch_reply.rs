@@ -46,24 +46,7 @@ pub struct PartitionReply {
     /// the client need not ask for metadata (KIP-951); written from version 12 on.
     pub current_leader: Option<LeaderAndEpoch>,
     /// Whole record batches, in pieces of any size.
-    pub records: Vec<Piece>,
-}
-
-/// A part of a reply, in the order in which they leave.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
-    Here(Bytes),
-    /// So many bytes that the caller puts in when their turn has come.
-    Later(usize),
-}
-
-impl Piece {
-    pub fn bytes(&self) -> usize {
-        match self {
-            Self::Here(bytes) => bytes.len(),
-            Self::Later(bytes) => *bytes,
-        }
-    }
+    pub records: Vec<Bytes>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,11 +77,10 @@ impl PartitionReply {
     }
 }
 
-/// Encodes the reply, length prefix and header included, as pieces to be sent in this order. Those
-/// for later are the reply's own, one by one.
+/// Encodes the reply, length prefix and header included, as slices to be sent in this order.
 ///
 /// `Unencodable` when the frame would pass 2 GiB.
-pub fn encode(to: ReplyTo, reply: FetchReply) -> Result<Vec<Piece>, WireError> {
+pub fn encode(to: ReplyTo, reply: FetchReply) -> Result<Vec<Bytes>, WireError> {
     let mut out = Writer {
         version: to.version,
         flexible: to.is_flexible(),
@@ -116,7 +98,7 @@ pub fn encode(to: ReplyTo, reply: FetchReply) -> Result<Vec<Piece>, WireError> {
 enum Part {
     /// Bytes of `Writer::own`, up to this place.
     Own(usize),
-    Lent(Piece),
+    Lent(Bytes),
 }
 
 struct Writer {
@@ -201,21 +183,18 @@ impl Writer {
         Ok(())
     }
 
-    fn records(&mut self, pieces: Vec<Piece>) -> Result<(), WireError> {
+    fn records(&mut self, pieces: Vec<Bytes>) -> Result<(), WireError> {
         let total = pieces
             .iter()
-            .fold(0usize, |sum, piece| sum.saturating_add(piece.bytes()));
+            .fold(0usize, |sum, piece| sum.saturating_add(piece.len()));
         self.length(total)?;
         for piece in pieces {
-            match &piece {
-                Piece::Here(bytes) if bytes.len() < COPY_BELOW_BYTES => {
-                    self.own.put_slice(bytes);
-                    continue;
-                }
-                Piece::Here(_) | Piece::Later(_) => {}
+            if piece.len() < COPY_BELOW_BYTES {
+                self.own.put_slice(&piece);
+                continue;
             }
             self.close_own();
-            self.lent = self.lent.saturating_add(piece.bytes());
+            self.lent = self.lent.saturating_add(piece.len());
             self.parts.push(Part::Lent(piece));
         }
         Ok(())
@@ -263,7 +242,7 @@ impl Writer {
         }
     }
 
-    fn finish(mut self) -> Result<Vec<Piece>, WireError> {
+    fn finish(mut self) -> Result<Vec<Bytes>, WireError> {
         self.close_own();
         let total = self.own.len().saturating_add(self.lent);
         let length = total
@@ -284,7 +263,7 @@ impl Writer {
                 Part::Own(end) => {
                     let slice = own.split_to(end.saturating_sub(start));
                     start = end;
-                    Piece::Here(slice)
+                    slice
                 }
                 Part::Lent(piece) => piece,
             });

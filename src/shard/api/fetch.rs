@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::limits::{FETCH_WAIT_MAX, REPLY_BYTES_HELD_MAX};
+use crate::base::limits::FETCH_WAIT_MAX;
 use crate::base::{ByteCount, ShardId, Span, Ticks};
 use crate::cluster::Uuid;
 use crate::journal::StreamId;
@@ -45,8 +45,6 @@ pub struct FetchCall {
 pub(super) struct Part {
     pub topic: usize,
     pub index: i32,
-    /// Who answered.
-    pub owner: ShardId,
     pub outcome: Option<Result<FetchedPart, Failure>>,
 }
 
@@ -127,7 +125,6 @@ impl Shard {
         let mut part = Part {
             topic: call.topics.len(),
             index: partition.partition,
-            owner: self.id,
             outcome: None,
         };
         let found = self
@@ -164,7 +161,6 @@ impl Shard {
             bytes_min: ByteCount(call.bytes_min as u64),
             alone: call.owners.len() == 1,
         });
-        let owners = call.owners.len().max(1) as u64;
         let Some(share) = call.owners.get_mut(&owner) else {
             return;
         };
@@ -180,7 +176,6 @@ impl Shard {
         let ask = FetchAsk {
             parts,
             bytes_max: ByteCount(call.bytes_max as u64),
-            held_max: ByteCount(REPLY_BYTES_HELD_MAX.0 / owners),
             wait,
             watch: watch.map(|id| id.0),
         };
@@ -216,7 +211,6 @@ impl Shard {
                 let topic = call.topics[part.topic].0.to_string();
                 damaged.push((topic, part.index, *error));
             }
-            part.owner = from;
             part.outcome = Some(outcome.map_err(Failure::from));
         }
         let Some(share) = call.owners.get_mut(&from) else {
@@ -333,14 +327,14 @@ impl Shard {
         let asked = call.asked;
         let session = call.session.as_ref().map(|pass| pass.id);
         let session = session.and_then(|id| self.sessions.get_mut(id));
-        let (reply, later) = super::fetch_reply::assemble(call, session);
+        let reply = super::fetch_reply::assemble(call, session);
         let frame = fetch_reply::encode(asked.to, reply);
-        self.send_reply_in_parts(asked, frame, later);
+        self.send_reply(asked, frame);
     }
 
     fn answer_fetch_with(&mut self, asked: Asked, error: ErrorCode) {
         let frame = fetch_reply::encode(asked.to, super::fetch_reply::refused(error));
-        self.send_reply_in_parts(asked, frame, Vec::new());
+        self.send_reply(asked, frame);
     }
 }
 

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::base::ShardId;
-use crate::base::limits::REPLY_BYTES_HELD_MAX;
+use bytes::Bytes;
+
 use crate::log::Isolation;
 use crate::wire::ErrorCode;
-use crate::wire::fetch_reply::{FetchReply, PartitionReply, Piece, TopicReply};
+use crate::wire::fetch_reply::{FetchReply, PartitionReply, TopicReply};
 
 use super::super::codes::Failure;
 use super::super::fetch_session::{Seen, Session};
-use super::super::message::{FetchedPart, Later, Place};
+use super::super::message::{FetchedPart, Place};
 use super::fetch::FetchCall;
 
 /// A reply that is an error as a whole.
@@ -25,15 +25,11 @@ pub fn refused(error: ErrorCode) -> FetchReply {
 
 /// Parts in the request's order, cut to what the client takes: each owner kept to `max_bytes` by
 /// itself, all of them together may have more. The first batch goes whole whatever its size. A
-/// session is told what the client is told; its incremental replies have only what is new. What is
-/// to be pulled comes beside the reply, in its order.
-pub fn assemble(call: FetchCall, session: Option<&mut Session>) -> (FetchReply, Vec<Later>) {
+/// session is told what the client is told; its incremental replies have only what is new.
+pub fn assemble(call: FetchCall, session: Option<&mut Session>) -> FetchReply {
     let committed = call.isolation == Isolation::ReadCommitted;
-    let mut room = Cut {
-        left: call.bytes_max,
-        first: true,
-        later: Vec::new(),
-    };
+    let mut left = call.bytes_max;
+    let mut first = true;
     let mut topics: Vec<TopicReply> = call
         .topics
         .into_iter()
@@ -57,7 +53,7 @@ pub fn assemble(call: FetchCall, session: Option<&mut Session>) -> (FetchReply, 
             Ok(fetched) => {
                 let mut reply = partition(part.index, &fetched, committed);
                 let more = !fetched.plan.is_empty();
-                reply.records = room.part(part.owner, fetched);
+                reply.records = cut(fetched, &mut left, &mut first);
                 let seen = seen(&reply, more);
                 (reply, seen)
             }
@@ -85,13 +81,13 @@ pub fn assemble(call: FetchCall, session: Option<&mut Session>) -> (FetchReply, 
         reply.session_id = pass.id.0;
         topics.retain(|topic| !topic.partitions.is_empty());
     }
-    (FetchReply { topics, ..reply }, room.later)
+    FetchReply { topics, ..reply }
 }
 
 fn seen(reply: &PartitionReply, more: bool) -> Seen {
     Seen {
         failed: reply.error != ErrorCode::None,
-        sent: reply.records.iter().map(Piece::bytes).sum(),
+        sent: reply.records.iter().map(Bytes::len).sum(),
         more,
         high_watermark: reply.high_watermark,
         log_start: reply.log_start_offset,
@@ -111,64 +107,18 @@ fn partition(index: i32, fetched: &FetchedPart, committed: bool) -> PartitionRep
     }
 }
 
-/// As many whole batches as fit; `later` gets what is to be pulled of them.
-struct Cut {
-    left: usize,
-    first: bool,
-    later: Vec<Later>,
-}
-
-impl Cut {
-    fn takes(&mut self, bytes: usize) -> bool {
-        if bytes > self.left && !self.first {
-            self.left = 0;
-            return false;
+/// As many whole batches as fit.
+fn cut(fetched: FetchedPart, left: &mut usize, first: &mut bool) -> Vec<Bytes> {
+    let mut records = Vec::with_capacity(fetched.batches.len());
+    for batch in fetched.batches {
+        let bytes = batch.payload.len();
+        if bytes > *left && !*first {
+            *left = 0;
+            break;
         }
-        self.left = self.left.saturating_sub(bytes);
-        self.first = false;
-        true
+        *left = left.saturating_sub(bytes);
+        *first = false;
+        records.push(batch.payload);
     }
-
-    fn part(&mut self, owner: ShardId, fetched: FetchedPart) -> Vec<Piece> {
-        let mut records = Vec::with_capacity(fetched.batches.len());
-        for batch in fetched.batches {
-            if !self.takes(batch.payload.len()) {
-                return records;
-            }
-            records.push(Piece::Here(batch.payload));
-        }
-        let mut open: Option<Later> = None;
-        for batch in fetched.ahead {
-            let bytes = batch.length as usize;
-            if !self.takes(bytes) {
-                break;
-            }
-            let most = REPLY_BYTES_HELD_MAX.as_usize();
-            match &mut open {
-                Some(later) if later.bytes + bytes <= most => {
-                    later.bytes += bytes;
-                    later.until = batch.end;
-                }
-                _ => {
-                    self.promise(open.take(), &mut records);
-                    open = Some(Later {
-                        owner,
-                        stream: fetched.plan.stream,
-                        from: batch.first,
-                        until: batch.end,
-                        bytes,
-                    });
-                }
-            }
-        }
-        self.promise(open, &mut records);
-        records
-    }
-
-    fn promise(&mut self, later: Option<Later>, records: &mut Vec<Piece>) {
-        if let Some(later) = later {
-            records.push(Piece::Later(later.bytes));
-            self.later.push(later);
-        }
-    }
+    records
 }

@@ -223,7 +223,6 @@ impl Shard {
             call.parts.push(Part {
                 topic,
                 index: part.index,
-                owner: self.id,
                 outcome: None,
             });
         }

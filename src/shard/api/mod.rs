@@ -45,7 +45,6 @@ use bytes::Bytes;
 use crate::base::ShardId;
 use crate::cluster::{Metadata, PartitionPlace, Topic};
 use crate::runtime::ConnectionId;
-use crate::wire::fetch_reply::Piece;
 use crate::wire::{
     ApiKey, ErrorCode, ReplyTo, Request, RequestHeader, StrBytes, WireError, old_admin,
     old_produce, reply, request,
@@ -53,10 +52,8 @@ use crate::wire::{
 
 use super::calls::Asked;
 use super::codes::Failure;
-use super::connection::outbound::Part;
 use super::layout::Ids;
 use super::machine::Shard;
-use super::message::Later;
 
 impl Shard {
     /// One frame: decodes it and begins what it asks for. What cannot be understood closes the
@@ -205,7 +202,7 @@ impl Shard {
             Ok(Some(reply)) => {
                 if let Some(connection) = self.connections.get_mut(id) {
                     let slot = connection.slots.open();
-                    self.connections.reply(id, slot, vec![Part::Here(reply)]);
+                    self.connections.reply(id, slot, vec![reply]);
                 }
             }
             // A Produce that awaits no reply.
@@ -216,31 +213,6 @@ impl Shard {
 
     /// Puts an encoded reply in its place.
     pub(super) fn send_reply(&mut self, asked: Asked, frame: Result<Vec<Bytes>, WireError>) {
-        let parts = |pieces: Vec<Bytes>| pieces.into_iter().map(Part::Here).collect();
-        self.put_reply(asked, frame.map(parts));
-    }
-
-    /// The same for one with parts that are pulled when their turn comes.
-    pub(super) fn send_reply_in_parts(
-        &mut self,
-        asked: Asked,
-        frame: Result<Vec<Piece>, WireError>,
-        later: Vec<Later>,
-    ) {
-        let mut later = later.into_iter();
-        let part = |piece| match piece {
-            Piece::Here(bytes) => Part::Here(bytes),
-            Piece::Later(bytes) => {
-                let part = later.next().expect("each has its promise");
-                assert_eq!(part.bytes, bytes, "promises and pieces in one order");
-                Part::Later(part)
-            }
-        };
-        let frame = frame.map(|pieces| pieces.into_iter().map(part).collect());
-        self.put_reply(asked, frame);
-    }
-
-    fn put_reply(&mut self, asked: Asked, frame: Result<Vec<Part>, WireError>) {
         let Some(slot) = asked.slot else {
             return;
         };
@@ -253,7 +225,7 @@ impl Shard {
         };
         match frame {
             Ok(pieces) => {
-                let bytes = pieces.iter().map(Part::bytes).sum();
+                let bytes = pieces.iter().map(Bytes::len).sum();
                 let took = self.now.ticks.since(asked.since);
                 self.counts.answered(asked.to.api, took, bytes);
                 self.connections.reply(asked.connection, slot, pieces);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::outbound::Part;
+use bytes::Bytes;
 
 /// One request's place in the order of its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,7 +14,7 @@ pub struct Slot(u64);
 pub struct Slots {
     /// The number of the oldest.
     first: u64,
-    replies: VecDeque<Option<Vec<Part>>>,
+    replies: VecDeque<Option<Vec<Bytes>>>,
 }
 
 impl Slots {
@@ -25,7 +25,7 @@ impl Slots {
     }
 
     /// The reply to the request that got `slot`.
-    pub fn fill(&mut self, slot: Slot, reply: Vec<Part>) {
+    pub fn fill(&mut self, slot: Slot, reply: Vec<Bytes>) {
         assert!(slot.0 >= self.first, "a second reply to {slot:?}");
         let place = (slot.0 - self.first) as usize;
         assert!(self.replies[place].is_none(), "a second reply to {slot:?}");
@@ -33,7 +33,7 @@ impl Slots {
     }
 
     /// The oldest reply, if it is there.
-    pub fn take_ready(&mut self) -> Option<Vec<Part>> {
+    pub fn take_ready(&mut self) -> Option<Vec<Bytes>> {
         self.replies.front()?.as_ref()?;
         self.first += 1;
         self.replies.pop_front().flatten()
@@ -53,7 +53,7 @@ mod tests {
     fn a_reply_that_comes_early_waits_for_the_older_ones() {
         let mut slots = Slots::default();
         let (first, second) = (slots.open(), slots.open());
-        let reply = |text: &'static str| vec![Part::Here(text.as_bytes().into())];
+        let reply = |text: &'static str| vec![Bytes::from_static(text.as_bytes())];
 
         slots.fill(second, reply("second"));
         assert_eq!(slots.take_ready(), None);

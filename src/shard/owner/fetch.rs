@@ -1,22 +1,13 @@
 //! Reading batches, and waiting for them.
 
 use crate::base::{ByteCount, ShardId};
-use crate::journal::{ReadDone, ReadRequest, Slice, StreamId};
+use crate::journal::{ReadDone, StreamId};
 use crate::log::LogError;
 
 use super::super::calls::Token;
 use super::super::message::{FetchAsk, FetchPart, FetchedPart, Message, Outbox, Wait};
 use super::reads::{Gather, GatherId, ReadFor};
 use super::{Owner, wait_token, watch_token};
-
-/// What a reply still has room for.
-struct Room {
-    left: u64,
-    /// Of that, what may be read at once.
-    held: u64,
-    /// Nothing was found yet: the first batch goes whole whatever its size.
-    first: bool,
-}
 
 /// What planning and reading one part came to.
 enum Begun {
@@ -37,16 +28,13 @@ impl Owner {
             missing: 0,
             waits: false,
         };
-        let mut room = Room {
-            left: ask.bytes_max.0,
-            held: ask.held_max.0,
-            first: true,
-        };
+        let mut left = ask.bytes_max.0;
         let mut found = 0;
         let watch = ask.watch.map(|session| watch_token(asker, session));
         for (index, part) in ask.parts.into_iter().enumerate() {
             let place = part.place;
-            let (result, taken) = match self.begin_read(id, index, part, &mut room) {
+            let first = left == ask.bytes_max.0;
+            let (result, taken) = match self.begin_read(id, index, part, left, first) {
                 Begun::Ended(result) => {
                     let bytes = result.as_ref().map_or(0, FetchedPart::bytes) as u64;
                     found += bytes;
@@ -59,11 +47,10 @@ impl Owner {
                     (Ok(part), most)
                 }
             };
-            room.first &= taken == 0;
             if let (Some(token), Ok(part)) = (watch, &result) {
                 self.partitions.watch(token, part.plan.stream);
             }
-            room.left = room.left.saturating_sub(taken);
+            left = left.saturating_sub(taken);
             gather.parts.push((place, result));
         }
         gather.waits = self.wait_for_more(&gather, ask.wait, found, &streams);
@@ -94,11 +81,6 @@ impl Owner {
                 index,
                 plan,
             }) => self.search_finished((answer, index), plan, done, out),
-            Some(ReadFor::Pull {
-                asker,
-                connection,
-                part,
-            }) => self.pull_finished(asker, connection, part, done, out),
             None => {}
         }
     }
@@ -108,11 +90,12 @@ impl Owner {
         id: GatherId,
         index: usize,
         part: FetchPart,
-        room: &mut Room,
+        left: u64,
+        first: bool,
     ) -> Begun {
         let mut ask = part.ask;
-        ask.bytes_max = ByteCount(ask.bytes_max.0.min(room.left));
-        ask.first_whole = room.first;
+        ask.bytes_max = ByteCount(ask.bytes_max.0.min(left));
+        ask.first_whole = first;
         let plan = match self.partitions.plan_read(part.stream, &ask) {
             Ok(plan) => plan,
             Err(error) => return Begun::Ended(Err(error)),
@@ -120,21 +103,17 @@ impl Owner {
         let mut fetched = FetchedPart {
             plan,
             batches: Vec::new(),
-            ahead: Vec::new(),
         };
-        if room.left == 0 {
+        if left == 0 {
             return Begun::Ended(Ok(fetched));
         }
         let token = self.reads.next_read();
-        let Some(mut request) = plan.request(token) else {
+        let Some(request) = plan.request(token) else {
             return Begun::Ended(Ok(fetched));
         };
-        if !self.leave_for_later(&mut request, &mut fetched, room) {
-            return Begun::Ended(Ok(fetched));
-        }
         match self.journal.read(request) {
             Some(done) => Begun::Ended(done.result.map_err(LogError::Journal).map(|batches| {
-                fetched.took(batches);
+                fetched.batches = batches;
                 fetched
             })),
             None => {
@@ -143,48 +122,6 @@ impl Owner {
                 Begun::Reading(fetched)
             }
         }
-    }
-
-    /// Keeps the read to what may be held, and measures the rest. False: there is nothing to read
-    /// at once.
-    fn leave_for_later(
-        &self,
-        request: &mut ReadRequest,
-        fetched: &mut FetchedPart,
-        room: &mut Room,
-    ) -> bool {
-        let most = request.bytes_max.0;
-        if most <= room.held {
-            room.held -= most;
-            return true;
-        }
-        let is_sure = !self.reads.doubtful.contains(&request.stream);
-        let measured = match is_sure {
-            true => self.journal.measure(*request),
-            false => None,
-        };
-        let Some(mut measured) = measured else {
-            // The next fetch brings more, from the beginning of its reply.
-            request.bytes_max = ByteCount(room.held);
-            room.held = 0;
-            return request.bytes_max.0 > 0 || request.first_whole;
-        };
-        let mut here = 0;
-        for batch in &measured {
-            let bytes = u64::from(batch.length);
-            let whole = here == 0 && request.first_whole;
-            if bytes > room.held && !whole {
-                break;
-            }
-            room.held = room.held.saturating_sub(bytes);
-            here += 1;
-        }
-        fetched.ahead = measured.split_off(here);
-        match measured.last() {
-            Some(last) => request.until = last.end,
-            None => return false,
-        }
-        true
     }
 
     /// Returns whether a wait was registered.
@@ -225,7 +162,7 @@ impl Owner {
         };
         let part = &mut gather.parts[index].1;
         match (done.result, part.as_mut()) {
-            (Ok(batches), Ok(fetched)) => fetched.took(batches),
+            (Ok(batches), Ok(fetched)) => fetched.batches = batches,
             (Err(error), _) => *part = Err(LogError::Journal(error)),
             (Ok(_), Err(_)) => {}
         }
@@ -235,17 +172,6 @@ impl Owner {
         {
             answer(gather, out);
         }
-    }
-}
-
-impl FetchedPart {
-    /// What lies ahead follows only what was to be before it.
-    fn took(&mut self, batches: Vec<Slice>) {
-        let end = batches.last().map(|batch| batch.head.end());
-        if end != self.ahead.first().map(|batch| batch.first) {
-            self.ahead.clear();
-        }
-        self.batches = batches;
     }
 }
 

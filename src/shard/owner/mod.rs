@@ -8,7 +8,6 @@ mod fetch;
 mod inquire;
 pub mod offsets;
 mod produce;
-mod pull;
 mod reads;
 
 use std::collections::{BTreeMap, VecDeque};

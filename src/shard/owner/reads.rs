@@ -1,14 +1,13 @@
 //! Reads of the journal that have not ended, and what they are for.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::base::ShardId;
-use crate::journal::{ReadToken, StreamId};
+use crate::journal::ReadToken;
 use crate::log::{LogError, SearchPlan};
-use crate::runtime::ConnectionId;
 
 use super::super::calls::Token;
-use super::super::message::{FetchedPart, Later, Place};
+use super::super::message::{FetchedPart, Place};
 use super::acks::AnswerId;
 
 /// A question whose answer awaits reads.
@@ -31,12 +30,6 @@ pub struct Gather<P> {
 pub enum ReadFor {
     /// The part of a fetch at this index.
     Fetch { gather: GatherId, index: usize },
-    /// A part of a reply whose turn has come.
-    Pull {
-        asker: ShardId,
-        connection: ConnectionId,
-        part: Later,
-    },
     /// The part of an inquiry at this index: the offset of a time.
     Offset {
         answer: AnswerId,
@@ -51,9 +44,6 @@ pub struct Reads {
     next: u64,
     under_way: HashMap<ReadToken, ReadFor>,
     pub fetches: HashMap<GatherId, Gather<FetchedPart>>,
-    /// Streams of which a pulled part could not be read: what is wrong there must be found before
-    /// the next reply begins, for a client can be told of it only then.
-    pub doubtful: HashSet<StreamId>,
 }
 
 impl Reads {
