@@ -269,7 +269,7 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
         Int,
         "This node. Not set: what the data directory says; 1 for a new one.",
     )
-    .bounds(Between(1, 65_535)),
+    .bounds(Between(0, 65_535)),
     key(
         "num.io.threads",
         Int,

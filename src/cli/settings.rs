@@ -178,8 +178,8 @@ fn node(broker: &BrokerConfig) -> Result<Option<NodeId>, Failure> {
     let Some(id) = node.or(id).filter(|id| *id != -1) else {
         return Ok(None);
     };
-    let id = u16::try_from(id).ok().filter(|id| *id > 0);
-    let id = id.ok_or_else(|| Failure::config("node.id and broker.id go from 1 to 65535"))?;
+    let id = u16::try_from(id);
+    let id = id.map_err(|_| Failure::config("node.id and broker.id go from 0 to 65535"))?;
     Ok(Some(NodeId(id)))
 }
 
@@ -339,7 +339,7 @@ mod tests {
         }
         assert!(words(&[("listeners", "a:1,b:2")]).contains("one is possible"));
         assert!(words(&[("node.id", "3"), ("broker.id", "4")]).contains("two names of one"));
-        assert!(words(&[("broker.id", "0")]).contains("from 1"));
+        assert!(words(&[("broker.id", "65536")]).contains("from 0 to"));
         assert!(words(&[("group.min.session.timeout.ms", "2000000")]).contains("must not be"));
         assert!(words(&[("log.dirs", " , ")]).contains("no directory"));
         assert!(words(&[("no.such.key", "1")]).contains("did you mean"));

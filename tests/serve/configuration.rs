@@ -53,7 +53,7 @@ fn a_mistake_in_a_file_is_told_with_its_place_and_what_was_perhaps_meant() {
             "\nadvertised.listeners=PLAINTEXT://:9092\n",
             "could connect to",
         ),
-        ("\nbroker.id=0\n", "from 1 to 65535"),
+        ("\nbroker.id=65536\n", "from 0 to 65535"),
         (
             "\ngroup.min.session.timeout.ms=2000000\n",
             "must not be the larger",
@@ -81,7 +81,8 @@ fn check_partitions(client: &mut Client, count: i32) {
 fn kafkas_own_kind_of_file_starts_a_broker_and_says_what_has_no_meaning() {
     let scratch = Scratch::new("config-kafka");
     let (file, data_dir) = (scratch.path("server.properties"), scratch.path("data"));
-    let text = "process.roles=broker,controller\nnode.id=7\n\
+    // Kafka 3 gives its only broker the id 0.
+    let text = "process.roles=broker,controller\nbroker.id=0\n\
                 listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:1\n\
                 controller.listener.names=CONTROLLER\n\
                 controller.quorum.bootstrap.servers=localhost:9093\n\
@@ -104,6 +105,8 @@ fn kafkas_own_kind_of_file_starts_a_broker_and_says_what_has_no_meaning() {
     );
     let mut client = broker.connect();
     check_partitions(&mut client, 3);
+    let known = client.try_metadata().expect("an answer");
+    assert_eq!(known.brokers[0].node_id.0, 0);
     client.send_raw(&5_000_i32.to_be_bytes());
     assert_eq!(
         client.hear(),
