@@ -139,16 +139,8 @@ impl FooterWriter {
             .streams
             .get(run.stream)
             .and_then(|stream| stream.part_before(run.first));
-        let record = RunRecord {
-            stream: run.stream,
-            first: run.first,
-            end: run.end,
-            time_max: run.time_max,
-            bytes: run.bytes,
-            row_start: self.row_start,
-            rows: run.rows,
-            link: before.map_or((0, 0), |part| (part.segment, part.run)),
-        };
+        let link = before.map_or((0, 0), |part| (part.segment, part.run));
+        let record = run.record(self.row_start, link);
         self.row_start += run.rows;
         self.next_run += 1;
         record

@@ -7,7 +7,7 @@
 
 use super::entry::{Index, StreamId};
 use super::format::{ROW_BYTES, Row, UNIT};
-use super::pages::Footer;
+use super::pages::{Footer, RunRecord};
 
 /// No row, no run.
 pub(super) const NONE: u32 = u32::MAX;
@@ -41,6 +41,22 @@ pub(super) struct Run {
     pub time_max: i64,
     /// Payload bytes.
     pub bytes: u64,
+}
+
+impl Run {
+    /// As a footer has it: with the number of its first row, and the run before it in its stream.
+    pub fn record(&self, row_start: u32, link: (u32, u32)) -> RunRecord {
+        RunRecord {
+            stream: self.stream,
+            first: self.first,
+            end: self.end,
+            time_max: self.time_max,
+            bytes: self.bytes,
+            row_start,
+            rows: self.rows,
+            link,
+        }
+    }
 }
 
 /// All rows and runs of one segment.

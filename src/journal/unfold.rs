@@ -122,16 +122,7 @@ impl Unfolding {
 
     fn look_in_index(&mut self, segment: u32, index: &SegmentIndex) {
         for (number, run) in index.runs.iter().enumerate() {
-            let record = RunRecord {
-                stream: run.stream,
-                first: run.first,
-                end: run.end,
-                time_max: run.time_max,
-                bytes: run.bytes,
-                row_start: 0,
-                rows: run.rows,
-                link: (0, NONE),
-            };
+            let record = run.record(0, (0, NONE));
             self.found(&record, segment, number as u32);
         }
     }
