@@ -1,5 +1,6 @@
 //! A small blocking client: one connection, one request at a time, any Kafka broker.
 
+use std::fmt::Display;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -124,7 +125,7 @@ impl Client {
 }
 
 /// `HOST:PORT`, with brackets around what has colons of its own.
-pub fn address_of(host: &str, port: i32) -> String {
+pub fn address_of(host: &str, port: impl Display) -> String {
     match host.contains(':') {
         true => format!("[{host}]:{port}"),
         false => format!("{host}:{port}"),

@@ -18,6 +18,7 @@ use crate::shard::{Layout, Listener, Shard, ShardConfig};
 use super::Failure;
 use super::arguments::{LogFormat, Output, Serve};
 use super::bind;
+use super::client::address_of;
 use super::data_dir::{self, DataDir};
 use super::listen::HostPort;
 use super::metrics;
@@ -221,8 +222,7 @@ impl Plan<'_> {
         };
         let shown = HostPort { host, port };
         match shown.concrete_host() {
-            Some(host) if host.contains(':') => format!("[{host}]:{port}"),
-            Some(host) => format!("{host}:{port}"),
+            Some(host) => address_of(&host, port),
             None => format!("the address that they reached:{port}"),
         }
     }

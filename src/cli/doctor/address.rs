@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::finding::{Finding, State};
 use crate::cli::Failure;
-use crate::cli::client::Client;
+use crate::cli::client::{Client, address_of};
 use crate::cli::listen::HostPort;
 use crate::wire::messages::{MetadataRequest, MetadataResponse};
 
@@ -306,8 +306,5 @@ fn listens_locally(at: &HostPort) -> bool {
 }
 
 fn show(at: &HostPort) -> String {
-    match at.host.contains(':') {
-        true => format!("[{}]:{}", at.host, at.port),
-        false => format!("{}:{}", at.host, at.port),
-    }
+    address_of(&at.host, at.port)
 }
