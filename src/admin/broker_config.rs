@@ -71,6 +71,10 @@ impl BrokerKey {
     }
 }
 
+/// Kafka's `connection.failed.authentication.delay.ms`, for the sake of which it does not start
+/// with a shorter idle time.
+const AUTHENTICATION_DELAY_MS: i64 = 100;
+
 /// Whether a key may have this value: its type, its bounds, and what this broker can do.
 pub fn check(key: &'static BrokerKey, value: &str) -> Result<(), BrokerConfigError> {
     let value = value.trim();
@@ -88,6 +92,10 @@ pub fn check(key: &'static BrokerKey, value: &str) -> Result<(), BrokerConfigErr
         "max.connections.per.ip.overrides" if ip_limits(value).is_none() => {
             "it must be a list of ADDRESS:COUNT, each address once, such as 10.0.0.7:5, [::1]:9; \
              names are not looked up"
+        }
+        "connections.max.idle.ms" if (0..=AUTHENTICATION_DELAY_MS).contains(&number) => {
+            "it must be above 100, which is how long a failed client is kept waiting, or below 0 \
+             for connections that may be idle for ever"
         }
         "log.retention.ms" | "log.retention.minutes" | "log.retention.hours" if number == 0 => {
             "records are kept for some time, or for ever with -1"
@@ -181,6 +189,15 @@ mod tests {
         assert!(refusal("default.replication.factor", "3").contains("from 1 to 1"));
         assert!(refusal("num.partitions", "many").contains("it must be a Int from 1"));
         assert!(refusal("log.retention.ms", "0").contains("for ever"));
+        assert!(refusal("max.connection.creation.rate", "0").contains("from 1"));
+        let idle = "connections.max.idle.ms";
+        for wrong in ["0", "1", "100"] {
+            assert!(refusal(idle, wrong).contains("above 100"), "{wrong}");
+        }
+        let key = BrokerKey::find(idle).expect("a key");
+        for right in ["-1", "-9223372036854775808", "101", "9223372036854775807"] {
+            assert_eq!(check(key, right), Ok(()), "{right}");
+        }
         let overrides = "max.connections.per.ip.overrides";
         for wrong in ["a.host:3", "10.0.0.1", "10.0.0.1:-1", "::1:2,[::1]:3", ":5"] {
             assert!(refusal(overrides, wrong).contains("10.0.0.7:5"), "{wrong}");

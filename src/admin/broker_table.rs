@@ -54,10 +54,9 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
     key(
         "connections.max.idle.ms",
         Long,
-        "A connection that asks nothing for so long is closed.",
+        "A connection that asks nothing for so long is closed; below 0: none is.",
     )
-    .default("600000")
-    .bounds(Between(1, i64::MAX)),
+    .default("600000"),
     key(
         "controller.listener.names",
         List,
@@ -77,12 +76,7 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
     )
     .default("1")
     .bounds(Between(1, 1)),
-    key(
-        "delete.topic.enable",
-        Boolean,
-        "Whether topics may be deleted.",
-    )
-    .default("true"),
+    key("delete.topic.enable", Boolean, "Topics may be deleted.").default("true"),
     key(
         "fetch.max.bytes",
         Int,
@@ -223,6 +217,14 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
         "Where everything is kept; made if it is not there.",
     )
     .short("data-dir"),
+    key(
+        "max.connection.creation.rate",
+        Int,
+        "How many connections may come in a second, over ten; whoever is beyond it waits.",
+    )
+    .default("2147483647")
+    .bounds(Between(1, INT_MAX))
+    .dynamic(),
     key(
         "max.connections",
         Int,

@@ -1,8 +1,7 @@
 //! Kafka's settings for parts that this broker does not have, which a running Kafka lets one
 //! change: so they can be set here too, are kept and shown, and change nothing.
 //!
-//! `max.connection.creation.rate` and `metric.reporters` are not among them: a bound that does not
-//! hold, and a program that is not run, are refused.
+//! `metric.reporters` is not among them: a program that is not run is refused.
 
 use crate::log::config_table::{Bounds, ConfigKind};
 

@@ -97,7 +97,6 @@ pub const WITHOUT_MEANING: &[&str] = &[
     "log.message.format.version",
     "log.message.timestamp.difference.max.ms",
     "log.retention.check.interval.ms",
-    "max.connection.creation.rate",
     "max.request.partition.size.limit",
     "metadata.log.dir",
     "metadata.log.max.record.bytes.between.snapshots",

@@ -214,6 +214,9 @@ pub const STOP_WAIT: Span = Span::seconds(10);
 /// A connection that is idle this long is closed (`connections.max.idle.ms`).
 pub const IDLE_WAIT: Span = Span::seconds(600);
 
+/// Connections are not looked at more often than this, however short their idle time.
+pub const IDLE_LOOK_WAIT_MIN: Span = Span::millis(100);
+
 /// How often a shard looks after retention and forgotten producers.
 pub const TICK_WAIT: Span = Span::seconds(5);
 

@@ -15,9 +15,9 @@ pub struct WallMs(pub i64);
 pub struct Span(pub u64);
 
 impl Span {
-    /// A span of whole milliseconds.
+    /// A span of whole milliseconds; of more than 584 years, those.
     pub const fn millis(count: u64) -> Self {
-        Self(count * 1_000_000)
+        Self(count.saturating_mul(1_000_000))
     }
 
     /// A span of whole seconds.

@@ -51,6 +51,7 @@ impl Shard {
         let expiration = broker.number("producer.id.expiration.ms");
         let expiration = expiration.and_then(|time| u64::try_from(time).ok());
         self.door.follow(bounds);
+        self.let_in();
         if let Some(time) = expiration {
             self.owner
                 .partitions

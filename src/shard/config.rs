@@ -62,15 +62,15 @@ pub struct Defaults {
 pub struct ConnectionLimits {
     /// `socket.request.max.bytes`
     pub frame_bytes_max: ByteCount,
-    /// `connections.max.idle.ms`
-    pub idle: Span,
+    /// `connections.max.idle.ms`; None: connections may be idle for ever.
+    pub idle: Option<Span>,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             frame_bytes_max: FRAME_BYTES_MAX,
-            idle: IDLE_WAIT,
+            idle: Some(IDLE_WAIT),
         }
     }
 }
@@ -141,7 +141,8 @@ impl ShardConfig {
             frame_bytes_max: number("socket.request.max.bytes").map_or(FRAME_BYTES_MAX, |bytes| {
                 ByteCount(bytes).min(FRAME_BYTES_MAX)
             }),
-            idle: number("connections.max.idle.ms").map_or(IDLE_WAIT, Span::millis),
+            // Kafka's way to say never is a number below zero, which is none here.
+            idle: number("connections.max.idle.ms").map(Span::millis),
         };
         self.layout = Layout::of(&broker);
         self.ids_max = number("listener.ids.max")

@@ -6,10 +6,10 @@
 use std::collections::VecDeque;
 
 use crate::base::limits::{
-    CONNECTIONS_PER_SHARD_MAX, HANDSHAKE_WAIT, LINGER_BYTES_MAX, LINGER_WAIT, SHORT_MEMORY_SILENCE,
-    SHORT_MEMORY_WAIT, STALLED_SEND_WAIT,
+    CONNECTIONS_PER_SHARD_MAX, HANDSHAKE_WAIT, IDLE_LOOK_WAIT_MIN, LINGER_BYTES_MAX, LINGER_WAIT,
+    SHORT_MEMORY_SILENCE, SHORT_MEMORY_WAIT, STALLED_SEND_WAIT,
 };
-use crate::base::{IdMap, Ticks, limits};
+use crate::base::{IdMap, Span, Ticks, limits};
 use crate::runtime::{Actions, ConnectionId, Transit};
 
 use super::address::Listener;
@@ -82,7 +82,10 @@ impl Connections {
             id,
             Connection::new(peer, endpoint, now, self.limits.frame_bytes_max),
         );
-        timers.set(now + HANDSHAKE_WAIT, Timer::Connection(id));
+        timers.set(
+            now + self.look_wait().min(HANDSHAKE_WAIT),
+            Timer::Connection(id),
+        );
         if self.map.len() > CONNECTIONS_PER_SHARD_MAX {
             return self.refuse(id, &"too many connections", true);
         }
@@ -139,7 +142,7 @@ impl Connections {
         self.memory.take(held);
         let whole = connection.inbound.has_whole_frame();
         self.map.insert(id, connection.settled(now, held));
-        timers.set(now + STALLED_SEND_WAIT, Timer::Connection(id));
+        timers.set(now + self.look_wait(), Timer::Connection(id));
         if whole {
             self.make_runnable(id);
         }
@@ -185,10 +188,16 @@ impl Connections {
             return;
         };
         match connection.silence(now, self.limits.idle) {
-            // A stalled send may begin at any time, so look at least that often.
-            Ok(due) => timers.set(due.min(now + STALLED_SEND_WAIT), Timer::Connection(id)),
+            Ok(due) => timers.set(due.min(now + self.look_wait()), Timer::Connection(id)),
             Err(why) => self.close_silent(id, why),
         }
+    }
+
+    /// A stalled send or an idle time may begin at any moment, so look at least that often; but not
+    /// all the time, whatever the configuration is.
+    fn look_wait(&self) -> Span {
+        let idle = self.limits.idle.unwrap_or(STALLED_SEND_WAIT);
+        idle.clamp(IDLE_LOOK_WAIT_MIN, STALLED_SEND_WAIT)
     }
 
     fn close_silent(&mut self, id: ConnectionId, why: Silence) {

@@ -1,9 +1,11 @@
-//! Who may connect: `max.connections`, `max.connections.per.ip` and its exceptions.
+//! Who may connect: `max.connections`, `max.connections.per.ip` and its exceptions, and how fast:
+//! `max.connection.creation.rate`.
 //!
 //! A connection may come to any shard, so shard 0 counts for all of them: whoever accepts asks, and
-//! reads nothing before the answer. A connection that moves stays counted.
+//! reads nothing before the answer. Whoever comes too fast waits for it in a row, as in Kafka. A
+//! connection that moves stays counted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -13,7 +15,9 @@ use crate::runtime::ConnectionId;
 
 use super::machine::Shard;
 use super::message::Message;
-use crate::base::ShardId;
+use super::pace::Pace;
+use super::timers::Timer;
+use crate::base::{ShardId, Ticks};
 
 /// The bounds, as they are in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +25,7 @@ pub struct Bounds {
     all: usize,
     address: usize,
     exceptions: BTreeMap<IpAddr, u32>,
+    per_second: u64,
 }
 
 /// What shards say of connections that come and go.
@@ -55,6 +60,11 @@ pub struct Door {
     all: usize,
     /// No address with a count of zero is in it.
     by_address: HashMap<IpAddr, usize>,
+    pace: Pace,
+    /// Who came too fast, in their order. As many as the shards' connections at most.
+    row: VecDeque<(ShardId, ConnectionId, IpAddr)>,
+    /// `Timer::Door` is set.
+    watched: bool,
 }
 
 impl Bounds {
@@ -72,6 +82,7 @@ impl Bounds {
             exceptions: exceptions
                 .and_then(|(_, list)| ip_limits(list))
                 .unwrap_or_default(),
+            per_second: number("max.connection.creation.rate") as u64,
         }
     }
 
@@ -84,15 +95,27 @@ impl Bounds {
 impl Door {
     pub fn new(bounds: Bounds) -> Self {
         Self {
+            pace: Pace::new(bounds.per_second),
             bounds,
             all: 0,
             by_address: HashMap::new(),
+            row: VecDeque::new(),
+            watched: false,
         }
     }
 
     /// Holds for whoever comes from now on.
     pub fn follow(&mut self, bounds: Bounds) {
+        self.pace.follow(bounds.per_second);
         self.bounds = bounds;
+    }
+
+    /// The first in the row, if it may come now; or when to look again, if there is anybody.
+    fn next(&mut self, now: Ticks) -> Result<(ShardId, ConnectionId, IpAddr), Option<Ticks>> {
+        let first = *self.row.front().ok_or(None)?;
+        self.pace.enter(now).map_err(Some)?;
+        self.row.pop_front();
+        Ok(first)
     }
 
     /// Counts a connection in, if there is room.
@@ -155,12 +178,8 @@ impl Shard {
                 connection,
                 address,
             } => {
-                let entered = Knock::Entered {
-                    connection,
-                    address,
-                    outcome: self.door.enter(address),
-                };
-                self.tell(from, Message::Door(entered));
+                self.door.row.push_back((from, connection, address));
+                self.let_in();
             }
             Knock::Entered {
                 connection,
@@ -171,11 +190,38 @@ impl Shard {
         }
     }
 
+    /// Answers whoever may come now, and looks after the others later.
+    pub(super) fn let_in(&mut self) {
+        let at = loop {
+            match self.door.next(self.now.ticks) {
+                Ok((from, connection, address)) => {
+                    let entered = Knock::Entered {
+                        connection,
+                        address,
+                        outcome: self.door.enter(address),
+                    };
+                    self.tell(from, Message::Door(entered));
+                }
+                Err(at) => break at,
+            }
+        };
+        if let Some(at) = at.filter(|_| !self.door.watched) {
+            self.door.watched = true;
+            self.timers.set(at, Timer::Door);
+        }
+    }
+
+    /// The first in the row may come.
+    pub(super) fn wake_door(&mut self) {
+        self.door.watched = false;
+        self.let_in();
+    }
+
     fn entered(&mut self, id: ConnectionId, address: IpAddr, outcome: Result<(), Full>) {
         let connection = self.connections.get_mut(id);
         match (outcome, connection) {
             (Ok(()), Some(connection)) => {
-                connection.entered = Some(address);
+                connection.enter(address, self.now.ticks);
                 self.connections.touch(id);
             }
             // It went before it was let in.
@@ -197,6 +243,7 @@ impl Shard {
 mod tests {
     use super::*;
     use crate::admin::{BrokerConfig, BrokerKey};
+    use crate::base::Span;
 
     fn door(values: &[(&str, &str)]) -> Door {
         let mut fixed = BrokerConfig::default();
@@ -236,6 +283,26 @@ mod tests {
         assert_eq!(door.enter(address(2)), Ok(()));
         assert_eq!(door.enter(address(2)), Err(Full::Address { max: 2 }));
         assert_eq!(door.enter(address(3)), Err(Full::Address { max: 0 }));
+    }
+
+    #[test]
+    fn a_rate_that_was_set_at_the_start_holds_in_order_of_coming() {
+        let mut door = door(&[("max.connection.creation.rate", "1")]);
+        for number in 0..12 {
+            let knocker = (ShardId(number as u16), ConnectionId(number), address(1));
+            door.row.push_back(knocker);
+        }
+
+        for number in 0..10 {
+            let next = door.next(Ticks(5)).map(|(_, connection, _)| connection);
+            assert_eq!(next, Ok(ConnectionId(number)));
+        }
+        let second = Span::seconds(1).0;
+        assert_eq!(door.next(Ticks(5)), Err(Some(Ticks(5 + second))));
+        assert_eq!(door.next(Ticks(4 + second)), Err(Some(Ticks(5 + second))));
+        assert!(door.next(Ticks(5 + second)).is_ok());
+        assert!(door.next(Ticks(5 + 2 * second)).is_ok());
+        assert_eq!(door.next(Ticks(5 + 2 * second)), Err(None));
     }
 
     #[test]

@@ -201,6 +201,7 @@ impl Shard {
                     let now = self.now.ticks;
                     self.connections.check_silence(id, now, &mut self.timers);
                 }
+                Timer::Door => self.wake_door(),
                 Timer::Memory => self.check_memory(),
                 Timer::Groups => self.wake_groups(),
                 Timer::GroupLoad => self.load_groups(),

@@ -16,6 +16,8 @@ pub enum Timer {
     FetchDeadline(Token),
     /// A connection may be idle, silent or stalled.
     Connection(ConnectionId),
+    /// Whoever came too fast may come in.
+    Door,
     /// Memory for frames may still be short, and whoever holds it may be silent.
     Memory,
     /// A member's session or a rebalance may be over.

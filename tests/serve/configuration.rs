@@ -54,6 +54,7 @@ fn a_mistake_in_a_file_is_told_with_its_place_and_what_was_perhaps_meant() {
             "could connect to",
         ),
         ("\nbroker.id=65536\n", "from 0 to 65535"),
+        ("\nconnections.max.idle.ms=0\n", "must be above 100"),
         (
             "\ngroup.min.session.timeout.ms=2000000\n",
             "must not be the larger",

@@ -69,7 +69,8 @@ pub struct Connection {
     pub turn: u64,
     pub turn_requests: usize,
     pub turn_bytes: usize,
-    /// When it came, when its newest whole request came, and when it was last sent something.
+    /// When it came or was let in, when its newest whole request came, and when it was last sent
+    /// something.
     opened: Ticks,
     last_request: Option<Ticks>,
 }
@@ -152,6 +153,12 @@ impl Connection {
         self
     }
 
+    /// It was let in, and has as long for its first request as if it came now.
+    pub fn enter(&mut self, address: IpAddr, now: Ticks) {
+        self.entered = Some(address);
+        self.opened = now;
+    }
+
     /// A whole request came.
     pub fn note_request(&mut self, now: Ticks) {
         self.last_request = Some(now);
@@ -168,8 +175,8 @@ impl Connection {
     }
 
     /// The silence that it must be closed for, or when to look again. `idle` is
-    /// `connections.max.idle.ms`.
-    pub fn silence(&self, now: Ticks, idle: Span) -> Result<Ticks, Silence> {
+    /// `connections.max.idle.ms`; None: it may be idle for ever.
+    pub fn silence(&self, now: Ticks, idle: Option<Span>) -> Result<Ticks, Silence> {
         if let Some(lingering) = self.lingering {
             let due = lingering.since + LINGER_WAIT;
             return if due <= now {
@@ -180,13 +187,16 @@ impl Connection {
         }
         let (limit, why): ((Ticks, Span), Silence) = match self.outbound.waiting_since() {
             Some(since) => ((since, STALLED_SEND_WAIT), Silence::Stalled),
-            // Told to wait for memory: the silence is ours.
+            // Told to wait, at the door or for memory: the silence is ours.
             None if !self.receiving && !self.ended => return Ok(now + HANDSHAKE_WAIT),
             None => match self.last_request {
                 None => ((self.opened, HANDSHAKE_WAIT), Silence::Handshake),
                 // Owed a reply: the silence is ours.
-                Some(_) if self.outstanding() > 0 => return Ok(now + idle),
-                Some(last) => ((last, idle), Silence::Idle),
+                Some(_) if self.outstanding() > 0 => return Ok(now + HANDSHAKE_WAIT),
+                Some(last) => match idle {
+                    Some(idle) => ((last, idle), Silence::Idle),
+                    None => return Ok(now + STALLED_SEND_WAIT),
+                },
             },
         };
         let due = limit.0 + limit.1;

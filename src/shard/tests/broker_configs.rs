@@ -172,7 +172,7 @@ const REFUSED: &[Refused<'_>] = &[
     ),
     (
         "",
-        &[("max.connection.creation.rate", SET, Some("5"))],
+        &[("metric.reporters", SET, Some("a.Reporter"))],
         "has no meaning",
     ),
     ("", &[("message.max.bytes", SET, None)], "no value"),
@@ -268,4 +268,36 @@ fn a_bound_on_connections_of_one_address_holds_from_the_answer_on() {
     assert!(!is_served(&mut broker));
     bounds(&mut broker, &[("max.connections.per.ip", DELETE, None)]);
     assert!(is_served(&mut broker));
+}
+
+#[test]
+fn connections_beyond_the_rate_wait_their_turn_and_are_served_then() {
+    let mut broker = Broker::start(2);
+    let admin = broker.connect();
+    let rate = |broker: &mut Broker, what, value| {
+        let edits = [("max.connection.creation.rate", what, value)];
+        let response = broker.ask(admin, &edit_of(BROKER, "", &edits), 1);
+        assert_eq!(response.responses[0].error_code, 0, "{response:?}");
+    };
+    // Ten seconds' worth of them may come at once.
+    rate(&mut broker, SET, Some("5"));
+    let crowd: Vec<_> = (0..200).map(|_| broker.connect()).collect();
+    for socket in &crowd {
+        broker.send(*socket, &ApiVersionsRequest::default(), 0);
+    }
+    let answered = |broker: &mut Broker| {
+        let has_reply = |socket| broker.received.get(socket).is_some_and(|it| !it.is_empty());
+        crowd.iter().filter(|socket| has_reply(socket)).count()
+    };
+
+    broker.pass(Span::millis(100));
+    assert_eq!(answered(&mut broker), 50);
+    // Longer than a first request may take, which is not theirs to answer for.
+    broker.pass(Span::seconds(14));
+    assert_eq!(answered(&mut broker), 120);
+    assert!(!crowd.iter().any(|socket| broker.closed.contains(socket)));
+
+    rate(&mut broker, DELETE, None);
+    broker.pass(Span::millis(100));
+    assert_eq!(answered(&mut broker), 200);
 }

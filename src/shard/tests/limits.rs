@@ -226,3 +226,61 @@ fn one_connection_too_many_is_closed_whichever_shard_it_comes_to() {
         sockets.push(next);
     }
 }
+
+fn with(config: &mut ShardConfig, name: &str, value: &str) {
+    let mut broker = BrokerConfig::default();
+    let key = BrokerKey::find(name).expect("a key");
+    broker.set(key, value).expect("a value");
+    config.follow(std::sync::Arc::new(broker));
+}
+
+/// A connection that asked once, after so long; and one that never asked.
+fn idle_for(change: fn(&mut ShardConfig), span: Span) -> (bool, bool) {
+    let mut broker = Broker::start_with(1, change);
+    let (idle, silent) = (broker.connect(), broker.connect());
+    broker.ask(idle, &ApiVersionsRequest::default(), 0);
+    broker.pass(span);
+    let closed = |socket| broker.closed.contains(&socket);
+    (closed(idle), closed(silent))
+}
+
+#[test]
+fn below_none_connections_may_be_idle_for_ever_but_not_without_a_first_request() {
+    let never = |config: &mut ShardConfig| with(config, "connections.max.idle.ms", "-1");
+    let least = |config: &mut ShardConfig| {
+        with(config, "connections.max.idle.ms", "-9223372036854775808");
+    };
+    let days = Span::seconds(3 * 86_400);
+
+    assert_eq!(idle_for(never, days), (false, true));
+    assert_eq!(idle_for(least, days), (false, true));
+    assert_eq!(idle_for(|_| {}, days), (true, true));
+}
+
+#[test]
+fn a_short_idle_time_holds_as_well_as_a_long_one() {
+    let soon = |config: &mut ShardConfig| with(config, "connections.max.idle.ms", "3000");
+    let least = |config: &mut ShardConfig| with(config, "connections.max.idle.ms", "101");
+    let longest = |config: &mut ShardConfig| {
+        with(config, "connections.max.idle.ms", "9223372036854775807");
+    };
+
+    assert_eq!(idle_for(soon, Span::millis(2_900)), (false, false));
+    assert_eq!(idle_for(soon, Span::millis(3_100)), (true, false));
+    assert_eq!(idle_for(least, Span::seconds(1)), (true, false));
+    assert_eq!(idle_for(longest, Span::seconds(86_400)), (false, true));
+}
+
+#[test]
+fn a_fetch_that_waits_longer_than_one_may_be_idle_is_answered() {
+    let least = |config: &mut ShardConfig| with(config, "connections.max.idle.ms", "101");
+    let mut broker = Broker::start_with(1, least);
+    broker.create_topic("t", 1);
+    let socket = broker.connect();
+
+    let response = broker.ask(socket, &fetch_of(&[("t", 0, 0)], 20_000, 1), 11);
+    assert_eq!(response.responses[0].partitions[0].error_code, 0);
+    broker.pass(Span::seconds(1));
+
+    assert!(broker.closed.contains(&socket));
+}
