@@ -87,6 +87,24 @@ pub const LISTED: &[Listed] = &[
     listed("IncrementalAlterConfigs", "bad/* operation*", ["*error_code", "-1", "42"],
         "an unknown operation is an invalid request rather than UNKNOWN_SERVER_ERROR"),
 
+    listed("AlterConfigs", "dynamic/all, *", ["*", "*", "*"],
+        "eligible leader replicas make min.insync.replicas a config of Kafka's cluster, which the \
+         old form would remove with all others"),
+    listed("*AlterConfigs", "dynamic/one, min.insync.replicas=1", ["*", "*", "*"],
+        "eligible leader replicas make it a config of the cluster in Kafka"),
+    listed("*AlterConfigs", "dynamic/*, log.local.retention.ms=-1", ["*", "*", "*"],
+        "without tiered storage nothing is local, so that nothing local outlives the rest"),
+    listed("*AlterConfigs", "dynamic/*, listener.name.*", ["*error_code", "0", "42"],
+        "there is one listener: what holds for it is set for the broker"),
+    listed("*AlterConfigs", "dynamic/*, listener*", ["*error_code", "0", "42"],
+        "listeners are those of the start: sockets that come and go under clients are not built"),
+    listed("*AlterConfigs", "dynamic/*, metric.reporters=", ["*error_code", "0", "42"],
+        "Java's programs are not run here, so that there is no list of them"),
+    listed("*AlterConfigs", "dynamic/*, sasl.*", ["*error_code", "0", "42"],
+        "there is no security yet: a setting that protects nobody must not be accepted"),
+    listed("*AlterConfigs", "dynamic/*, ssl.*", ["*error_code", "0", "42"],
+        "there is no security yet: a setting that protects nobody must not be accepted"),
+
     // Produce.
     listed("Produce", "*", ["*log_start_offset", "0", "-1"],
         "beside an error Kafka tells the log start of some partitions; nobody may rely on it"),

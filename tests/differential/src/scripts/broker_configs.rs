@@ -114,6 +114,12 @@ const STEPS: &[(&str, Edits<'static>, &str, &str)] = &[
         "500",
     ),
     (
+        "rate",
+        &[("max.connection.creation.rate", SET, Some("1000000"))],
+        "max.connection.creation.rate",
+        "1000000",
+    ),
+    (
         "cleaner",
         &[
             ("log.cleaner.threads", SET, Some("2")),
@@ -130,6 +136,7 @@ const STEPS: &[(&str, Edits<'static>, &str, &str)] = &[
             ("message.max.bytes", DELETE, None),
             ("log.retention.ms", DELETE, None),
             ("max.connections.per.ip", DELETE, None),
+            ("max.connection.creation.rate", DELETE, None),
             ("log.cleanup.policy", DELETE, None),
         ],
         "log.cleanup.policy",
@@ -146,6 +153,7 @@ fn edit_and_undo(run: &mut Run, name: &str, version: i16) -> Outcome {
         "log.retention.ms",
         "log.cleanup.policy",
         "max.connections.per.ip",
+        "max.connection.creation.rate",
         "log.cleaner.threads",
         "log.cleaner.io.buffer.load.factor",
     ]);

@@ -115,6 +115,7 @@ fn broker(run: &mut Run, version: i16) -> Outcome {
         "log.cleanup.policy",
         "log.message.timestamp.type",
         "compression.type",
+        "max.connection.creation.rate",
         "max.connections",
         "max.connections.per.ip",
         "max.connections.per.ip.overrides",

@@ -6,6 +6,7 @@ mod broker_configs;
 mod cluster;
 mod commits;
 mod configs;
+mod dynamic_configs;
 mod fetch;
 mod groups;
 pub mod help;
@@ -83,6 +84,7 @@ const CASES: &[&[Case]] = &[
     cluster::CASES,
     configs::CASES,
     broker_configs::CASES,
+    dynamic_configs::CASES,
     topics::CASES,
     produce::CASES,
     fetch::CASES,
