@@ -7,6 +7,8 @@ mod support;
 mod configuration;
 #[path = "serve/disks.rs"]
 mod disks;
+#[path = "serve/gateway.rs"]
+mod gateway;
 #[path = "serve/output.rs"]
 mod output;
 #[path = "serve/ports.rs"]

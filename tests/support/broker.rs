@@ -99,7 +99,17 @@ impl Broker {
     /// At the address that `find` finds in what it says of itself.
     pub fn start_told(
         data_dir: &Path,
+        command: Command,
+        find: impl Fn(&str) -> Option<SocketAddr>,
+    ) -> Self {
+        Self::start_prepared(data_dir, command, |_| {}, find)
+    }
+
+    /// As `start_told`, where something is to be done for the process first.
+    pub fn start_prepared(
+        data_dir: &Path,
         mut command: Command,
+        prepare: impl FnOnce(&mut Child),
         find: impl Fn(&str) -> Option<SocketAddr>,
     ) -> Self {
         let (log, out) = (
@@ -110,6 +120,7 @@ impl Broker {
         command.stdout(File::create(&out).expect("a file for its output"));
         command.stderr(errors.expect("a file for its log"));
         let mut child = Guard(command.spawn().expect("it can be started"));
+        prepare(&mut child.0);
         let address = wait_for("the broker's address", || {
             let status = child.0.try_wait().expect("ours");
             let said = fs::read_to_string(&log).unwrap_or_default();

@@ -1,10 +1,11 @@
 //! A plain blocking client: one connection, requests as typed structs or as raw bytes.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use socket2::{Domain, Socket, Type};
 use thalweg::wire::batch::{BatchBuilder, BatchHeader, records};
 use thalweg::wire::client::{self, Message};
 use thalweg::wire::messages::create_topics_request::CreatableTopic;
@@ -57,7 +58,18 @@ pub struct Fetched {
 
 impl Client {
     pub fn try_connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        Self::over(TcpStream::connect_timeout(&address, PATIENCE)?)
+    }
+
+    /// From one of several addresses that this side has.
+    pub fn try_connect_from(source: IpAddr, address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.bind(&SocketAddr::new(source, 0).into())?;
+        socket.connect_timeout(&address.into(), PATIENCE)?;
+        Self::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;

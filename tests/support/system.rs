@@ -117,6 +117,14 @@ pub fn filter_calls(command: &mut Command, calls: &[(i64, u32)], others: u32) {
     }
 }
 
+/// This thread, and children that it starts from now on, get a network of their own, with nothing
+/// in it. Root only.
+pub fn leave_network() {
+    // SAFETY: it takes no pointers, and concerns this thread alone.
+    let left = unsafe { libc::unshare(libc::CLONE_NEWNET) };
+    assert_eq!(left, 0, "{}", io::Error::last_os_error());
+}
+
 pub fn is_root() -> bool {
     // SAFETY: it takes nothing and always succeeds.
     unsafe { libc::geteuid() == 0 }

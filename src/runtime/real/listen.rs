@@ -246,7 +246,8 @@ fn bind_as(address: SocketAddr, kind: Kind) -> Result<Socket, BindError> {
         let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(kind != Kind::Held)?;
         if address.is_ipv6() {
-            socket.set_only_v6(true)?;
+            // `[::]` is every address of both families, as for Kafka; a concrete one has one.
+            socket.set_only_v6(!address.ip().is_unspecified())?;
         }
         socket.set_reuse_port(kind == Kind::Shared)?;
         socket.set_nonblocking(true)?;
