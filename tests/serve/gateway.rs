@@ -27,16 +27,16 @@ const PLACES: [[&str; 3]; 2] = [
 const CONTAINER: &str = r#"
 set -e
 mount -t tmpfs none /run
-mkdir -p /run/root/run
+mkdir -p /run/within/run
 for top in /*; do
     if [ -L "$top" ]; then
-        cp -P "$top" "/run/root$top"
+        cp -P "$top" "/run/within$top"
     elif [ -d "$top" ] && [ "$top" != /run ]; then
-        mkdir "/run/root$top"
-        mount --rbind "$top" "/run/root$top"
+        mkdir "/run/within$top"
+        mount --rbind "$top" "/run/within$top"
     fi
 done
-[ -z "$0" ] || touch "/run/root/$0"
+[ -z "$0" ] || touch "/run/within/$0"
 read -r linked
 ip link set lo up
 ip addr add 10.77.0.2/24 dev inside
@@ -44,7 +44,7 @@ ip addr add fd77::2/64 dev inside nodad
 ip link set inside up
 ip route add default via 10.77.0.1
 ip -6 route add default via fd77::1
-exec chroot /run/root "$@"
+exec chroot /run/within "$@"
 "#;
 
 fn ip(line: &str) {
