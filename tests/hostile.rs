@@ -10,6 +10,9 @@
 
 mod support;
 
+// First, because it waits for long, and all others can be run beside it.
+#[path = "hostile/absent.rs"]
+mod absent;
 #[path = "hostile/batches.rs"]
 mod batches;
 #[path = "hostile/crowds.rs"]
@@ -47,9 +50,13 @@ struct Siege {
 
 impl Siege {
     fn begin(name: &str) -> Self {
+        Self::begin_with(name, &[])
+    }
+
+    fn begin_with(name: &str, more: &[&str]) -> Self {
         let scratch = Scratch::new(name);
         let flags = ["--cores", "2", "--cache-bytes", "64MiB", "--allow-buffered"];
-        let broker = Broker::start(&scratch.path("data"), &flags);
+        let broker = Broker::start(&scratch.path("data"), &[&flags, more].concat());
         let pid = broker.pid();
         let sockets = settled_sockets(pid);
         let honest = Honest::begin(&broker);

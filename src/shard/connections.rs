@@ -104,7 +104,7 @@ impl Connections {
     /// The oldest send of a connection has left.
     pub fn sent(&mut self, id: ConnectionId, now: Ticks) {
         if let Some(connection) = self.map.get_mut(&id) {
-            connection.outbound.sent(now);
+            connection.note_sent(now);
             self.touch(id);
         }
     }

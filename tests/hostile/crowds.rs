@@ -193,8 +193,9 @@ fn who_leaves_with_replies_owed_leaves_nothing_behind() {
             let batch = Some(batch_of(&[&[number; 1_000]]));
             client.send(&produce_request("t", 0, batch), 9);
         }
+        // Whoever has finished sending is still owed this reply, and is gone after it.
         let wait = fetch_request("t", 0, 0)
-            .with_max_wait_ms(30_000)
+            .with_max_wait_ms(10_000)
             .with_min_bytes(i32::MAX);
         client.send(&wait, 11);
     }

@@ -69,10 +69,10 @@ pub struct Connection {
     pub turn: u64,
     pub turn_requests: usize,
     pub turn_bytes: usize,
-    /// When it came or was let in, when its newest whole request came, and when it was last sent
-    /// something.
+    /// When it came or was let in.
     opened: Ticks,
-    last_request: Option<Ticks>,
+    /// When its newest whole request came, or its newest reply left.
+    last_active: Option<Ticks>,
 }
 
 /// The end of a refused connection: a socket that is closed with unread bytes in it is reset, and
@@ -133,7 +133,7 @@ impl Connection {
             turn_requests: 0,
             turn_bytes: 0,
             opened: now,
-            last_request: None,
+            last_active: None,
         }
     }
 
@@ -161,7 +161,13 @@ impl Connection {
 
     /// A whole request came.
     pub fn note_request(&mut self, now: Ticks) {
-        self.last_request = Some(now);
+        self.last_active = Some(now);
+    }
+
+    /// A part of a reply has left: from here on it may be idle, not from its request on.
+    pub fn note_sent(&mut self, now: Ticks) {
+        self.outbound.sent(now);
+        self.last_active = Some(now);
     }
 
     /// Requests under way, answered or not.
@@ -189,7 +195,7 @@ impl Connection {
             Some(since) => ((since, STALLED_SEND_WAIT), Silence::Stalled),
             // Told to wait, at the door or for memory: the silence is ours.
             None if !self.receiving && !self.ended => return Ok(now + HANDSHAKE_WAIT),
-            None => match self.last_request {
+            None => match self.last_active {
                 None => ((self.opened, HANDSHAKE_WAIT), Silence::Handshake),
                 // Owed a reply: the silence is ours.
                 Some(_) if self.outstanding() > 0 => return Ok(now + HANDSHAKE_WAIT),
