@@ -32,6 +32,7 @@ pub mod table;
 pub mod time;
 pub mod topic;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -79,6 +80,13 @@ impl Failure {
             code: 73,
         }
     }
+}
+
+/// What is written there may have colours: people read it, and have not asked for none
+/// (no-color.org).
+fn has_colours(stream: &impl IsTerminal) -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|said| !said.is_empty());
+    stream.is_terminal() && !unwanted
 }
 
 /// Runs the program on its real arguments.

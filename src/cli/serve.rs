@@ -1,6 +1,5 @@
 //! `thalweg serve`: from flags to a running broker.
 
-use std::io::IsTerminal;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +14,6 @@ use crate::runtime::Boot;
 use crate::runtime::real::{Config, Listeners, RunError, ShardHome, Stats, Stopper, run as drive};
 use crate::shard::{Layout, Listener, Shard, ShardConfig};
 
-use super::Failure;
 use super::arguments::{LogFormat, Output, Serve};
 use super::bind;
 use super::client::address_of;
@@ -24,6 +22,7 @@ use super::listen::HostPort;
 use super::metrics;
 use super::requirements::{self, Machine, Storage};
 use super::settings::Settings;
+use super::{Failure, has_colours};
 
 /// Runs a broker until it is asked to stop; returns the exit code.
 pub fn run(options: &Serve) -> Result<u8, Failure> {
@@ -251,7 +250,7 @@ fn start_logs(format: LogFormat) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Text => logs.with_ansi(has_colours(&std::io::stderr())).init(),
         LogFormat::Json => logs.json().init(),
     }
 }

@@ -10,6 +10,7 @@ pub mod broker;
 pub mod client;
 pub mod honest;
 pub mod system;
+pub mod terminal;
 
 pub use broker::{Broker, Scratch, refusal, serve};
 pub use client::{Client, batch_of};

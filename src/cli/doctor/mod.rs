@@ -10,7 +10,6 @@ mod finding;
 mod machine;
 mod storage;
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -18,7 +17,7 @@ use serde_json::json;
 
 use self::finding::{Finding, State};
 use super::arguments::Output;
-use super::{Failure, data_dir};
+use super::{Failure, data_dir, has_colours};
 use crate::runtime::probe;
 
 /// Flags of `doctor`. Those that `serve` has too mean the same here.
@@ -89,7 +88,7 @@ fn count(findings: &[Finding], state: State) -> usize {
 }
 
 fn print_text(findings: &[Finding]) {
-    let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colours = has_colours(&std::io::stdout());
     let width = findings.iter().map(|finding| finding.what.len()).max();
     let width = width.unwrap_or(0);
     let mut area = "";
