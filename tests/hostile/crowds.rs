@@ -13,7 +13,7 @@ use super::support::{Client, batch_of, system, wait_for};
 use super::{MIB, Siege, frame, reply_on};
 
 /// As many as descriptors allow, at most.
-const IDLE: usize = 5_000;
+const IDLE: usize = 10_000;
 
 /// The honest user gets this much more done, now.
 fn check_service(siege: &Siege, records: u64) {
