@@ -24,6 +24,10 @@ pub const CACHE_FLOOR_BYTES: ByteCount = ByteCount::mib(64);
 /// And so much per second beyond.
 pub const CACHE_GROWTH_BYTES_PER_S: ByteCount = ByteCount::mib(16);
 
+/// What one journal keeps of segments that were read whole for readers behind the tail, at most; an
+/// eighth of its cache if that is less (`journal::windows`).
+pub const COLD_BYTES_MAX: ByteCount = ByteCount::mib(64);
+
 /// Free space of the file system that producers may not use, so that deletes can go on.
 pub const RESERVE_BYTES: ByteCount = ByteCount::mib(512);
 

@@ -41,6 +41,11 @@ impl Cache {
         self.groups.front().map(|group| group.segment)
     }
 
+    /// The place of the oldest group that is here.
+    pub fn oldest(&self) -> Option<(u32, u32)> {
+        self.groups.front().map(|group| (group.segment, group.at))
+    }
+
     pub fn bytes(&self) -> u64 {
         self.bytes
     }

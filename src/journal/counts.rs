@@ -37,6 +37,10 @@ static CACHE: Metric = Metric::gauge(
     "thalweg_cache_bytes",
     "Memory of groups that are kept for readers.",
 );
+static COLD: Metric = Metric::gauge(
+    "thalweg_cache_cold_bytes",
+    "Memory of what was read from the disk for readers behind the cache, and is kept for others.",
+);
 static SEGMENTS: Metric = Metric::gauge("thalweg_journal_segments", "Segments on the disk.");
 
 /// Since the journal was opened.
@@ -63,6 +67,7 @@ impl Journal {
         whole(&HITS, self.turn.counts.hits);
         whole(&MISSES, self.turn.counts.misses);
         whole(&CACHE, self.cache.bytes());
+        whole(&COLD, self.reads.windows.bytes());
         whole(&SEGMENTS, self.book.segments.len() as u64);
     }
 }

@@ -24,6 +24,7 @@ use super::reads::{Reads, Shelf};
 use super::recover::recover;
 use super::requests::{Extent, ReadDone, ReadRequest, Replay, SearchRequest, Snapshots};
 use super::turn::{Files, Turn};
+use super::windows::Windows;
 
 /// Sizes of one journal.
 #[derive(Clone, Copy, Debug)]
@@ -96,16 +97,18 @@ impl Journal {
             incarnation: settings.incarnation,
             session: found.superblock.session,
         };
+        let cold = Windows::share(settings.cache_bytes);
+        let tail_cache = ByteCount(settings.cache_bytes.0 - cold.0);
         let indexed_from = found.book.segments.keys().next().copied().unwrap_or(0);
         Ok(Self {
             settings,
             book: found.book,
             appender: Appender::new(shape, pool.clone(), found.tail),
             cache: Cache::default(),
-            reads: Reads::default(),
+            reads: Reads::new(Windows::new(settings.segment_bytes, settings.cache_bytes)),
             turn: Turn::new(
                 pool,
-                Growth::new(now.ticks, settings.cache_bytes),
+                Growth::new(now.ticks, tail_cache),
                 now,
                 found.superblock,
                 Files {

@@ -24,6 +24,7 @@ mod cleaning;
 mod counts;
 mod damage;
 mod device;
+mod fetching;
 mod footer;
 mod format;
 mod growth;
@@ -51,6 +52,7 @@ mod turn;
 mod unflushed;
 mod unfold;
 mod walk;
+mod windows;
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use super::error::JournalError;
 use super::format::UNIT;
 use super::plan::Place;
 use super::requests::ReadToken;
+use super::windows::{Piece, WindowId};
 
 /// Neighbours on disk are fetched in one read, up to this size and over gaps up to a quarter.
 const RANGE_BYTES_MAX: u64 = 1 << 20;
@@ -23,7 +24,30 @@ pub(super) struct Range {
     pub file: FileId,
     pub start: u32,
     pub end: u32,
+    /// The window that it is, if it is not read for this reader alone.
+    pub window: Option<WindowId>,
     pub bytes: Option<Result<Bytes, DiskError>>,
+}
+
+impl Range {
+    /// A window that is in memory, or that is on its way there.
+    pub fn window(book: &Book, id: WindowId, piece: Option<Piece>) -> Self {
+        Self {
+            segment: id.segment,
+            file: file_of(book, id.segment),
+            start: piece.as_ref().map_or(0, |piece| piece.start),
+            end: 0,
+            window: Some(id),
+            bytes: piece.map(|piece| Ok(piece.bytes)),
+        }
+    }
+
+    pub fn came(&mut self, piece: Result<Piece, DiskError>) {
+        self.bytes = Some(piece.map(|piece| {
+            self.start = piece.start;
+            piece.bytes
+        }));
+    }
 }
 
 /// Where a payload comes from: memory, or the range of this number.
@@ -40,7 +64,7 @@ pub(super) struct Waiting {
     pub places: Vec<(Place, Source)>,
     pub ranges: Vec<Range>,
     pub missing: usize,
-    /// How often its first range was read again, because it did not bring what was written.
+    /// How often its first payload was read again, because it was not what was written.
     pub again: u32,
 }
 
@@ -49,7 +73,8 @@ pub(super) fn cover(ranges: &mut Vec<Range>, book: &Book, place: &Place) -> usiz
     let start = place.at / UNIT as u32 * UNIT as u32;
     let end = (place.at + place.row.length.max(1)).next_multiple_of(UNIT as u32);
     if let Some(last) = ranges.last_mut() {
-        let close = last.segment == place.segment
+        let close = last.window.is_none()
+            && last.segment == place.segment
             && start >= last.start
             && u64::from(start) <= u64::from(last.end) + RANGE_GAP_MAX
             && u64::from(end.max(last.end) - last.start) <= RANGE_BYTES_MAX;
@@ -60,15 +85,18 @@ pub(super) fn cover(ranges: &mut Vec<Range>, book: &Book, place: &Place) -> usiz
     }
     ranges.push(Range {
         segment: place.segment,
-        file: book
-            .segments
-            .get(&place.segment)
-            .map_or(FileId(0), |segment| segment.file),
+        file: file_of(book, place.segment),
         start,
         end,
+        window: None,
         bytes: None,
     });
     ranges.len() - 1
+}
+
+fn file_of(book: &Book, segment: u32) -> FileId {
+    let segment = book.segments.get(&segment);
+    segment.map_or(FileId(0), |segment| segment.file)
 }
 
 impl Waiting {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::base::limits::{READ_TRIES, UNFOLDED_PIECES_MAX};
+use crate::base::limits::UNFOLDED_PIECES_MAX;
 use crate::base::{ByteCount, Position};
 use crate::runtime::{DiskDone, DiskError, DiskOp, DiskOutput, FileId, Ticket};
 
@@ -12,17 +12,20 @@ use super::cleaning::CLEANING;
 use super::error::JournalError;
 use super::format::UNIT;
 use super::pages::{PAGES_PER_BUNCH, PageCache, PageId};
-use super::plan::{Asked, Horizon, Place, Stop, View};
-use super::ranges::{Range, Source, Waiting, block_of, cover};
-use super::requests::{ReadDone, ReadToken};
+use super::plan::{Asked, Horizon, Stop, View};
+use super::ranges::{Waiting, block_of};
+use super::requests::ReadDone;
 use super::rescan::Rescan;
 use super::unfold::{FoldId, Unfolded, Unfolding};
+use super::windows::{WindowId, Windows};
 
 /// What an operation of a read is for.
 #[derive(Clone, Copy, Debug)]
-enum Purpose {
+pub(super) enum Purpose {
     /// A range of a read that waits.
     Range { read: u64, range: usize },
+    /// A window, and where it begins and ends.
+    Window { id: WindowId, start: u32, end: u32 },
     /// A bunch of a footer's pages, the first of which is named.
     Pages(PageId),
     /// A piece of a segment whose footer is damaged.
@@ -38,14 +41,17 @@ pub(super) struct Shelf<'a> {
 }
 
 /// All reads that have begun and not been fetched by the caller.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reads {
     pub pages: PageCache,
     pub unfolded: Unfolded,
     /// Folded parts being taken apart, and the questions that wait for it.
     pub unfolding: HashMap<FoldId, (Unfolding, Vec<Asked>)>,
-    waiting: HashMap<u64, Waiting>,
-    next: u64,
+    /// Windows of segments that are read whole, and the ranges that wait for each.
+    pub windows: Windows,
+    pub(super) expecting: HashMap<WindowId, Vec<(u64, usize)>>,
+    pub(super) waiting: HashMap<u64, Waiting>,
+    pub(super) next: u64,
     /// Questions that wait for a bunch of pages, by its first.
     asking: HashMap<PageId, Vec<Asked>>,
     /// Bunches that did not come as they should and are read once more.
@@ -56,13 +62,34 @@ pub(super) struct Reads {
     rescanned_bytes: u64,
     tickets: HashMap<Ticket, Purpose>,
     /// Not yet handed to the device.
-    wanted: Vec<Purpose>,
+    pub(super) wanted: Vec<Purpose>,
     finished: Vec<ReadDone>,
     /// The end of the cleaner's read.
     cleaning: Option<ReadDone>,
 }
 
 impl Reads {
+    /// Of a journal that keeps so much of what it reads from the device.
+    pub fn new(windows: Windows) -> Self {
+        Self {
+            windows,
+            pages: PageCache::default(),
+            unfolded: Unfolded::default(),
+            unfolding: HashMap::new(),
+            expecting: HashMap::new(),
+            waiting: HashMap::new(),
+            next: 0,
+            asking: HashMap::new(),
+            again: HashSet::new(),
+            rescans: HashMap::new(),
+            rescanned_bytes: 0,
+            tickets: HashMap::new(),
+            wanted: Vec::new(),
+            finished: Vec::new(),
+            cleaning: None,
+        }
+    }
+
     /// Answers from memory if all that it takes is there; else notes what to read.
     pub fn begin(&mut self, shelf: &mut Shelf<'_>, asked: Asked) -> Option<ReadDone> {
         if let Asked::Unfold(id) = asked {
@@ -107,46 +134,6 @@ impl Reads {
         }
     }
 
-    /// Serves the rows from memory if all of them are there; else notes what to read.
-    fn fetch(
-        &mut self,
-        shelf: &mut Shelf<'_>,
-        token: ReadToken,
-        rows: Vec<Place>,
-    ) -> Option<ReadDone> {
-        let mut ranges: Vec<Range> = Vec::new();
-        let mut places = Vec::with_capacity(rows.len());
-        for place in rows {
-            let cached = shelf.cache.get(place.segment, place.at, place.row.length);
-            let source = match cached {
-                Some(bytes) => Source::Memory(bytes),
-                None => Source::Disk(cover(&mut ranges, shelf.book, &place)),
-            };
-            places.push((place, source));
-        }
-        let missing = ranges.len();
-        let waiting = Waiting {
-            token,
-            places,
-            ranges,
-            missing,
-            again: 0,
-        };
-        if missing == 0 {
-            let result = waiting.assemble();
-            return Some(ReadDone { token, result });
-        }
-        for range in &waiting.ranges {
-            hold(shelf.book, range.segment);
-        }
-        let read = self.next;
-        self.next += 1;
-        self.wanted
-            .extend((0..missing).map(|range| Purpose::Range { read, range }));
-        self.waiting.insert(read, waiting);
-        None
-    }
-
     /// The device operations that reads wait for.
     pub fn hand_out(
         &mut self,
@@ -164,6 +151,11 @@ impl Reads {
                         u64::from(range.start),
                         u64::from(range.end - range.start),
                     )
+                }
+                Purpose::Window { id, start, end } => {
+                    let segment = book.segments.get(&id.segment);
+                    let file = segment.map_or(FileId(0), |segment| segment.file);
+                    (file, u64::from(start), u64::from(end - start))
                 }
                 Purpose::Pages(id) => bunch_place(book, id),
                 Purpose::Rescan(segment) => self.rescan_place(segment),
@@ -185,53 +177,13 @@ impl Reads {
             Some(Purpose::Range { read, range }) => {
                 self.range_ended(shelf.book, read, range, done.result);
             }
+            Some(Purpose::Window { id, start, .. }) => {
+                self.window_ended(shelf.book, id, start, done.result);
+            }
             Some(Purpose::Pages(id)) => self.pages_ended(shelf, id, done.result),
             Some(Purpose::Rescan(segment)) => self.rescan_ended(shelf, segment, done.result),
         }
         None
-    }
-
-    fn range_ended(
-        &mut self,
-        book: &mut Book,
-        read: u64,
-        range: usize,
-        result: Result<DiskOutput, DiskError>,
-    ) {
-        let waiting = self
-            .waiting
-            .get_mut(&read)
-            .expect("a read waits for its ranges");
-        let range = &mut waiting.ranges[range];
-        range.bytes = Some(block_of(result, range.file, range.start));
-        release(book, range.segment);
-        waiting.missing -= 1;
-        if waiting.missing == 0
-            && let Some(waiting) = self.waiting.remove(&read)
-        {
-            self.gathered(book, read, waiting);
-        }
-    }
-
-    /// All ranges of a read are there. A device may be wrong once: before an error is the answer,
-    /// its place is read again.
-    fn gathered(&mut self, book: &mut Book, read: u64, mut waiting: Waiting) {
-        let token = waiting.token;
-        let result = waiting.assemble();
-        let first = match waiting.places.first() {
-            Some((_, Source::Disk(range))) => Some(*range),
-            Some((_, Source::Memory(_))) | None => None,
-        };
-        match (result, first) {
-            (Err(_), Some(range)) if waiting.again + 1 < READ_TRIES => {
-                waiting.again += 1;
-                waiting.missing = 1;
-                hold(book, waiting.ranges[range].segment);
-                self.wanted.push(Purpose::Range { read, range });
-                self.waiting.insert(read, waiting);
-            }
-            (result, _) => self.finish(ReadDone { token, result }),
-        }
     }
 
     fn pages_ended(
@@ -338,7 +290,7 @@ impl Reads {
         std::mem::take(&mut self.rescanned_bytes)
     }
 
-    fn finish(&mut self, done: ReadDone) {
+    pub(super) fn finish(&mut self, done: ReadDone) {
         if done.token == CLEANING {
             self.cleaning = Some(done);
         } else {
@@ -357,7 +309,11 @@ impl Reads {
 
     /// True if operations are under way or wanted.
     pub fn is_busy(&self) -> bool {
-        !self.waiting.is_empty() || !self.asking.is_empty() || !self.rescans.is_empty()
+        !self.tickets.is_empty()
+            || !self.wanted.is_empty()
+            || !self.waiting.is_empty()
+            || !self.asking.is_empty()
+            || !self.rescans.is_empty()
     }
 
     /// Gives up pages beyond the limit, unless somebody is about to look at them.
@@ -374,13 +330,13 @@ impl Reads {
 }
 
 /// The segment's file must stay while it is read.
-fn hold(book: &mut Book, segment: u32) {
+pub(super) fn hold(book: &mut Book, segment: u32) {
     if let Some(segment) = book.segments.get_mut(&segment) {
         segment.readers += 1;
     }
 }
 
-fn release(book: &mut Book, segment: u32) {
+pub(super) fn release(book: &mut Book, segment: u32) {
     if let Some(segment) = book.segments.get_mut(&segment) {
         segment.readers -= 1;
     }

@@ -1,5 +1,6 @@
 //! The journal over a disk in memory that forgets what was not flushed.
 
+mod cold;
 mod crash;
 mod disk;
 mod folds;

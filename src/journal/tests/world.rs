@@ -231,10 +231,12 @@ impl World {
 
     pub fn trim(&mut self, stream: u64, first: i64) {
         let id = StreamId(stream);
-        let placed = self
-            .journal
-            .trim(id, Index(first))
-            .expect("a trim is taken");
+        let placed = loop {
+            match self.journal.trim(id, Index(first)) {
+                Err(JournalError::Busy) => assert!(self.step(), "busy with nothing"),
+                placed => break placed.expect("a trim is taken"),
+            }
+        };
         self.caller.trimmed(id, Index(first));
         self.removals.push((id, Some(first), placed.group));
     }

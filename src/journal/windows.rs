@@ -1,0 +1,331 @@
+//! Windows of segments that are read whole and kept for a while: what readers far behind the tail
+//! are served from.
+//!
+//! Such readers mostly go front to back, and often several of them over the same bytes: of another
+//! group, or of another partition, whose batches lie between. So a window of which a good part was
+//! asked for is read once for all of them; whoever asks while it is being read waits for it; and
+//! the window behind the one that a reader came to in sequence is read ahead. Readers of single
+//! batches get just those.
+//!
+//! No I/O here, and nothing of what the cache of the tail holds: neither takes the other's memory.
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+
+use crate::base::ByteCount;
+use crate::base::limits::{CHUNK_BYTES, COLD_BYTES_MAX};
+use crate::runtime::DiskError;
+
+use super::format::UNIT;
+use super::plan::Place;
+
+/// A window is read whole once one part in so many of it was asked for.
+const WANTED_SHARE: u32 = 8;
+/// Neighbours overlap by one part in so many, so that what is no larger lies within one of them.
+const OVERLAP_SHARE: u32 = 16;
+/// A segment has at least so many.
+const PER_SEGMENT_MIN: u64 = 4;
+/// And so many are kept, however small the cache.
+const KEPT_MIN: u64 = 4;
+/// How many are remembered of which a little was asked for.
+const WARM_MAX: usize = 1024;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct WindowId {
+    pub segment: u32,
+    pub number: u32,
+}
+
+/// How segments are cut into windows.
+#[derive(Clone, Copy, Debug)]
+struct Grid {
+    bytes: u32,
+    stride: u32,
+}
+
+impl Grid {
+    /// As large as the blocks that the tail is gathered in, so that one's memory serves the other.
+    fn of_segments(segment_bytes: ByteCount) -> Self {
+        let unit = UNIT as u32;
+        let bytes = CHUNK_BYTES.0.min(segment_bytes.0 / PER_SEGMENT_MIN) as u32;
+        let bytes = (bytes / unit * unit).max(2 * unit);
+        let overlap = (bytes / OVERLAP_SHARE).next_multiple_of(unit);
+        Self {
+            bytes,
+            stride: bytes - overlap,
+        }
+    }
+
+    fn at(self, segment: u32, at: u32) -> WindowId {
+        WindowId {
+            segment,
+            number: at / self.stride,
+        }
+    }
+
+    fn start(self, id: WindowId) -> u32 {
+        id.number * self.stride
+    }
+}
+
+#[derive(Debug)]
+enum State {
+    Reading,
+    Here(Bytes),
+    /// It can not be read whole: who wants something of it reads just that.
+    Refused,
+}
+
+#[derive(Debug)]
+struct Window {
+    /// Where it ends in its segment. The open segment may have grown since.
+    end: u32,
+    state: State,
+    /// Somebody wanted something of it.
+    touched: bool,
+    /// Somebody did since it was last looked at for removal.
+    used: bool,
+}
+
+/// Where a payload is to be had.
+#[derive(Clone, Debug)]
+pub(super) enum Found {
+    Here(WindowId, Piece),
+    /// It comes with this window, which is being read or is to be read from now on.
+    Coming(WindowId),
+    /// Nowhere: it is to be read by itself.
+    Alone,
+}
+
+/// Bytes of a segment in memory.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    pub start: u32,
+    pub bytes: Bytes,
+}
+
+/// Which windows there are, and which to read.
+#[derive(Debug)]
+pub(super) struct Windows {
+    grid: Grid,
+    bytes_max: u64,
+    bytes: u64,
+    known: HashMap<WindowId, Window>,
+    /// The order in which they may go.
+    order: VecDeque<WindowId>,
+    /// How much was asked for of windows that are not known.
+    warm: HashMap<WindowId, u32>,
+    warm_order: VecDeque<WindowId>,
+    /// To be read, by id and end.
+    due: Vec<(WindowId, u32)>,
+}
+
+impl Windows {
+    /// Of a journal whose caches may take `cache` in all.
+    pub fn new(segment_bytes: ByteCount, cache: ByteCount) -> Self {
+        let grid = Grid::of_segments(segment_bytes);
+        Self {
+            grid,
+            bytes_max: Self::share(cache).0.max(KEPT_MIN * u64::from(grid.bytes)),
+            bytes: 0,
+            known: HashMap::new(),
+            order: VecDeque::new(),
+            warm: HashMap::new(),
+            warm_order: VecDeque::new(),
+            due: Vec::new(),
+        }
+    }
+
+    /// What windows may take of a journal's cache.
+    pub fn share(cache: ByteCount) -> ByteCount {
+        ByteCount(COLD_BYTES_MAX.0.min(cache.0 / 8))
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Where the payload is to be had. `limit` tells up to where a segment may be read: what lies
+    /// behind is in memory anyway, or still being written.
+    pub fn seek(&mut self, place: &Place, limit: impl Fn(u32) -> u32) -> Found {
+        let id = self.grid.at(place.segment, place.at);
+        let end = place.at + place.row.length;
+        if end > self.grid.start(id) + self.grid.bytes {
+            return Found::Alone;
+        }
+        let follows = self.before(id, &limit).is_some_and(|id| self.touched(id));
+        if let Some(window) = self.known.get_mut(&id) {
+            if matches!(window.state, State::Refused) {
+                return Found::Alone;
+            }
+            if window.end >= end {
+                window.used = true;
+                let is_first = !std::mem::replace(&mut window.touched, true);
+                let found = match &window.state {
+                    State::Here(bytes) => {
+                        let (start, bytes) = (self.grid.start(id), bytes.clone());
+                        Found::Here(id, Piece { start, bytes })
+                    }
+                    State::Reading | State::Refused => Found::Coming(id),
+                };
+                if is_first && follows {
+                    self.read_ahead(id, &limit);
+                }
+                return found;
+            }
+            if matches!(window.state, State::Reading) {
+                return Found::Alone;
+            }
+            // The segment has grown since it was read.
+            self.forget(id);
+        }
+        if !(self.warms(id, place.row.length) | follows) || !self.begin(id, limit(id.segment)) {
+            return Found::Alone;
+        }
+        if let Some(window) = self.known.get_mut(&id) {
+            window.touched = true;
+        }
+        if follows {
+            self.read_ahead(id, &limit);
+        }
+        Found::Coming(id)
+    }
+
+    fn touched(&self, id: WindowId) -> bool {
+        self.known.get(&id).is_some_and(|window| window.touched)
+    }
+
+    /// The window that a reader in sequence has come from.
+    fn before(&self, id: WindowId, limit: impl Fn(u32) -> u32) -> Option<WindowId> {
+        if let Some(number) = id.number.checked_sub(1) {
+            return Some(WindowId { number, ..id });
+        }
+        let segment = id.segment.checked_sub(1)?;
+        let last = limit(segment).checked_sub(1)?;
+        Some(self.grid.at(segment, last))
+    }
+
+    /// Has the window behind this one read, if there is room and nobody did.
+    fn read_ahead(&mut self, id: WindowId, limit: impl Fn(u32) -> u32) {
+        let mut next = WindowId {
+            number: id.number + 1,
+            ..id
+        };
+        if self.grid.start(next) >= limit(id.segment) {
+            next = WindowId {
+                segment: id.segment + 1,
+                number: 0,
+            };
+        }
+        if !self.known.contains_key(&next) {
+            self.begin(next, limit(next.segment));
+        }
+    }
+
+    /// Counts what is asked for of a window; true once that is enough.
+    fn warms(&mut self, id: WindowId, bytes: u32) -> bool {
+        if !self.warm.contains_key(&id) {
+            self.warm_order.push_back(id);
+            if self.warm_order.len() > WARM_MAX
+                && let Some(oldest) = self.warm_order.pop_front()
+            {
+                self.warm.remove(&oldest);
+            }
+        }
+        let asked = self.warm.entry(id).or_default();
+        *asked = asked.saturating_add(bytes);
+        *asked >= self.grid.bytes / WANTED_SHARE
+    }
+
+    /// Notes that the window is to be read; false if there is nothing to read or no room.
+    fn begin(&mut self, id: WindowId, limit: u32) -> bool {
+        let start = self.grid.start(id);
+        let end = limit.min(start + self.grid.bytes);
+        if end <= start || !self.make_room() {
+            return false;
+        }
+        self.bytes += u64::from(self.grid.bytes);
+        let window = Window {
+            end,
+            state: State::Reading,
+            touched: false,
+            used: true,
+        };
+        self.known.insert(id, window);
+        self.order.push_back(id);
+        self.due.push((id, end));
+        true
+    }
+
+    /// Room for one more.
+    fn make_room(&mut self) -> bool {
+        // Twice around: the first time may only find that all of them were used.
+        for _ in 0..2 * self.order.len() {
+            if self.bytes + u64::from(self.grid.bytes) <= self.bytes_max {
+                return true;
+            }
+            let Some(id) = self.order.pop_front() else {
+                break;
+            };
+            let Some(window) = self.known.get_mut(&id) else {
+                continue;
+            };
+            let stays = std::mem::take(&mut window.used) || matches!(window.state, State::Reading);
+            if stays {
+                self.order.push_back(id);
+            } else {
+                self.drop_window(id);
+            }
+        }
+        self.bytes + u64::from(self.grid.bytes) <= self.bytes_max
+    }
+
+    fn forget(&mut self, id: WindowId) {
+        self.order.retain(|known| *known != id);
+        self.drop_window(id);
+    }
+
+    fn drop_window(&mut self, id: WindowId) {
+        if let Some(window) = self.known.remove(&id)
+            && !matches!(window.state, State::Refused)
+        {
+            self.bytes -= u64::from(self.grid.bytes);
+        }
+    }
+
+    /// The windows to read from now on: start and end of each.
+    pub fn take_due(&mut self) -> Vec<(WindowId, u32, u32)> {
+        let due = std::mem::take(&mut self.due);
+        let start = |id| self.grid.start(id);
+        due.into_iter()
+            .map(|(id, end)| (id, start(id), end))
+            .collect()
+    }
+
+    /// The read of a window ended.
+    pub fn ended(&mut self, id: WindowId, result: Result<Bytes, DiskError>) {
+        match result {
+            Ok(bytes) => {
+                if let Some(window) = self.known.get_mut(&id) {
+                    window.state = State::Here(bytes);
+                }
+            }
+            Err(_) => self.refuse(id),
+        }
+    }
+
+    /// Something of it is not what was written: nobody gets it as a whole any more.
+    pub fn refuse(&mut self, id: WindowId) {
+        if let Some(window) = self.known.get_mut(&id)
+            && !matches!(window.state, State::Refused)
+        {
+            window.state = State::Refused;
+            self.bytes -= u64::from(self.grid.bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "windows_tests.rs"]
+mod tests;

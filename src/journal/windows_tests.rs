@@ -1,0 +1,184 @@
+use super::*;
+use crate::journal::entry::{Index, StreamId};
+use crate::journal::format::{Kind, Row};
+
+const SEGMENT: u32 = 1 << 20;
+const WINDOW: u32 = SEGMENT / 4;
+const STRIDE: u32 = WINDOW - WINDOW / 16;
+
+/// Four windows of 256 KiB are kept.
+fn windows() -> Windows {
+    Windows::new(ByteCount(SEGMENT.into()), ByteCount(0))
+}
+
+fn place(at: u32, length: u32) -> Place {
+    Place {
+        row: Row {
+            length,
+            ..Row::bare(Kind::Entry, StreamId(16), Index(0))
+        },
+        segment: 7,
+        at,
+    }
+}
+
+/// Segment 7 may be read whole.
+fn whole(segment: u32) -> u32 {
+    if segment == 7 { SEGMENT } else { 0 }
+}
+
+fn numbers(windows: &mut Windows) -> Vec<u32> {
+    let due = windows.take_due();
+    due.iter().map(|(id, ..)| id.number).collect()
+}
+
+fn id(number: u32) -> WindowId {
+    WindowId { segment: 7, number }
+}
+
+/// Reads what is due.
+fn arrive(windows: &mut Windows) {
+    for (id, start, end) in windows.take_due() {
+        windows.ended(id, Ok(Bytes::from(vec![0; (end - start) as usize])));
+    }
+}
+
+#[test]
+fn a_window_is_read_once_an_eighth_of_it_was_asked_for() {
+    let mut windows = windows();
+    let length = WINDOW / 8 / 4;
+    let ask = |windows: &mut Windows, count: u32| {
+        let place = place(count * length, length);
+        windows.seek(&place, whole)
+    };
+
+    let alone = [0, 1, 2].map(|count| ask(&mut windows, count));
+    let coming = ask(&mut windows, 3);
+    let due = numbers(&mut windows);
+    let waits = ask(&mut windows, 0);
+
+    assert!(alone.iter().all(|found| matches!(found, Found::Alone)));
+    assert!(matches!(coming, Found::Coming(window) if window == id(0)));
+    assert_eq!(due, [0]);
+    assert!(matches!(waits, Found::Coming(window) if window == id(0)));
+    assert!(numbers(&mut windows).is_empty(), "it is read already");
+}
+
+#[test]
+fn whoever_comes_in_sequence_has_the_next_one_read_ahead() {
+    let mut windows = windows();
+    windows.seek(&place(0, WINDOW / 8), whole);
+    let first = numbers(&mut windows);
+
+    windows.seek(&place(STRIDE, 10), whole);
+    let second = numbers(&mut windows);
+    windows.seek(&place(STRIDE + 10, 10), whole);
+    let same = numbers(&mut windows);
+    windows.seek(&place(2 * STRIDE, 10), whole);
+    let third = numbers(&mut windows);
+
+    assert_eq!((first, second), (vec![0], vec![1, 2]));
+    assert_eq!((same, third), (vec![], vec![3]));
+}
+
+#[test]
+fn nothing_is_read_that_may_still_change() {
+    let mut windows = windows();
+    let limit = |segment| if segment == 7 { STRIDE + 8192 } else { 0 };
+    windows.seek(&place(0, WINDOW / 8), limit);
+    windows.seek(&place(STRIDE, 10), limit);
+
+    let due = windows.take_due();
+
+    let ends: Vec<_> = due.iter().map(|(.., end)| *end).collect();
+    assert_eq!(ends, [STRIDE + 8192, STRIDE + 8192]);
+}
+
+#[test]
+fn a_window_that_ends_too_early_is_read_anew() {
+    let mut windows = windows();
+    windows.seek(&place(0, WINDOW / 8), |_| WINDOW / 2);
+    arrive(&mut windows);
+
+    let found = windows.seek(&place(WINDOW / 2, WINDOW / 8), whole);
+
+    assert!(matches!(found, Found::Coming(window) if window == id(0)));
+    assert_eq!(windows.take_due(), [(id(0), 0, WINDOW)]);
+    assert_eq!(windows.bytes(), u64::from(WINDOW));
+}
+
+#[test]
+fn what_lies_in_no_window_whole_is_read_alone() {
+    let mut windows = windows();
+    let across = place(STRIDE - 4096, 2 * WINDOW / 16);
+
+    assert!(matches!(windows.seek(&across, whole), Found::Alone));
+    assert!(numbers(&mut windows).is_empty());
+}
+
+#[test]
+fn the_longest_unused_goes_first_and_the_bound_holds() {
+    let mut windows = Windows::new(ByteCount(8 << 20), ByteCount(0));
+    let (window, step) = (2 << 20, (2 << 20) / 16 * 15);
+    let ask = |windows: &mut Windows, number: u32| {
+        let place = place(number * step, window / 8);
+        windows.seek(&place, |_| 64 << 20)
+    };
+    // Every second one, so that nothing is in sequence.
+    for number in [0, 2, 4, 6] {
+        ask(&mut windows, number);
+        arrive(&mut windows);
+    }
+    let full = windows.bytes();
+
+    // All have been used once; from here on only 0 is.
+    ask(&mut windows, 8);
+    arrive(&mut windows);
+    let first_gone = !windows.known.contains_key(&id(0));
+    ask(&mut windows, 2);
+    ask(&mut windows, 10);
+
+    assert!(first_gone);
+    assert!(windows.known.contains_key(&id(2)), "it was used");
+    assert!(!windows.known.contains_key(&id(4)));
+    assert_eq!(windows.bytes(), full, "the bound");
+}
+
+#[test]
+fn what_is_being_read_stays_and_others_are_turned_away() {
+    let mut windows = windows();
+    for number in 0..4 {
+        windows.seek(&place(number * STRIDE, WINDOW / 8), whole);
+    }
+    let due = numbers(&mut windows);
+    let elsewhere = Place {
+        segment: 9,
+        ..place(0, WINDOW / 8)
+    };
+
+    let found = windows.seek(&elsewhere, |_| SEGMENT);
+
+    assert_eq!(due, [0, 1, 2, 3]);
+    assert!(matches!(found, Found::Alone));
+    assert!(numbers(&mut windows).is_empty());
+}
+
+#[test]
+fn a_window_that_can_not_be_read_is_not_tried_again() {
+    let mut windows = windows();
+    windows.seek(&place(0, WINDOW / 8), whole);
+    windows.take_due();
+    let error = DiskError {
+        call: "read",
+        file: crate::runtime::FileId(1),
+        at: crate::base::Position(0),
+        errno: 5,
+    };
+    windows.ended(id(0), Err(error));
+
+    let found = windows.seek(&place(100, WINDOW / 8), whole);
+
+    assert!(matches!(found, Found::Alone));
+    assert!(numbers(&mut windows).is_empty());
+    assert_eq!(windows.bytes(), 0);
+}
