@@ -18,15 +18,22 @@ pub const GROUP_BYTES_MAX: ByteCount = ByteCount::mib(1);
 /// Memory of one journal for the footers of its sealed segments (`index.cache.bytes`).
 pub const INDEX_CACHE_BYTES: ByteCount = ByteCount::mib(128);
 
-/// A journal's cache takes so much memory without asking what it costs (`journal::growth`).
+/// A journal's cache begins with so much memory, and takes as much as the second of these as soon
+/// as it has use for it (`journal::growth`).
+pub const CACHE_START_BYTES: ByteCount = ByteCount::mib(16);
 pub const CACHE_FLOOR_BYTES: ByteCount = ByteCount::mib(64);
 
-/// And so much per second beyond.
+/// Beyond that it grows by so much per second while it is full; and by the second of these while
+/// readers want what has left it.
 pub const CACHE_GROWTH_BYTES_PER_S: ByteCount = ByteCount::mib(16);
+pub const CACHE_GROWTH_WANTED_BYTES_PER_S: ByteCount = ByteCount::mib(32);
 
-/// What one journal keeps of segments that were read whole for readers behind the tail, at most; an
-/// eighth of its cache if that is less (`journal::windows`).
-pub const COLD_BYTES_MAX: ByteCount = ByteCount::mib(64);
+/// Memory that is made ready for one core ahead of need, at most.
+pub const READY_BYTES_MAX: ByteCount = ByteCount::mib(64);
+
+/// What a journal keeps of segments that were read whole for readers behind the tail, unless such
+/// readers come back for what it no longer has; an eighth of its cache if that is less.
+pub const COLD_FLOOR_BYTES: ByteCount = ByteCount::mib(64);
 
 /// Free space of the file system that producers may not use, so that deletes can go on.
 pub const RESERVE_BYTES: ByteCount = ByteCount::mib(512);

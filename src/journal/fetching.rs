@@ -69,15 +69,26 @@ impl Reads {
             std::cmp::Ordering::Greater => 0,
         };
         let (id, piece) = match self.windows.seek(place, readable) {
-            Found::Alone => return cover(ranges, shelf.book, place),
             Found::Here(id, piece) => (id, Some(piece)),
-            Found::Coming(id) => (id, None),
+            Found::Coming(id) => {
+                self.missed(shelf, place);
+                (id, None)
+            }
+            Found::Alone => {
+                self.missed(shelf, place);
+                return cover(ranges, shelf.book, place);
+            }
         };
         let known = ranges.iter().rposition(|range| range.window == Some(id));
         known.unwrap_or_else(|| {
             ranges.push(Range::window(shelf.book, id, piece));
             ranges.len() - 1
         })
+    }
+
+    fn missed(&mut self, shelf: &Shelf<'_>, place: &Place) {
+        let behind = shelf.horizon.segment.saturating_sub(place.segment);
+        self.tail_missed |= behind <= self.near_segments;
     }
 
     fn read_windows(&mut self, book: &mut Book) {

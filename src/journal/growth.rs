@@ -1,83 +1,166 @@
-//! How fast the cache may take memory that it never had.
+//! How much memory the caches of a journal may take by now.
 //!
 //! Memory of the kernel's that nobody has touched can be very dear: on the 2-core reference machine
-//! (a virtual one, whose host backs a page when it is first written) it cost 2.8 s of processor
-//! time per GB, where memory used again costs none. Produced at full speed, 2026-11-22, paired: a
-//! cache that grew with every group 0.83 M records/s, one that stayed at 256 MiB 4.3-4.9 M. So the
-//! cache grows by a little per second, and gives its oldest blocks up for the newest meanwhile.
+//! (a virtual one, whose host backs a page when it is first written) it cost 0.15 to 3.9 s of
+//! processor time per GB, where memory used again costs none. So the caches begin small and grow
+//! by what was made ready off the core: by a little per second while there is more than they hold,
+//! and faster while readers come for what has left them.
+//!
+//! Two caches share the bound: the tail's, and that of the windows that were read for readers far
+//! behind it. Neither takes what the other has, until all is given out: then the tail takes from
+//! the windows, never the other way round.
 
-use crate::base::limits::{CACHE_FLOOR_BYTES, CACHE_GROWTH_BYTES_PER_S};
+use crate::base::limits::{
+    CACHE_FLOOR_BYTES, CACHE_GROWTH_BYTES_PER_S, CACHE_GROWTH_WANTED_BYTES_PER_S,
+    CACHE_START_BYTES, COLD_FLOOR_BYTES, READY_BYTES_MAX,
+};
 use crate::base::{ByteCount, Span, Ticks};
+use crate::runtime::BlockPool;
 
-/// A bound that rises, while it is pressed, from `CACHE_FLOOR_BYTES` to what was configured.
+/// By so much at a time.
+const STEP: u64 = CACHE_START_BYTES.0;
+/// So long a cache counts as full after it gave something up, and as missed.
+const REMEMBERED: Span = Span::seconds(1);
+
+/// What the caches had use for since they were last looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Demand {
+    /// The tail's gave something up.
+    pub tail_full: bool,
+    /// Somebody wanted what had left it, and would still be there if it had all it may have.
+    pub tail_missed: bool,
+    /// The windows' gave something up.
+    pub cold_full: bool,
+    /// Something was read again that it had given up.
+    pub cold_missed: bool,
+}
+
+/// One cache's part.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Growth {
+struct Part {
     bound: u64,
+    floor: u64,
+    /// What it has earned and not got.
+    owed: u64,
+}
+
+impl Part {
+    fn earn(&mut self, bytes: u64) {
+        self.owed = (self.owed + bytes).min(READY_BYTES_MAX.0);
+    }
+
+    fn earn_floor(&mut self) {
+        self.owed = self.owed.max(self.floor.saturating_sub(self.bound));
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Growth {
+    tail: Part,
+    cold: Part,
     most: u64,
     looked: Ticks,
+    /// Until when the tail's cache counts as full and as missed, and the windows' as missed.
+    full_until: Ticks,
+    missed_until: Ticks,
+    cold_until: Ticks,
+    pool: BlockPool,
 }
 
 impl Growth {
-    pub fn new(now: Ticks, most: ByteCount) -> Self {
-        let bound = CACHE_FLOOR_BYTES.0.min(most.0);
+    /// For caches that may take `most` together.
+    pub fn new(now: Ticks, most: ByteCount, pool: BlockPool) -> Self {
+        let cold = most.0 / 8;
+        let tail = most.0 - cold;
+        let part = |start: u64, floor: u64, most: u64| Part {
+            bound: start.min(most),
+            floor: floor.min(most),
+            owed: 0,
+        };
         Self {
-            bound,
+            tail: part(CACHE_START_BYTES.0, CACHE_FLOOR_BYTES.0, tail),
+            cold: part(CACHE_START_BYTES.0, COLD_FLOOR_BYTES.0, cold),
             most: most.0,
             looked: now,
+            full_until: now,
+            missed_until: now,
+            cold_until: now,
+            pool,
         }
     }
 
-    /// The bound now, with so many bytes in use.
-    pub fn bound(&mut self, now: Ticks, used: u64) -> u64 {
+    pub fn tail(&self) -> u64 {
+        self.tail.bound
+    }
+
+    pub fn cold(&self) -> u64 {
+        self.cold.bound
+    }
+
+    /// Grants what was earned since the last look, as far as there is memory for it.
+    pub fn look(&mut self, now: Ticks, demand: Demand) {
         // At most a second's worth at a time: after a quiet hour no burst may take it all at once.
         let passed = now.since(self.looked).min(Span::seconds(1));
         self.looked = now;
-        if used >= self.bound {
-            let more =
-                u128::from(CACHE_GROWTH_BYTES_PER_S.0) * u128::from(passed.0) / 1_000_000_000;
-            self.bound = self.most.min(self.bound + more as u64);
+        if demand.tail_full {
+            self.full_until = now + REMEMBERED;
+            self.tail.earn_floor();
         }
-        self.bound
+        if demand.tail_missed {
+            self.missed_until = now + REMEMBERED;
+        }
+        if demand.cold_full {
+            self.cold.earn_floor();
+        }
+        if demand.cold_missed {
+            self.cold_until = now + REMEMBERED;
+        }
+        if now < self.full_until {
+            let is_missed = now < self.missed_until;
+            let rate = match is_missed {
+                true => CACHE_GROWTH_WANTED_BYTES_PER_S,
+                false => CACHE_GROWTH_BYTES_PER_S,
+            };
+            self.tail.earn(share(rate, passed));
+        }
+        if now < self.cold_until {
+            self.cold
+                .earn(share(CACHE_GROWTH_WANTED_BYTES_PER_S, passed));
+        }
+        self.grant();
     }
+
+    fn grant(&mut self) {
+        let room = self.most - self.tail.bound - self.cold.bound;
+        if room == 0 && self.tail.owed >= STEP && self.cold.bound > self.cold.floor {
+            let moved = self.tail.owed.min(self.cold.bound - self.cold.floor);
+            self.cold.bound -= moved;
+            self.tail.bound += moved;
+            self.tail.owed -= moved;
+        }
+        self.tail.take(&self.pool, room);
+        let room = self.most - self.tail.bound - self.cold.bound;
+        self.cold.take(&self.pool, room);
+    }
+}
+
+impl Part {
+    fn take(&mut self, pool: &BlockPool, room: u64) {
+        let wanted = self.owed.min(room);
+        if wanted >= STEP {
+            let granted = pool.claim(ByteCount(wanted)).0;
+            self.bound += granted;
+            self.owed -= granted;
+        }
+    }
+}
+
+/// What a rate gives in that time.
+fn share(rate: ByteCount, passed: Span) -> u64 {
+    let share = u128::from(rate.0) * u128::from(passed.0) / 1_000_000_000;
+    share as u64
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: Span = Span::seconds(1);
-
-    #[test]
-    fn the_bound_rises_by_its_rate_while_it_is_pressed_and_no_further_than_configured() {
-        let most = ByteCount(CACHE_FLOOR_BYTES.0 + 2 * CACHE_GROWTH_BYTES_PER_S.0);
-        let mut growth = Growth::new(Ticks(0), most);
-        let mut now = Ticks(0);
-
-        let bounds = [1, 2, 3].map(|_| {
-            now = now + SECOND;
-            growth.bound(now, u64::MAX)
-        });
-
-        let floor = CACHE_FLOOR_BYTES.0;
-        let rate = CACHE_GROWTH_BYTES_PER_S.0;
-        assert_eq!(bounds, [floor + rate, floor + 2 * rate, floor + 2 * rate]);
-    }
-
-    #[test]
-    fn a_cache_that_is_not_full_earns_nothing() {
-        let mut growth = Growth::new(Ticks(0), ByteCount(u64::MAX));
-
-        let idle = growth.bound(Ticks(0) + Span::seconds(3_600), 0);
-        let pressed = growth.bound(Ticks(0) + Span::seconds(3_601), u64::MAX);
-
-        assert_eq!(idle, CACHE_FLOOR_BYTES.0);
-        assert_eq!(pressed, idle + CACHE_GROWTH_BYTES_PER_S.0);
-    }
-
-    #[test]
-    fn a_small_cache_is_never_larger_than_it_should_be() {
-        let mut growth = Growth::new(Ticks(0), ByteCount(4096));
-
-        assert_eq!(growth.bound(Ticks(0) + SECOND, u64::MAX), 4096);
-    }
-}
+#[path = "growth_tests.rs"]
+mod tests;

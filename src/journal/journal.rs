@@ -24,7 +24,6 @@ use super::reads::{Reads, Shelf};
 use super::recover::recover;
 use super::requests::{Extent, ReadDone, ReadRequest, Replay, SearchRequest, Snapshots};
 use super::turn::{Files, Turn};
-use super::windows::Windows;
 
 /// Sizes of one journal.
 #[derive(Clone, Copy, Debug)]
@@ -97,18 +96,16 @@ impl Journal {
             incarnation: settings.incarnation,
             session: found.superblock.session,
         };
-        let cold = Windows::share(settings.cache_bytes);
-        let tail_cache = ByteCount(settings.cache_bytes.0 - cold.0);
         let indexed_from = found.book.segments.keys().next().copied().unwrap_or(0);
         Ok(Self {
             settings,
             book: found.book,
             appender: Appender::new(shape, pool.clone(), found.tail),
             cache: Cache::default(),
-            reads: Reads::new(Windows::new(settings.segment_bytes, settings.cache_bytes)),
+            reads: Reads::new(settings),
             turn: Turn::new(
-                pool,
-                Growth::new(now.ticks, tail_cache),
+                pool.clone(),
+                Growth::new(now.ticks, settings.cache_bytes, pool),
                 now,
                 found.superblock,
                 Files {

@@ -11,6 +11,7 @@ use super::cache::Cache;
 use super::cleaning::CLEANING;
 use super::error::JournalError;
 use super::format::UNIT;
+use super::journal::Settings;
 use super::pages::{PAGES_PER_BUNCH, PageCache, PageId};
 use super::plan::{Asked, Horizon, Stop, View};
 use super::ranges::{Waiting, block_of};
@@ -47,6 +48,10 @@ pub(super) struct Reads {
     pub unfolded: Unfolded,
     /// Folded parts being taken apart, and the questions that wait for it.
     pub unfolding: HashMap<FoldId, (Unfolding, Vec<Asked>)>,
+    /// So many segments, the open one aside, would be in the cache if it had all it may have; and
+    /// whether somebody wanted something of them that was not.
+    pub near_segments: u32,
+    pub tail_missed: bool,
     /// Windows of segments that are read whole, and the ranges that wait for each.
     pub windows: Windows,
     pub(super) expecting: HashMap<WindowId, Vec<(u64, usize)>>,
@@ -69,10 +74,12 @@ pub(super) struct Reads {
 }
 
 impl Reads {
-    /// Of a journal that keeps so much of what it reads from the device.
-    pub fn new(windows: Windows) -> Self {
+    pub fn new(settings: Settings) -> Self {
+        let near = settings.cache_bytes.0 / settings.segment_bytes.0.max(1);
         Self {
-            windows,
+            windows: Windows::new(settings.segment_bytes),
+            near_segments: near as u32,
+            tail_missed: false,
             pages: PageCache::default(),
             unfolded: Unfolded::default(),
             unfolding: HashMap::new(),

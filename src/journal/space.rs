@@ -4,6 +4,7 @@ use crate::base::Now;
 use crate::runtime::DiskSpace;
 
 use super::entry::Sequence;
+use super::growth::Demand;
 use super::journal::Journal;
 
 impl Journal {
@@ -73,8 +74,16 @@ impl Journal {
 
     /// Gives up the oldest groups, indexes and pages beyond their bounds.
     pub(super) fn shrink(&mut self, now: Now) {
-        let used = self.cache.bytes() + self.turn.index_bytes;
-        let limit = self.turn.growth.bound(now.ticks, used);
+        let (cold_full, cold_missed) = self.reads.windows.take_demand();
+        let demand = Demand {
+            tail_full: std::mem::take(&mut self.turn.gave_up),
+            tail_missed: std::mem::take(&mut self.reads.tail_missed),
+            cold_full,
+            cold_missed,
+        };
+        self.turn.growth.look(now.ticks, demand);
+        self.reads.windows.keep(self.turn.growth.cold());
+        let limit = self.turn.growth.tail();
         let tail = self.appender.tail();
         let keep = match self.appender.groups.front() {
             Some(group) => (group.segment, group.at),
@@ -82,7 +91,9 @@ impl Journal {
         };
         while self.cache.bytes() + self.turn.index_bytes > limit
             && self.cache.pop_before(keep.0, keep.1)
-        {}
+        {
+            self.turn.gave_up = true;
+        }
         self.reads.shrink(self.settings.index_cache_bytes.0);
         let resident = self.cache.oldest_segment().unwrap_or(tail.segment);
         while self.turn.indexed_from < resident {

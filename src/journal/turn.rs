@@ -64,6 +64,8 @@ pub(super) struct Turn {
     pub pool: BlockPool,
     /// How much memory the cache may take by now.
     pub growth: Growth,
+    /// The cache gave something up in this turn.
+    pub gave_up: bool,
     pub groups_in_flight: usize,
     pub writes_durable: bool,
     pub counts: Counts,
@@ -106,6 +108,7 @@ impl Turn {
         Self {
             pool,
             growth,
+            gave_up: false,
             groups_in_flight: JOURNAL_GROUPS_IN_FLIGHT,
             writes_durable: JOURNAL_WRITES_DURABLE,
             counts: Counts::default(),

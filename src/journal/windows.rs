@@ -9,12 +9,12 @@
 //!
 //! No I/O here, and nothing of what the cache of the tail holds: neither takes the other's memory.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
 
 use crate::base::ByteCount;
-use crate::base::limits::{CHUNK_BYTES, COLD_BYTES_MAX};
+use crate::base::limits::CHUNK_BYTES;
 use crate::runtime::DiskError;
 
 use super::format::UNIT;
@@ -26,10 +26,13 @@ const WANTED_SHARE: u32 = 8;
 const OVERLAP_SHARE: u32 = 16;
 /// A segment has at least so many.
 const PER_SEGMENT_MIN: u64 = 4;
-/// And so many are kept, however small the cache.
+/// So many are kept, however small the cache.
 const KEPT_MIN: u64 = 4;
-/// How many are remembered of which a little was asked for.
-const WARM_MAX: usize = 1024;
+/// Of which one part in so many, and at least so many, are young.
+const YOUNG_SHARE: usize = 3;
+const YOUNG_MIN: usize = 2;
+/// How many are remembered of which a little was asked for, or that were given up.
+const REMEMBERED_MAX: usize = 4096;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct WindowId {
@@ -84,8 +87,6 @@ struct Window {
     state: State,
     /// Somebody wanted something of it.
     touched: bool,
-    /// Somebody did since it was last looked at for removal.
-    used: bool,
 }
 
 /// Where a payload is to be had.
@@ -112,34 +113,55 @@ pub(super) struct Windows {
     bytes_max: u64,
     bytes: u64,
     known: HashMap<WindowId, Window>,
-    /// The order in which they may go.
+    /// Oldest first.
     order: VecDeque<WindowId>,
+    /// What the next one to go is chosen by.
+    dice: u32,
     /// How much was asked for of windows that are not known.
     warm: HashMap<WindowId, u32>,
     warm_order: VecDeque<WindowId>,
+    /// Those that were given up, and whether one of them is read again.
+    gone: HashSet<WindowId>,
+    gone_order: VecDeque<WindowId>,
+    missed: bool,
+    is_full: bool,
     /// To be read, by id and end.
     due: Vec<(WindowId, u32)>,
 }
 
 impl Windows {
-    /// Of a journal whose caches may take `cache` in all.
-    pub fn new(segment_bytes: ByteCount, cache: ByteCount) -> Self {
+    pub fn new(segment_bytes: ByteCount) -> Self {
         let grid = Grid::of_segments(segment_bytes);
         Self {
             grid,
-            bytes_max: Self::share(cache).0.max(KEPT_MIN * u64::from(grid.bytes)),
+            bytes_max: KEPT_MIN * u64::from(grid.bytes),
             bytes: 0,
             known: HashMap::new(),
             order: VecDeque::new(),
+            dice: 1,
             warm: HashMap::new(),
             warm_order: VecDeque::new(),
+            gone: HashSet::new(),
+            gone_order: VecDeque::new(),
+            missed: false,
+            is_full: false,
             due: Vec::new(),
         }
     }
 
-    /// What windows may take of a journal's cache.
-    pub fn share(cache: ByteCount) -> ByteCount {
-        ByteCount(COLD_BYTES_MAX.0.min(cache.0 / 8))
+    /// Keeps so many bytes from now on, or a few windows if that is less.
+    pub fn keep(&mut self, bytes: u64) {
+        self.bytes_max = bytes.max(KEPT_MIN * u64::from(self.grid.bytes));
+        self.shrink(self.bytes_max);
+    }
+
+    /// Since the last call: whether anything was given up, and whether something is read again that
+    /// was.
+    pub fn take_demand(&mut self) -> (bool, bool) {
+        (
+            std::mem::take(&mut self.is_full),
+            std::mem::take(&mut self.missed),
+        )
     }
 
     pub fn bytes(&self) -> u64 {
@@ -160,7 +182,6 @@ impl Windows {
                 return Found::Alone;
             }
             if window.end >= end {
-                window.used = true;
                 let is_first = !std::mem::replace(&mut window.touched, true);
                 let found = match &window.state {
                     State::Here(bytes) => {
@@ -227,7 +248,7 @@ impl Windows {
     fn warms(&mut self, id: WindowId, bytes: u32) -> bool {
         if !self.warm.contains_key(&id) {
             self.warm_order.push_back(id);
-            if self.warm_order.len() > WARM_MAX
+            if self.warm_order.len() > REMEMBERED_MAX
                 && let Some(oldest) = self.warm_order.pop_front()
             {
                 self.warm.remove(&oldest);
@@ -250,8 +271,10 @@ impl Windows {
             end,
             state: State::Reading,
             touched: false,
-            used: true,
         };
+        if self.gone.contains(&id) {
+            self.missed = true;
+        }
         self.known.insert(id, window);
         self.order.push_back(id);
         self.due.push((id, end));
@@ -260,25 +283,55 @@ impl Windows {
 
     /// Room for one more.
     fn make_room(&mut self) -> bool {
-        // Twice around: the first time may only find that all of them were used.
-        for _ in 0..2 * self.order.len() {
-            if self.bytes + u64::from(self.grid.bytes) <= self.bytes_max {
-                return true;
-            }
-            let Some(id) = self.order.pop_front() else {
-                break;
+        self.shrink(self.bytes_max - u64::from(self.grid.bytes))
+    }
+
+    /// Gives up what is more; false if that can not be, since the others are being read.
+    fn shrink(&mut self, most: u64) -> bool {
+        while self.bytes > most {
+            let Some(at) = self.victim() else {
+                return false;
             };
-            let Some(window) = self.known.get_mut(&id) else {
-                continue;
-            };
-            let stays = std::mem::take(&mut window.used) || matches!(window.state, State::Reading);
-            if stays {
-                self.order.push_back(id);
-            } else {
-                self.drop_window(id);
+            if let Some(id) = self.order.remove(at) {
+                self.give_up(id);
             }
         }
-        self.bytes + u64::from(self.grid.bytes) <= self.bytes_max
+        true
+    }
+
+    /// The oldest of the young mostly, which are for those who come right behind; now and then one
+    /// of the older ones by chance. If the oldest always had to go, a reader that goes round in
+    /// more than there is room for would never find anything.
+    fn victim(&mut self) -> Option<usize> {
+        let young = (self.order.len() / YOUNG_SHARE).max(YOUNG_MIN);
+        let older = self.order.len().saturating_sub(young);
+        self.dice = self
+            .dice
+            .wrapping_mul(1_664_525)
+            .wrapping_add(1_013_904_223);
+        let (turn, number) = (self.dice >> 29, (self.dice >> 8) as usize);
+        let first = match turn {
+            0 => number % older.max(1),
+            _ => older,
+        };
+        let count = self.order.len();
+        (0..count).map(|step| (first + step) % count).find(|at| {
+            let window = self.known.get(&self.order[*at]);
+            !window.is_some_and(|window| matches!(window.state, State::Reading))
+        })
+    }
+
+    fn give_up(&mut self, id: WindowId) {
+        self.drop_window(id);
+        self.is_full = true;
+        if self.gone.insert(id) {
+            self.gone_order.push_back(id);
+        }
+        if self.gone_order.len() > REMEMBERED_MAX
+            && let Some(oldest) = self.gone_order.pop_front()
+        {
+            self.gone.remove(&oldest);
+        }
     }
 
     fn forget(&mut self, id: WindowId) {

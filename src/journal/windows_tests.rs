@@ -8,7 +8,7 @@ const STRIDE: u32 = WINDOW - WINDOW / 16;
 
 /// Four windows of 256 KiB are kept.
 fn windows() -> Windows {
-    Windows::new(ByteCount(SEGMENT.into()), ByteCount(0))
+    Windows::new(ByteCount(SEGMENT.into()))
 }
 
 fn place(at: u32, length: u32) -> Place {
@@ -116,32 +116,46 @@ fn what_lies_in_no_window_whole_is_read_alone() {
     assert!(numbers(&mut windows).is_empty());
 }
 
-#[test]
-fn the_longest_unused_goes_first_and_the_bound_holds() {
-    let mut windows = Windows::new(ByteCount(8 << 20), ByteCount(0));
-    let (window, step) = (2 << 20, (2 << 20) / 16 * 15);
-    let ask = |windows: &mut Windows, number: u32| {
-        let place = place(number * step, window / 8);
-        windows.seek(&place, |_| 64 << 20)
+/// Asks for the first bytes of the only window of a segment; true if it is here.
+fn ask_in(windows: &mut Windows, segment: u32) -> bool {
+    let first = Place {
+        segment,
+        ..place(0, WINDOW / 8)
     };
-    // Every second one, so that nothing is in sequence.
-    for number in [0, 2, 4, 6] {
-        ask(&mut windows, number);
-        arrive(&mut windows);
+    let found = windows.seek(&first, |_| WINDOW);
+    arrive(windows);
+    matches!(found, Found::Here(..))
+}
+
+#[test]
+fn the_youngest_stay_and_the_bound_holds() {
+    let mut windows = windows();
+
+    for segment in (0..200).step_by(2) {
+        ask_in(&mut windows, segment);
+        assert!(ask_in(&mut windows, segment), "it came just now");
+        assert!(windows.bytes() <= KEPT_MIN * u64::from(WINDOW));
     }
-    let full = windows.bytes();
+}
 
-    // All have been used once; from here on only 0 is.
-    ask(&mut windows, 8);
-    arrive(&mut windows);
-    let first_gone = !windows.known.contains_key(&id(0));
-    ask(&mut windows, 2);
-    ask(&mut windows, 10);
+#[test]
+fn who_goes_round_in_more_than_there_is_room_for_finds_a_part_of_it() {
+    let mut windows = windows();
+    windows.keep(32 * u64::from(WINDOW));
+    // Every second one, so that nothing is in sequence.
+    let all: Vec<u32> = (0..64).map(|number| 2 * number).collect();
 
-    assert!(first_gone);
-    assert!(windows.known.contains_key(&id(2)), "it was used");
-    assert!(!windows.known.contains_key(&id(4)));
-    assert_eq!(windows.bytes(), full, "the bound");
+    let mut found = 0;
+    for round in 0..12 {
+        for segment in &all {
+            let is_here = ask_in(&mut windows, *segment);
+            found += usize::from(is_here && round >= 2);
+        }
+    }
+
+    // A half fits; to keep just the newest would find none.
+    let share = found * 100 / (10 * all.len());
+    assert!((20..=50).contains(&share), "{share} %");
 }
 
 #[test]
@@ -181,4 +195,31 @@ fn a_window_that_can_not_be_read_is_not_tried_again() {
     assert!(matches!(found, Found::Alone));
     assert!(numbers(&mut windows).is_empty());
     assert_eq!(windows.bytes(), 0);
+}
+
+#[test]
+fn what_is_read_again_after_it_was_given_up_is_told() {
+    let mut windows = windows();
+    // Every second one, so that nothing is in sequence.
+    let all = [2, 4, 6, 8, 10];
+
+    all.iter()
+        .for_each(|segment| _ = ask_in(&mut windows, *segment));
+    let once = windows.take_demand();
+    all.iter()
+        .for_each(|segment| _ = ask_in(&mut windows, *segment));
+    let twice = windows.take_demand();
+    windows.keep(6 * u64::from(WINDOW));
+    all.iter()
+        .for_each(|segment| _ = ask_in(&mut windows, *segment));
+    windows.take_demand();
+    all.iter()
+        .for_each(|segment| _ = ask_in(&mut windows, *segment));
+    let with_room = windows.take_demand();
+    windows.keep(0);
+
+    assert_eq!(once, (true, false));
+    assert_eq!(twice, (true, true));
+    assert_eq!(with_room, (false, false));
+    assert_eq!(windows.bytes(), KEPT_MIN * u64::from(WINDOW));
 }

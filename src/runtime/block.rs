@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::pool::{Pool, Raw};
+use super::fresh::{Keeper, Stock};
+use super::pool::Pool;
+use super::raw::Raw;
 use crate::base::ByteCount;
 use crate::base::limits::{ALIGN_BYTES, POOLED_BYTES_MAX, RECEIVE_BYTES_MAX};
 
@@ -25,9 +27,14 @@ impl Block {
         self.memory.capacity
     }
 
-    /// False: too large to be kept for reuse, so that its memory comes as it is written.
-    pub fn is_pooled(&self) -> bool {
+    /// False: too large for a pool's free lists, so that its memory comes as it is written.
+    fn is_pooled(&self) -> bool {
         self.memory.capacity <= POOLED_BYTES_MAX.as_usize()
+    }
+
+    /// False: large, and never used before, so that writing to it costs several times as much.
+    pub fn is_ready(&self) -> bool {
+        self.is_pooled() || self.memory.raw.was_used()
     }
 
     /// The memory that it takes, with what the next receive may add.
@@ -152,6 +159,30 @@ pub struct BlockPool {
 }
 
 impl BlockPool {
+    /// A pool for which the keeper makes memory ready.
+    pub fn with_keeper(keeper: Keeper) -> Self {
+        Self {
+            pool: Arc::new(Pool::with_keeper(keeper)),
+        }
+    }
+
+    /// Memory that was made ready and that nobody has claimed, at most so much. It is the caller's
+    /// to hold beside what it holds already; `take` gives it out. More is made ready meanwhile, up
+    /// to what the caller still wants. Without a keeper it is all the caller's at once, and dear
+    /// when it is first written to.
+    pub fn claim(&self, most: ByteCount) -> ByteCount {
+        let Some(stock) = self.pool.stock() else {
+            return most;
+        };
+        ByteCount(stock.claim(&self.pool, most.as_usize()) as u64)
+    }
+
+    /// What was asked to be ready for this pool, or is ready, and was not claimed.
+    pub fn asked_ready(&self) -> ByteCount {
+        let asked = self.pool.stock().map_or(0, Stock::asked);
+        ByteCount(asked as u64)
+    }
+
     /// A block of at least `bytes`, rounded up to whole units, with nothing filled. What `spare`
     /// shows may be left from an earlier life.
     pub fn take(&self, bytes: ByteCount) -> Block {

@@ -17,8 +17,10 @@ pub mod disk;
 pub mod event;
 #[cfg(feature = "faults")]
 pub mod faults;
+mod fresh;
 mod pool;
 pub mod probe;
+mod raw;
 pub mod real;
 pub mod shadow;
 mod system;
@@ -31,5 +33,6 @@ mod conformance;
 pub use block::{Block, BlockPool};
 pub use disk::{Directory, DiskDone, DiskError, DiskOp, DiskOutput, DiskSpace, FileId, Ticket};
 pub use event::{Actions, CloseReason, ConnectionId, Event, Send, Transit};
+pub use fresh::Keeper;
 pub use machine::{Boot, Machine};
 pub use system::end_with_closed_pipe;

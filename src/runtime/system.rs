@@ -59,6 +59,12 @@ pub(super) fn pin_to(cpu: usize) -> Result<(), Errno> {
     check(outcome as isize).map(drop)
 }
 
+/// The calling thread gets a tenth of a core beside others that would take all of it.
+pub(super) fn be_modest() {
+    // SAFETY: no pointers; 0 is the calling thread. Refused, it runs like the others.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
+}
+
 /// An eventfd that reads block on; who reads it takes all that was counted.
 pub(super) fn new_eventfd() -> Result<OwnedFd, Errno> {
     // SAFETY: no memory is passed; a descriptor that is returned is ours alone.

@@ -277,7 +277,7 @@ impl Net {
         };
         let borrowed = wish.into.is_none();
         let mut block = wish.into.unwrap_or_else(|| pool.take(wish.want));
-        let most = match block.is_pooled() {
+        let most = match block.is_ready() {
             true => RECEIVE_BYTES_MAX,
             false => FRESH_RECEIVE_BYTES_MAX,
         };

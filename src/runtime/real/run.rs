@@ -26,6 +26,7 @@ use super::stop::Stopper;
 use super::timer::Timer;
 use crate::base::ShardId;
 use crate::runtime::block::BlockPool;
+use crate::runtime::fresh::Keeper;
 use crate::runtime::machine::{Boot, Machine};
 use crate::runtime::system;
 
@@ -108,6 +109,7 @@ struct Plan<M> {
     mesh: Arc<Mesh<M>>,
     stats: Arc<Stats>,
     stopper: Stopper,
+    keeper: Keeper,
 }
 
 type Plans<M> = (
@@ -153,6 +155,10 @@ fn plan<M: Machine>(mut config: Config) -> Result<Plans<M>, RunError> {
         seats,
     });
     let start = Arc::new(Mutex::new(config.listeners.start()));
+    let keeper = Keeper::start().map_err(|errno| RunError::System {
+        call: "clone",
+        errno,
+    })?;
     let mut plans = Vec::new();
     for (number, (shards, envelopes)) in shards.into_iter().zip(receivers).enumerate() {
         let ids: Vec<ShardId> = shards.iter().map(|(id, _)| *id).collect();
@@ -169,6 +175,7 @@ fn plan<M: Machine>(mut config: Config) -> Result<Plans<M>, RunError> {
             mesh: mesh.clone(),
             stats: config.stats.clone(),
             stopper: config.stopper.clone(),
+            keeper: keeper.clone(),
         });
     }
     Ok((plans, doors))
@@ -266,7 +273,7 @@ where
     E: fmt::Display,
     F: Fn(Boot<'_>) -> Result<M, E>,
 {
-    let pool = BlockPool::default();
+    let pool = BlockPool::with_keeper(plan.keeper);
     let all: Vec<ShardId> = plan.mesh.seats.iter().map(|(id, _)| *id).collect();
     let ring = Ring::new().map_err(|errno| RunError::System {
         call: "io_uring_setup",

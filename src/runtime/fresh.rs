@@ -1,0 +1,292 @@
+//! Memory made ready before a core needs it, and given back to the kernel after it did.
+//!
+//! Both take long and would hold up a core: on the 2-core reference machine (a virtual one, whose
+//! host backs a page when it is first written) a GB that nobody has touched took 0.1 to 4 s of the
+//! processor, and a piece of 2 MiB up to 30 ms at once. So one thread of low priority does
+//! it for all pools of the process. It makes ready only what a pool has asked for.
+
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use super::pool::Pool;
+use super::raw::{self, HUGE, Raw, Size};
+use super::system::{self, Errno};
+use crate::base::limits::{FRAME_BYTES_MAX, READY_BYTES_MAX};
+
+/// Pieces that are made ready at once.
+const SLAB_PIECES: usize = 8;
+const SLAB_BYTES: usize = SLAB_PIECES * HUGE;
+
+/// How long a pool may leave its spare unused.
+const SPARE_WAIT: Duration = Duration::from_secs(2);
+
+/// The largest piece that is kept as a spare: a frame of the largest size.
+const SPARE_BYTES_MAX: usize = FRAME_BYTES_MAX.as_usize() + HUGE;
+
+const _: () = assert!(READY_BYTES_MAX.as_usize().is_multiple_of(SLAB_BYTES));
+
+/// What the thread is asked for.
+enum Order {
+    /// So many slabs for this pool.
+    Ready(Weak<Pool>, usize),
+    /// Back to the kernel.
+    Free(Raw),
+    /// This pool has a spare, which it may leave unused.
+    Watch(Weak<Pool>),
+}
+
+/// The way to the thread. It ends with the last of these.
+#[derive(Clone)]
+pub struct Keeper(Sender<Order>);
+
+impl Keeper {
+    /// Starts the thread. Errors: the system refuses one.
+    pub fn start() -> Result<Self, Errno> {
+        let (sender, orders) = channel();
+        std::thread::Builder::new()
+            .name("memory".to_owned())
+            .spawn(move || keep(&orders))
+            .map_err(|error| system::errno_of(&error))?;
+        Ok(Self(sender))
+    }
+
+    fn ask(&self, order: Order) {
+        // The thread lives as long as a keeper; if it is gone, memory comes as it did without it.
+        let _ = self.0.send(order);
+    }
+}
+
+/// One pool's part of it: what was made ready, and a spare.
+pub(super) struct Stock {
+    keeper: Keeper,
+    /// The newest piece of `HUGE` bytes that is ready; the first word of each points to the next.
+    newest: AtomicPtr<u8>,
+    /// Bytes that were made ready and that nobody has claimed.
+    unclaimed: AtomicUsize,
+    /// Bytes that were asked for and are not ready yet.
+    ordered: AtomicUsize,
+    /// Memory of one large frame, for the next one. Its first word is its size.
+    spare: AtomicPtr<u8>,
+    /// How often there was one, and whether the thread knows.
+    spares: AtomicUsize,
+    watched: AtomicBool,
+}
+
+impl Stock {
+    pub(super) fn new(keeper: Keeper) -> Self {
+        Self {
+            keeper,
+            newest: AtomicPtr::default(),
+            unclaimed: AtomicUsize::default(),
+            ordered: AtomicUsize::default(),
+            spare: AtomicPtr::default(),
+            spares: AtomicUsize::default(),
+            watched: AtomicBool::default(),
+        }
+    }
+
+    /// Counts up to `most` bytes of what is ready as the caller's, and asks for as much again as
+    /// may be ready at once. Only the pool's home thread calls it.
+    pub(super) fn claim(&self, pool: &Arc<Pool>, most: usize) -> usize {
+        let unclaimed = self.unclaimed.load(Ordering::Relaxed);
+        let granted = unclaimed.min(most);
+        self.unclaimed.fetch_sub(granted, Ordering::Relaxed);
+        let wanted = READY_BYTES_MAX.as_usize().min(most - granted);
+        let slabs = wanted.saturating_sub(self.asked()) / SLAB_BYTES;
+        if slabs > 0 {
+            self.ordered
+                .fetch_add(slabs * SLAB_BYTES, Ordering::Relaxed);
+            self.keeper.ask(Order::Ready(Arc::downgrade(pool), slabs));
+        }
+        granted
+    }
+
+    /// What was asked for, or is ready, and was not claimed.
+    pub(super) fn asked(&self) -> usize {
+        self.ordered.load(Ordering::Relaxed) + self.unclaimed.load(Ordering::Relaxed)
+    }
+
+    /// All pieces that are ready.
+    pub(super) fn take_ready(&self, mut each: impl FnMut(Raw)) {
+        if self.newest.load(Ordering::Relaxed).is_null() {
+            return;
+        }
+        // Acquire: the links were written before the pieces were pushed.
+        let mut next = self.newest.swap(std::ptr::null_mut(), Ordering::Acquire);
+        while let Some(pointer) = std::ptr::NonNull::new(next) {
+            // SAFETY: the piece is ours now, and its first word is the link that `push` wrote.
+            next = unsafe { pointer.cast::<*mut u8>().read() };
+            let size = Size::for_bytes(HUGE);
+            each(Raw::again(pointer, size));
+        }
+    }
+
+    /// Called by the thread only, so that nobody else pushes meanwhile.
+    fn push(&self, raw: Raw) {
+        let mut head = self.newest.load(Ordering::Relaxed);
+        loop {
+            // SAFETY: the piece is ours until it is pushed, aligned, and larger than a word.
+            unsafe { raw.pointer.cast::<*mut u8>().write(head) };
+            let piece = raw.pointer.as_ptr();
+            let pushed = self.newest.compare_exchange_weak(
+                head,
+                piece,
+                Ordering::Release,
+                Ordering::Relaxed,
+            );
+            match pushed {
+                Ok(_) => return,
+                Err(newer) => head = newer,
+            }
+        }
+    }
+
+    /// The spare, if it is at least so large.
+    pub(super) fn take_spare(&self, bytes: usize) -> Option<Raw> {
+        let raw = self.lift_spare()?;
+        if raw.size.bytes() >= bytes {
+            return Some(raw);
+        }
+        self.keeper.ask(Order::Free(raw));
+        None
+    }
+
+    fn lift_spare(&self) -> Option<Raw> {
+        // Acquire: the size was written before the piece was laid down.
+        let lifted = self.spare.swap(std::ptr::null_mut(), Ordering::Acquire);
+        let pointer = std::ptr::NonNull::new(lifted)?;
+        // SAFETY: the piece is ours now, and its first word is the size that `lay_down` wrote.
+        let bytes = unsafe { pointer.cast::<usize>().read() };
+        let size = Size::Odd(bytes);
+        Some(Raw::again(pointer, size))
+    }
+
+    /// Keeps large memory for the next large frame.
+    pub(super) fn put_spare(&self, pool: &Arc<Pool>, raw: Raw) {
+        let bytes = raw.size.bytes();
+        if bytes > SPARE_BYTES_MAX {
+            return self.keeper.ask(Order::Free(raw));
+        }
+        if let Some(older) = self.lay_down(raw) {
+            self.keeper.ask(Order::Free(older));
+        }
+        if !self.watched.swap(true, Ordering::Relaxed) {
+            self.keeper.ask(Order::Watch(Arc::downgrade(pool)));
+        }
+    }
+
+    fn lay_down(&self, raw: Raw) -> Option<Raw> {
+        let older = self.lift_spare();
+        // SAFETY: the piece is ours until it is laid down, aligned, and larger than a word.
+        unsafe { raw.pointer.cast::<usize>().write(raw.size.bytes()) };
+        self.spares.fetch_add(1, Ordering::Relaxed);
+        let there = self.spare.compare_exchange(
+            std::ptr::null_mut(),
+            raw.pointer.as_ptr(),
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
+        match there {
+            Ok(_) => older,
+            // Another thread was faster; one spare is enough.
+            Err(_) => {
+                self.keeper.ask(Order::Free(raw));
+                older
+            }
+        }
+    }
+}
+
+impl Drop for Stock {
+    fn drop(&mut self) {
+        self.take_ready(Raw::free);
+        if let Some(spare) = self.lift_spare() {
+            spare.free();
+        }
+    }
+}
+
+/// A pool with a spare, and how often it had had one when it was last looked at.
+struct Watched {
+    pool: Weak<Pool>,
+    spares: usize,
+}
+
+/// The thread.
+fn keep(orders: &Receiver<Order>) {
+    system::be_modest();
+    let mut watched: Vec<Watched> = Vec::new();
+    let mut look_at: Option<Instant> = None;
+    loop {
+        let order = match look_at {
+            None => orders.recv().map_err(RecvTimeoutError::from),
+            Some(at) => orders.recv_timeout(at.saturating_duration_since(Instant::now())),
+        };
+        match order {
+            Ok(Order::Ready(pool, slabs)) => make_ready(&pool, slabs),
+            Ok(Order::Free(raw)) => raw.free_gently(),
+            Ok(Order::Watch(pool)) => watched.push(Watched { pool, spares: 0 }),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if look_at.is_some_and(|at| at <= Instant::now()) {
+            watched.retain_mut(is_in_use);
+            look_at = None;
+        }
+        if !watched.is_empty() {
+            look_at = look_at.or_else(|| Some(Instant::now() + SPARE_WAIT));
+        }
+    }
+}
+
+/// Between two slabs the thread rests so many times as long as the first took it, so that it takes
+/// a quarter of a core at the most, however dear memory is.
+const REST: u32 = 3;
+
+fn make_ready(pool: &Weak<Pool>, slabs: usize) {
+    for _ in 0..slabs {
+        if pool.strong_count() == 0 {
+            return;
+        }
+        let begun = Instant::now();
+        let pieces = raw::slab(SLAB_PIECES);
+        let Some(pool) = pool.upgrade() else {
+            return pieces.into_iter().flatten().for_each(Raw::free);
+        };
+        let Some(stock) = pool.stock() else { return };
+        // The system refuses more: the pool will ask again, or do without.
+        if let Some(pieces) = pieces {
+            pieces.into_iter().for_each(|raw| stock.push(raw));
+            stock.unclaimed.fetch_add(SLAB_BYTES, Ordering::Relaxed);
+        }
+        stock.ordered.fetch_sub(SLAB_BYTES, Ordering::Relaxed);
+        drop(pool);
+        std::thread::sleep(begun.elapsed() * REST);
+    }
+}
+
+/// False: the pool has not used its spare for a while, and has it no longer.
+fn is_in_use(watched: &mut Watched) -> bool {
+    let Some(pool) = watched.pool.upgrade() else {
+        return false;
+    };
+    let Some(stock) = pool.stock() else {
+        return false;
+    };
+    let spares = stock.spares.load(Ordering::Relaxed);
+    if std::mem::replace(&mut watched.spares, spares) != spares {
+        return true;
+    }
+    // In this order: whoever lays one down later finds that nobody watches.
+    stock.watched.store(false, Ordering::SeqCst);
+    if let Some(spare) = stock.lift_spare() {
+        spare.free_gently();
+    }
+    false
+}
+
+#[cfg(test)]
+#[path = "fresh_tests.rs"]
+mod tests;
