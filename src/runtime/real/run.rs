@@ -28,7 +28,7 @@ use crate::base::ShardId;
 use crate::runtime::block::BlockPool;
 use crate::runtime::fresh::Keeper;
 use crate::runtime::machine::{Boot, Machine};
-use crate::runtime::system;
+use crate::runtime::system::{self, Errno};
 
 /// glommio carries one task that waits in our ring. Its least I/O memory (64 KiB, registered
 /// with three rings) and shallow rings stay far below a locked-memory limit of 8 MiB.
@@ -140,16 +140,12 @@ fn plan<M: Machine>(mut config: Config) -> Result<Plans<M>, RunError> {
         seats.push((home.shard, Seat { core, local }));
         shards[core].push((home.shard, Arc::new(opened)));
     }
-    let mut doors = Vec::new();
-    let mut receivers = Vec::new();
-    for _ in 0..cores {
-        let (door, receiver) = Door::new().map_err(|errno| RunError::System {
-            call: "eventfd",
-            errno,
-        })?;
-        doors.push(door);
-        receivers.push(receiver);
-    }
+    let pairs: Result<Vec<_>, Errno> = (0..cores).map(|_| Door::new()).collect();
+    let pairs = pairs.map_err(|errno| RunError::System {
+        call: "eventfd",
+        errno,
+    })?;
+    let (doors, receivers): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
     let mesh = Arc::new(Mesh {
         doors: doors.clone(),
         seats,
