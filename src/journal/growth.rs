@@ -132,7 +132,8 @@ impl Growth {
 
     fn grant(&mut self) {
         let room = self.most - self.tail.bound - self.cold.bound;
-        if room == 0 && self.tail.owed >= STEP && self.cold.bound > self.cold.floor {
+        // What is left is less than anybody is given at a time.
+        if room < STEP && self.tail.owed >= STEP && self.cold.bound > self.cold.floor {
             let moved = self.tail.owed.min(self.cold.bound - self.cold.floor);
             self.cold.bound -= moved;
             self.tail.bound += moved;

@@ -96,7 +96,8 @@ fn windows_grow_by_what_is_read_again() {
 
 #[test]
 fn together_they_take_what_was_configured_and_the_tail_has_the_last_word() {
-    let most = 1 << 30;
+    // Nothing fits exactly.
+    let most = (1 << 30) + (5 << 20);
     let mut growth = growth(most);
     let cold = cold_after(&mut growth, 1_000, AGAIN);
 
@@ -104,8 +105,9 @@ fn together_they_take_what_was_configured_and_the_tail_has_the_last_word() {
     let left = growth.cold();
     cold_after(&mut growth, 1_000, AGAIN);
 
-    assert_eq!(cold, most - START);
-    assert_eq!(tail + left, most);
+    assert!(cold + START > most - STEP, "{cold}");
+    assert!(tail + left > most - STEP, "{tail} {left}");
+    assert!(tail + left <= most, "{tail} {left}");
     assert_eq!(left, COLD_FLOOR_BYTES.0);
     assert_eq!(growth.tail(), tail, "windows never take from the tail");
 }

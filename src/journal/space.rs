@@ -69,6 +69,7 @@ impl Journal {
             self.turn.index_bytes = self.turn.index_bytes.saturating_sub(index);
             self.turn.spare.push(segment.file);
         }
+        self.reads.windows.forget_segment(number);
         true
     }
 

@@ -7,7 +7,7 @@
 //! the window behind the one that a reader came to in sequence is read ahead. Readers of single
 //! batches get just those.
 //!
-//! No I/O here, and nothing of what the cache of the tail holds: neither takes the other's memory.
+//! No I/O here, and nothing of what the cache of the tail holds. How much is kept, `growth` says.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -117,7 +117,7 @@ pub(super) struct Windows {
     order: VecDeque<WindowId>,
     /// What the next one to go is chosen by.
     dice: u32,
-    /// How much was asked for of windows that are not known.
+    /// How much was asked for of a window since it was last read whole.
     warm: HashMap<WindowId, u32>,
     warm_order: VecDeque<WindowId>,
     /// Those that were given up, and whether one of them is read again.
@@ -195,22 +195,28 @@ impl Windows {
                 }
                 return found;
             }
-            if matches!(window.state, State::Reading) {
+            // The segment has grown since it was read: anew, if that brings much more.
+            let start = self.grid.start(id);
+            let readable = limit(id.segment).min(start + self.grid.bytes);
+            let has_doubled = readable.saturating_sub(start) >= 2 * (window.end - start);
+            if matches!(window.state, State::Reading) || !has_doubled {
                 return Found::Alone;
             }
-            // The segment has grown since it was read.
             self.forget(id);
         }
         if !(self.warms(id, place.row.length) | follows) || !self.begin(id, limit(id.segment)) {
             return Found::Alone;
         }
-        if let Some(window) = self.known.get_mut(&id) {
-            window.touched = true;
-        }
         if follows {
             self.read_ahead(id, &limit);
         }
-        Found::Coming(id)
+        match self.known.get_mut(&id) {
+            Some(window) if window.end >= end => {
+                window.touched = true;
+                Found::Coming(id)
+            }
+            Some(_) | None => Found::Alone,
+        }
     }
 
     fn touched(&self, id: WindowId) -> bool {
@@ -274,6 +280,10 @@ impl Windows {
         };
         if self.gone.contains(&id) {
             self.missed = true;
+        }
+        // Once it is given up, as much is to be asked for again.
+        if let Some(asked) = self.warm.get_mut(&id) {
+            *asked = 0;
         }
         self.known.insert(id, window);
         self.order.push_back(id);
@@ -358,20 +368,35 @@ impl Windows {
 
     /// The read of a window ended.
     pub fn ended(&mut self, id: WindowId, result: Result<Bytes, DiskError>) {
+        let Some(window) = self.known.get_mut(&id) else {
+            return;
+        };
+        if !matches!(window.state, State::Reading) {
+            return;
+        }
         match result {
-            Ok(bytes) => {
-                if let Some(window) = self.known.get_mut(&id) {
-                    window.state = State::Here(bytes);
-                }
+            Ok(bytes) => window.state = State::Here(bytes),
+            Err(_) => {
+                window.state = State::Refused;
+                self.bytes -= u64::from(self.grid.bytes);
             }
-            Err(_) => self.refuse(id),
+        }
+    }
+
+    /// Nobody will ask for anything of this segment again.
+    pub fn forget_segment(&mut self, segment: u32) {
+        let here = |id: &&WindowId| id.segment == segment;
+        let gone: Vec<WindowId> = self.known.keys().filter(here).copied().collect();
+        for id in gone {
+            self.forget(id);
         }
     }
 
     /// Something of it is not what was written: nobody gets it as a whole any more.
     pub fn refuse(&mut self, id: WindowId) {
+        // One that is being read is another copy, which is not known to be bad.
         if let Some(window) = self.known.get_mut(&id)
-            && !matches!(window.state, State::Refused)
+            && matches!(window.state, State::Here(_))
         {
             window.state = State::Refused;
             self.bytes -= u64::from(self.grid.bytes);

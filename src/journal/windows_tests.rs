@@ -198,6 +198,57 @@ fn a_window_that_can_not_be_read_is_not_tried_again() {
 }
 
 #[test]
+fn after_a_window_was_given_up_an_eighth_is_to_be_asked_for_again() {
+    let mut windows = windows();
+    let (segment, number) = (2, 0);
+    ask_in(&mut windows, segment);
+    let mut others = (4..).step_by(2);
+    while !windows.gone.contains(&WindowId { segment, number }) {
+        ask_in(
+            &mut windows,
+            others.next().expect("there is always one more"),
+        );
+    }
+    let little = Place {
+        segment,
+        ..place(0, 100)
+    };
+
+    let found = windows.seek(&little, |_| WINDOW);
+
+    assert!(matches!(found, Found::Alone));
+    assert!(numbers(&mut windows).is_empty());
+}
+
+#[test]
+fn a_copy_that_was_bad_says_nothing_of_the_one_being_read() {
+    let mut windows = windows();
+    windows.seek(&place(0, WINDOW / 8), whole);
+    let due = windows.take_due();
+
+    windows.refuse(id(0));
+    windows.ended(id(0), Ok(Bytes::from(vec![0; WINDOW as usize])));
+    let bytes = windows.bytes();
+    windows.refuse(id(0));
+
+    assert_eq!(due.len(), 1);
+    assert_eq!(bytes, u64::from(WINDOW));
+    assert_eq!(windows.bytes(), 0);
+}
+
+#[test]
+fn a_segment_that_is_freed_takes_its_windows_with_it() {
+    let mut windows = windows();
+    ask_in(&mut windows, 2);
+    ask_in(&mut windows, 4);
+
+    windows.forget_segment(2);
+
+    assert_eq!(windows.bytes(), u64::from(WINDOW));
+    assert!(ask_in(&mut windows, 4));
+}
+
+#[test]
 fn what_is_read_again_after_it_was_given_up_is_told() {
     let mut windows = windows();
     // Every second one, so that nothing is in sequence.

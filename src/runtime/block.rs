@@ -41,6 +41,8 @@ impl Block {
     pub fn charge(&self) -> usize {
         match self.is_pooled() {
             true => self.memory.capacity,
+            // What was used before is there whole, whatever is filled of it.
+            false if self.is_ready() => self.memory.raw.size.bytes(),
             false => (self.filled + RECEIVE_BYTES_MAX.as_usize()).min(self.memory.capacity),
         }
     }

@@ -25,6 +25,9 @@ const SPARE_WAIT: Duration = Duration::from_secs(2);
 /// The largest piece that is kept as a spare: a frame of the largest size.
 const SPARE_BYTES_MAX: usize = FRAME_BYTES_MAX.as_usize() + HUGE;
 
+/// What may wait to be given back.
+const UNFREED_BYTES_MAX: usize = 2 * SPARE_BYTES_MAX;
+
 const _: () = assert!(READY_BYTES_MAX.as_usize().is_multiple_of(SLAB_BYTES));
 
 /// What the thread is asked for.
@@ -39,22 +42,43 @@ enum Order {
 
 /// The way to the thread. It ends with the last of these.
 #[derive(Clone)]
-pub struct Keeper(Sender<Order>);
+pub struct Keeper {
+    orders: Sender<Order>,
+    /// Bytes that wait to be given back to the kernel.
+    unfreed: Arc<AtomicUsize>,
+}
 
 impl Keeper {
     /// Starts the thread. Errors: the system refuses one.
     pub fn start() -> Result<Self, Errno> {
         let (sender, orders) = channel();
+        let unfreed = Arc::new(AtomicUsize::default());
+        let freed = unfreed.clone();
         std::thread::Builder::new()
             .name("memory".to_owned())
-            .spawn(move || keep(&orders))
+            .spawn(move || keep(&orders, &freed))
             .map_err(|error| system::errno_of(&error))?;
-        Ok(Self(sender))
+        Ok(Self {
+            orders: sender,
+            unfreed,
+        })
     }
 
     fn ask(&self, order: Order) {
         // The thread lives as long as a keeper; if it is gone, memory comes as it did without it.
-        let _ = self.0.send(order);
+        let _ = self.orders.send(order);
+    }
+
+    /// Back to the kernel: by the thread, or at once if much waits for that already, because the
+    /// thread makes memory ready meanwhile, and rests.
+    fn free(&self, raw: Raw) {
+        let bytes = raw.size.bytes();
+        let before = self.unfreed.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes > UNFREED_BYTES_MAX {
+            self.unfreed.fetch_sub(bytes, Ordering::Relaxed);
+            return raw.free();
+        }
+        self.ask(Order::Free(raw));
     }
 }
 
@@ -143,13 +167,13 @@ impl Stock {
         }
     }
 
-    /// The spare, if it is at least so large.
+    /// The spare, if it is at least so large, and not so large that most of it would lie idle.
     pub(super) fn take_spare(&self, bytes: usize) -> Option<Raw> {
         let raw = self.lift_spare()?;
-        if raw.size.bytes() >= bytes {
+        if (bytes..=2 * bytes).contains(&raw.size.bytes()) {
             return Some(raw);
         }
-        self.keeper.ask(Order::Free(raw));
+        self.keeper.free(raw);
         None
     }
 
@@ -167,12 +191,12 @@ impl Stock {
     pub(super) fn put_spare(&self, pool: &Arc<Pool>, raw: Raw) {
         let bytes = raw.size.bytes();
         if bytes > SPARE_BYTES_MAX {
-            return self.keeper.ask(Order::Free(raw));
+            return self.keeper.free(raw);
         }
         if let Some(older) = self.lay_down(raw) {
-            self.keeper.ask(Order::Free(older));
+            self.keeper.free(older);
         }
-        if !self.watched.swap(true, Ordering::Relaxed) {
+        if !self.watched.swap(true, Ordering::SeqCst) {
             self.keeper.ask(Order::Watch(Arc::downgrade(pool)));
         }
     }
@@ -192,7 +216,7 @@ impl Stock {
             Ok(_) => older,
             // Another thread was faster; one spare is enough.
             Err(_) => {
-                self.keeper.ask(Order::Free(raw));
+                self.keeper.free(raw);
                 older
             }
         }
@@ -215,7 +239,7 @@ struct Watched {
 }
 
 /// The thread.
-fn keep(orders: &Receiver<Order>) {
+fn keep(orders: &Receiver<Order>, unfreed: &AtomicUsize) {
     system::be_modest();
     let mut watched: Vec<Watched> = Vec::new();
     let mut look_at: Option<Instant> = None;
@@ -226,7 +250,11 @@ fn keep(orders: &Receiver<Order>) {
         };
         match order {
             Ok(Order::Ready(pool, slabs)) => make_ready(&pool, slabs),
-            Ok(Order::Free(raw)) => raw.free_gently(),
+            Ok(Order::Free(raw)) => {
+                let bytes = raw.size.bytes();
+                raw.free_gently();
+                unfreed.fetch_sub(bytes, Ordering::Relaxed);
+            }
             Ok(Order::Watch(pool)) => watched.push(Watched { pool, spares: 0 }),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,

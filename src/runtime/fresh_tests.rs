@@ -74,6 +74,10 @@ fn memory_of_a_large_frame_serves_the_next_one_that_fits() {
     let large = 20 << 20;
     let first = pool.take(large);
     assert!(!first.was_used());
+    pool.put(first);
+
+    assert!(!pool.take(8 << 20).was_used(), "most of it would lie idle");
+    let first = pool.take(large);
     let address = first.pointer();
     pool.put(first);
 

@@ -43,7 +43,7 @@ struct Kept {
     ready: Vec<Raw>,
 }
 
-// SAFETY: `kept` is reached only on the home thread (`at_home`), or with the pool borrowed
+// SAFETY: `kept` is reached only on the home thread (see `take`), or with the pool borrowed
 // mutably; everything else is atomic. The pieces are plain memory that no one else points to.
 unsafe impl Send for Pool {}
 // SAFETY: as above.
