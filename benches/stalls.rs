@@ -5,6 +5,9 @@
 //! meanwhile. Beside it, one at a time and then together: a request of 100 MiB, readers that take
 //! 50 MB slowly, a thousand pipelined requests, and Metadata of 140,000 partitions after each
 //! change of it. The clients share the machine's other core. `-- WORD` runs those of that name.
+//!
+//! The honest client is a process of its own: in one with the others it would wait for them, since
+//! whoever gives 100 MiB back to the kernel holds the address space for as long.
 
 #[path = "support/broker.rs"]
 mod broker;
@@ -15,6 +18,8 @@ mod disturb;
 #[path = "stalls/wire.rs"]
 mod wire;
 
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -28,7 +33,21 @@ use wire::Wire;
 /// Questions a second.
 const RATE: u32 = 200;
 
+/// The honest client is started with this, the broker's address, and for how long to ask.
+const HONEST: &str = "--honest";
+
 fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, mark, address, seconds] = &arguments[..]
+        && mark == HONEST
+    {
+        let address = address.parse().expect("an address");
+        let seconds = seconds.parse().expect("a number of seconds");
+        for wait in ask_at_rate(address, Duration::from_secs(seconds)) {
+            println!("{}", wait.as_nanos());
+        }
+        return;
+    }
     let size = Size::from_args(1, 1);
     print_head(0);
     let broker = Broker::start_on("stalls", "1");
@@ -73,7 +92,7 @@ fn measure(
             })
         })
         .collect();
-    let mut waits = ask_at_rate(broker, Duration::from_secs(seconds));
+    let mut waits = ask_in_a_process(broker.address, seconds);
     over.store(true, Ordering::Relaxed);
     for thread in threads {
         thread.join().expect("a disturber that did its work");
@@ -92,10 +111,22 @@ fn measure(
     );
 }
 
+fn ask_in_a_process(address: SocketAddr, seconds: u64) -> Vec<Duration> {
+    let output = Command::new(std::env::current_exe().expect("this program"))
+        .args([HONEST, &address.to_string(), &seconds.to_string()])
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("the honest client starts");
+    assert!(output.status.success(), "the honest client failed");
+    let lines = String::from_utf8(output.stdout).expect("numbers");
+    let waits = lines.lines().map(|line| line.parse().expect("a number"));
+    waits.map(Duration::from_nanos).collect()
+}
+
 /// Small questions one after the other; each counts from when it was due.
-fn ask_at_rate(broker: &Broker, length: Duration) -> Vec<Duration> {
+fn ask_at_rate(address: SocketAddr, length: Duration) -> Vec<Duration> {
     leave_the_first_core();
-    let mut wire = Wire::connect(broker.address);
+    let mut wire = Wire::connect(address);
     let step = Duration::from_secs(1) / RATE;
     let begun = Instant::now();
     let mut due = begun;
