@@ -111,7 +111,8 @@ impl Client {
         let length = usize::try_from(i32::from_be_bytes(length)).unwrap_or(usize::MAX);
         if length > REPLY_BYTES_MAX {
             return Err(Failure::failed(format!(
-                "{} does not speak Kafka",
+                "{} does not speak Kafka: give the address of a broker's plain listener with \
+                 --bootstrap-server",
                 self.address
             )));
         }
@@ -143,14 +144,71 @@ fn lost(address: &str, error: &std::io::Error) -> Failure {
     ))
 }
 
-/// Fails with Kafka's name for `code` and the broker's own words, if it is an error.
+/// Fails with Kafka's name for `code`, the broker's own words and what to do next, if it is an
+/// error.
 pub fn check(code: i16, message: Option<&str>, what: &str) -> Result<(), Failure> {
     if code == 0 {
         return Ok(());
     }
-    let name = ErrorCode::from_i16(code).map_or("an unknown error", ErrorCode::name);
-    let words = message
-        .map(|words| format!(": {words}"))
-        .unwrap_or_default();
+    let known = ErrorCode::from_i16(code);
+    let name = known.map_or("an unknown error", ErrorCode::name);
+    let said = [message, known.and_then(next_step)];
+    let said: Vec<&str> = said.into_iter().flatten().collect();
+    let words = match said.is_empty() {
+        true => String::new(),
+        false => format!(": {}", said.join("; ")),
+    };
     Err(Failure::failed(format!("{what}: {name} ({code}){words}")))
+}
+
+/// What a user can do about it.
+fn next_step(error: ErrorCode) -> Option<&'static str> {
+    Some(match error {
+        ErrorCode::UnknownTopicOrPartition => {
+            "`thalweg topic list` shows the topics that are there"
+        }
+        ErrorCode::TopicAlreadyExists => {
+            "choose another name, or see what is there with `thalweg topic describe NAME`"
+        }
+        ErrorCode::InvalidTopicException => {
+            "a name has up to 249 letters, digits, dots, underscores and hyphens"
+        }
+        ErrorCode::InvalidPartitions => {
+            "ask for at least one partition, and for more than the topic has if it is there"
+        }
+        ErrorCode::InvalidReplicationFactor => {
+            "leave --replication-factor away, and the broker decides"
+        }
+        ErrorCode::InvalidConfig => {
+            "`thalweg config describe --all` shows the names and values that there are"
+        }
+        ErrorCode::MessageTooLarge => {
+            "send less at once, or raise the topic's max.message.bytes with `thalweg config set`"
+        }
+        ErrorCode::KafkaStorageError => "see the broker's log: its disk failed",
+        ErrorCode::GroupIdNotFound => "`thalweg group list` shows the groups that are there",
+        ErrorCode::NonEmptyGroup => "stop its members first: `thalweg group describe` shows them",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_has_the_brokers_words_and_what_to_do_next() {
+        let code = ErrorCode::UnknownTopicOrPartition as i16;
+
+        let bare = check(code, None, "absent").expect_err("it is one");
+        let told = check(code, Some("no such topic"), "absent").expect_err("it is one");
+        let other = check(-1, None, "absent").expect_err("it is one");
+
+        let head = "absent: UNKNOWN_TOPIC_OR_PARTITION (3): ";
+        let next = "`thalweg topic list` shows the topics that are there";
+        assert_eq!(bare.message, format!("{head}{next}"));
+        assert_eq!(told.message, format!("{head}no such topic; {next}"));
+        assert_eq!(other.message, "absent: UNKNOWN_SERVER_ERROR (-1)");
+        assert!(check(0, None, "absent").is_ok());
+    }
 }

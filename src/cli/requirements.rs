@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::ByteCount;
 use crate::base::limits::{LOCKED_MEMORY_BYTES_MIN, OPEN_FILES_MIN, RESERVE_BYTES};
-use crate::runtime::probe::{self, DirectIo, Limit, Processors};
+use crate::runtime::probe::{self, DirectIo, DirectoryFinding, Limit, Processors};
 
 use super::Failure;
 
@@ -31,6 +31,8 @@ pub struct Machine {
 pub struct Storage {
     /// Through the page cache, because the file system allows nothing else.
     pub buffered: bool,
+    /// What the devices below offer, a line each.
+    pub devices: Vec<String>,
     /// As of `Machine`.
     pub notes: Vec<String>,
 }
@@ -61,13 +63,16 @@ pub fn check_machine(cores: Option<u16>) -> Result<Machine, Failure> {
 pub fn check_data_dirs(paths: &[PathBuf], allow_buffered: bool) -> Result<Storage, Failure> {
     let mut all = Storage {
         buffered: false,
+        devices: Vec::new(),
         notes: Vec::new(),
     };
     for path in paths {
         let one = check_data_dir(path, allow_buffered)?;
         all.buffered |= one.buffered;
+        all.devices.extend(one.devices);
         all.notes.extend(one.notes);
     }
+    all.devices.dedup();
     Ok(all)
 }
 
@@ -104,7 +109,35 @@ fn check_data_dir(path: &Path, allow_buffered: bool) -> Result<Storage, Failure>
             found.free
         ));
     }
-    Ok(Storage { buffered, notes })
+    Ok(Storage {
+        buffered,
+        devices: vec![offer_of(&found)],
+        notes,
+    })
+}
+
+/// What the device below a directory offers, in a line.
+fn offer_of(found: &DirectoryFinding) -> String {
+    let cache = found.device.as_deref().and_then(|device| {
+        let queue = probe::queue(Path::new("/"), device);
+        match queue.write_cache.as_deref() {
+            Some("write back") => Some("a volatile write cache, flushed each time"),
+            Some("write through") => Some("no volatile write cache, so flushes cost nothing"),
+            Some(_) | None => None,
+        }
+    });
+    let direct = match found.direct_io {
+        DirectIo::Refused { .. } => Some("no direct I/O".to_owned()),
+        DirectIo::Works { offset_align, .. } if offset_align > 0 => {
+            Some(format!("direct I/O in units of {offset_align} bytes"))
+        }
+        DirectIo::Works { .. } => Some("direct I/O".to_owned()),
+    };
+    let name = found.device.as_deref().unwrap_or("no disk of its own");
+    let free = Some(format!("{} free", found.free));
+    let place = Some(format!("{name}, {}", found.file_system));
+    let parts = [place, direct, cache.map(str::to_owned), free];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 fn check_open_files(limit: Limit) -> Result<Option<String>, String> {

@@ -35,26 +35,41 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
     let shards = data_dir::shards_to_be(&settings.directories, settings.shards, cores)?;
     let listeners = bind::bind(&settings, cores, shards)?;
     let metrics = metrics::bind(&settings)?;
+    // From here on there is something to leave in good order.
+    let stopper = stopper(options)?;
     let data_dir = DataDir::open(&settings.directories, settings.node, settings.shards, cores)?;
-    let storage = requirements::check_data_dirs(&settings.directories, settings.allow_buffered)?;
-    let listener = bind::listener(&settings, &listeners);
-    bind::warn_if_open(&listeners);
-    let plan = Plan {
-        options,
-        settings: &settings,
-        machine: &machine,
-        data_dir: &data_dir,
-        listener,
-        storage: &storage,
+    let serve = || {
+        let storage =
+            requirements::check_data_dirs(&settings.directories, settings.allow_buffered)?;
+        let listener = bind::listener(&settings, &listeners);
+        bind::warn_if_open(&listeners);
+        let plan = Plan {
+            options,
+            settings: &settings,
+            machine: &machine,
+            data_dir: &data_dir,
+            listener,
+            storage: &storage,
+        };
+        plan.introduce(&listeners, metrics.as_ref(), begun);
+        plan.drive(listeners, metrics, stopper)
     };
-    // Who has read the introduction may end us.
-    let stopper = plan.stopper()?;
-    plan.introduce(&listeners, metrics.as_ref(), begun);
-    let code = plan.drive(listeners, metrics, stopper);
+    let code = serve();
     if options.until_input_ends {
         data_dir.remove();
     }
     code
+}
+
+fn stopper(options: &Serve) -> Result<Stopper, Failure> {
+    let stopper = Stopper::new().map_err(|error| Failure::unavailable(error.to_string()))?;
+    // Who is impatient with a broker that cleans up after itself would keep it from that.
+    let patient = options.until_input_ends;
+    stopper.on_signals(patient);
+    if options.until_input_ends {
+        stop_with_input(stopper.clone());
+    }
+    Ok(stopper)
 }
 
 fn refused(error: &RunError) -> Failure {
@@ -87,15 +102,6 @@ impl Plan<'_> {
             directory: self.data_dir.path.join(&place.directory),
         });
         homes.collect()
-    }
-
-    fn stopper(&self) -> Result<Stopper, Failure> {
-        let stopper = Stopper::new().map_err(|error| Failure::unavailable(error.to_string()))?;
-        stopper.on_signals();
-        if self.options.until_input_ends {
-            stop_with_input(stopper.clone());
-        }
-        Ok(stopper)
     }
 
     fn drive(
@@ -180,6 +186,7 @@ impl Plan<'_> {
                 "shards": shards,
                 "cores": cores,
                 "durability": mode,
+                "devices": self.storage.devices,
                 "cache_bytes": self.cache_bytes().0,
                 "metrics": metrics,
                 "notes": notes,
@@ -194,8 +201,10 @@ impl Plan<'_> {
             format!("  directory    {} ({made})", display(&self.data_dir.path)),
             format!("  shards       {shards} on {cores} cores"),
             format!("  durability   {mode}"),
-            format!("  cache        {}", self.cache_bytes()),
         ];
+        let devices = self.storage.devices.iter();
+        lines.extend(devices.map(|device| format!("  device       {device}")));
+        lines.push(format!("  cache        {}", self.cache_bytes()));
         if self.settings.layout == Layout::Ports {
             lines.push(
                 "  layout       a port for each shard, which serves all that comes there".into(),

@@ -1,11 +1,51 @@
-//! What programs read of it: logs as JSON, completions.
+//! What people and programs read of it: the introduction, logs as JSON, completions.
 
 use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
 
-use super::support::{Broker, Scratch, serve};
+use super::support::{Broker, Scratch, serve, wait_for};
+
+/// All that a broker says of itself before the first client can connect.
+fn introduction(name: &str, flags: &[&str], last: &str) -> String {
+    let scratch = Scratch::new(name);
+    let data_dir = scratch.path("data");
+    let broker = Broker::start_command(&data_dir, serve(&data_dir, flags));
+    let said = wait_for("the introduction", || {
+        let said = fs::read_to_string(data_dir.with_extension("out")).ok()?;
+        said.contains(last).then_some(said)
+    });
+    assert_eq!(broker.stop().0, Some(0));
+    said
+}
+
+#[test]
+fn it_says_where_it_listens_what_it_has_and_what_it_promises() {
+    let flags = ["--cores", "1", "--allow-buffered"];
+
+    let said = introduction("serve-says", &flags, "started in");
+
+    for label in [
+        "listens on",
+        "clients use",
+        "directory",
+        "shards       1 on 1 cores",
+        "durability",
+        "device",
+        "cache",
+    ] {
+        let found = said
+            .lines()
+            .find(|line| line.trim_start().starts_with(label));
+        assert!(found.is_some(), "no {label:?}: {said}");
+    }
+    let device = said.lines().find(|line| line.contains("device  "));
+    let device = device.expect("it was found");
+    for word in ["direct I/O", "free"] {
+        assert!(device.contains(word), "no {word:?}: {device}");
+    }
+}
 
 #[test]
 fn logs_are_one_json_object_a_line_if_asked_for() {

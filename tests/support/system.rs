@@ -27,6 +27,28 @@ pub fn interrupt_group(pid: u32) {
     unsafe { libc::kill(-(pid as i32), libc::SIGINT) };
 }
 
+/// SIGINT twice to every process of such a group, as an impatient user does.
+pub fn interrupt_group_twice(pid: u32) {
+    interrupt_group(pid);
+    interrupt_group(pid);
+}
+
+/// True if no process of the group runs any more that a child of ours led. One that nobody has
+/// waited for yet does not run.
+pub fn group_is_gone(pid: u32) -> bool {
+    let processes = std::fs::read_dir("/proc").expect("procfs");
+    let stats = processes.filter_map(|entry| {
+        let stat = entry.ok()?.path().join("stat");
+        std::fs::read_to_string(stat).ok()
+    });
+    !stats.into_iter().any(|stat| {
+        // The name before it may hold anything: state, parent, group.
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+        let fields: Vec<&str> = fields.split_whitespace().take(3).collect();
+        matches!(fields[..], [state, _, group] if state != "Z" && group == pid.to_string())
+    })
+}
+
 /// SIGKILL to a child of ours that was not waited for yet.
 pub fn kill(pid: u32) {
     // SAFETY: no pointers; the id is the child's own until it is waited for.

@@ -29,6 +29,7 @@ pub(super) struct Woken {
 /// The eventfd that the signal handler counts up; -1: none.
 static SIGNAL_TO: AtomicI32 = AtomicI32::new(-1);
 static SIGNALLED: AtomicBool = AtomicBool::new(false);
+static PATIENT: AtomicBool = AtomicBool::new(false);
 
 impl Stopper {
     pub fn new() -> Result<Self, RunError> {
@@ -46,8 +47,10 @@ impl Stopper {
     }
 
     /// From now on SIGTERM and SIGINT ask to stop; a second one ends the process at once, which
-    /// loses nothing that was acknowledged. The eventfd lives as long as the process.
-    pub fn on_signals(&self) {
+    /// loses nothing that was acknowledged. With `patient` a second SIGINT is one of many that a
+    /// terminal sends, and changes nothing. The eventfd lives as long as the process.
+    pub fn on_signals(&self, patient: bool) {
+        PATIENT.store(patient, Ordering::SeqCst);
         std::mem::forget(self.clone());
         SIGNAL_TO.store(self.shared.eventfd.as_raw_fd(), Ordering::SeqCst);
         for signal in [libc::SIGTERM, libc::SIGINT] {
@@ -85,7 +88,8 @@ impl Stopper {
 }
 
 extern "C" fn on_signal(signal: libc::c_int) {
-    if SIGNALLED.swap(true, Ordering::SeqCst) {
+    let ignored = signal == libc::SIGINT && PATIENT.load(Ordering::SeqCst);
+    if SIGNALLED.swap(true, Ordering::SeqCst) && !ignored {
         // SAFETY: `_exit` may be called from a handler.
         unsafe { libc::_exit(128 + signal) };
     }
