@@ -14,7 +14,9 @@ use kafka_protocol::protocol::Encodable;
 use thalweg::base::random::Random;
 use thalweg::wire::batch::{self, BatchBuilder, BatchHeader, Codec, NewRecord};
 use thalweg::wire::versions::{APIS, Api};
-use thalweg::wire::{Request, RequestHeader, WireError, guard, old_produce, request};
+use thalweg::wire::{
+    Request, RequestHeader, WireError, guard, old_admin, old_produce, request, versions,
+};
 
 thread_local! {
     static LIVE: Cell<usize> = const { Cell::new(0) };
@@ -239,6 +241,50 @@ fn spoiled_old_produce_requests_never_panic_and_get_replies_of_bounded_size() {
         let (_, rise) = rise(|| old_produce::refusal(&frame));
 
         assert!(rise <= 256 + 8 * frame.len(), "{rise} for {frame:02x?}");
+    }
+}
+
+/// Key, version and a whole frame of each request that only old administration tools send.
+fn old_admin_requests() -> [(i16, i16, Vec<u8>); 4] {
+    let head = |key: i16, version: i16, body: &[u8]| {
+        let mut frame = [key.to_be_bytes(), version.to_be_bytes()].concat();
+        frame.extend(b"\0\0\0\x05\0\x01c");
+        frame.extend(body);
+        (key, version, frame)
+    };
+    let create = b"\0\0\0\x01\0\x01t\0\0\0\x02\0\x01\0\0\0\0\0\0\0\x01\0\x01k\0\x01v\0\0\0\x09";
+    let validated = [&create[..], &[1]].concat();
+    [
+        head(19, 0, create),
+        head(19, 1, &validated),
+        head(20, 0, b"\0\0\0\x01\0\x01t\0\0\0\x09"),
+        head(32, 0, b"\0\0\0\x01\x02\0\x01t\0\0\0\x01\0\x01k"),
+    ]
+}
+
+/// As the broker takes it: carried over to a version that is decoded, then decoded.
+fn decode_old(frame: &[u8]) -> Result<Request, WireError> {
+    let mut newer = old_admin::newer(frame)?;
+    let header = RequestHeader::parse(&mut newer)?;
+    let api = versions::find(header.api as i16).expect("it was parsed");
+    decode_bounded(api, header.version, &newer)
+}
+
+#[test]
+fn spoiled_requests_of_old_administration_tools_never_panic() {
+    let mut random = seeded("old admin");
+    for (key, version, frame) in old_admin_requests() {
+        assert!(old_admin::is_served(key, version));
+        decode_old(&frame).unwrap_or_else(|error| panic!("{key} {version}: {error:?}"));
+        let mut refused = 0;
+        for _ in 0..runs(1_000) {
+            let mut spoiled = frame[4..].to_vec();
+            spoil(&mut spoiled, &mut random);
+            let spoiled = [&frame[..4], &spoiled].concat();
+
+            refused += u64::from(decode_old(&spoiled).is_err());
+        }
+        assert!(refused > 0, "{key} {version}: whatever comes is taken");
     }
 }
 
