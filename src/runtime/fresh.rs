@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::pool::Pool;
 use super::raw::{self, HUGE, Raw, Size};
+use super::stack::Stack;
 use super::system::{self, Errno};
 use crate::base::limits::{FRAME_BYTES_MAX, READY_BYTES_MAX};
 
@@ -85,8 +86,8 @@ impl Keeper {
 /// One pool's part of it: what was made ready, and a spare.
 pub(super) struct Stock {
     keeper: Keeper,
-    /// The newest piece of `HUGE` bytes that is ready; the first word of each points to the next.
-    newest: AtomicPtr<u8>,
+    /// Pieces of `HUGE` bytes that are ready.
+    ready: Stack,
     /// Bytes that were made ready and that nobody has claimed.
     unclaimed: AtomicUsize,
     /// Bytes that were asked for and are not ready yet.
@@ -102,7 +103,7 @@ impl Stock {
     pub(super) fn new(keeper: Keeper) -> Self {
         Self {
             keeper,
-            newest: AtomicPtr::default(),
+            ready: Stack::default(),
             unclaimed: AtomicUsize::default(),
             ordered: AtomicUsize::default(),
             spare: AtomicPtr::default(),
@@ -134,37 +135,14 @@ impl Stock {
 
     /// All pieces that are ready.
     pub(super) fn take_ready(&self, mut each: impl FnMut(Raw)) {
-        if self.newest.load(Ordering::Relaxed).is_null() {
-            return;
-        }
-        // Acquire: the links were written before the pieces were pushed.
-        let mut next = self.newest.swap(std::ptr::null_mut(), Ordering::Acquire);
-        while let Some(pointer) = std::ptr::NonNull::new(next) {
-            // SAFETY: the piece is ours now, and its first word is the link that `push` wrote.
-            next = unsafe { pointer.cast::<*mut u8>().read() };
-            let size = Size::for_bytes(HUGE);
-            each(Raw::again(pointer, size));
-        }
+        let size = Size::for_bytes(HUGE);
+        self.ready
+            .take_all(|pointer| each(Raw::again(pointer, size)));
     }
 
-    /// Called by the thread only, so that nobody else pushes meanwhile.
     fn push(&self, raw: Raw) {
-        let mut head = self.newest.load(Ordering::Relaxed);
-        loop {
-            // SAFETY: the piece is ours until it is pushed, aligned, and larger than a word.
-            unsafe { raw.pointer.cast::<*mut u8>().write(head) };
-            let piece = raw.pointer.as_ptr();
-            let pushed = self.newest.compare_exchange_weak(
-                head,
-                piece,
-                Ordering::Release,
-                Ordering::Relaxed,
-            );
-            match pushed {
-                Ok(_) => return,
-                Err(newer) => head = newer,
-            }
-        }
+        // SAFETY: the piece is new, so that nobody else knows it, and `HUGE` bytes long.
+        unsafe { self.ready.push(raw.pointer) };
     }
 
     /// The spare, if it is at least so large, and not so large that most of it would lie idle.

@@ -23,6 +23,7 @@ pub mod probe;
 mod raw;
 pub mod real;
 pub mod shadow;
+mod stack;
 mod system;
 
 pub mod sim;

@@ -13,10 +13,11 @@
 use std::cell::{Cell, UnsafeCell};
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::fresh::{Keeper, Stock};
 use super::raw::{HUGE, Raw, SIZES, Size};
+use super::stack::Stack;
 
 /// Memory that lies idle in a pool, at most; and as much again given back by other threads.
 const IDLE_BYTES_MAX: usize = 64 << 20;
@@ -27,9 +28,8 @@ pub(super) struct Pool {
     home: AtomicU64,
     /// Touched by the home thread only.
     kept: UnsafeCell<Kept>,
-    /// Per size the newest piece that another thread gave back; the first word of each piece
-    /// points to the next.
-    returned: [AtomicPtr<u8>; SIZES.len()],
+    /// Per size what other threads gave back.
+    returned: [Stack; SIZES.len()],
     returned_bytes: AtomicUsize,
     stock: Option<Stock>,
 }
@@ -120,19 +120,8 @@ impl Pool {
 
     /// Takes in what other threads gave back of one size.
     fn collect(&self, kept: &mut Kept, index: usize) {
-        if self.returned[index].load(Ordering::Relaxed).is_null() {
-            return;
-        }
-        // Acquire: the links were written before the pieces were pushed. All are taken at once,
-        // so that no piece is popped that somebody pushes again meanwhile.
-        let mut next = self.returned[index].swap(std::ptr::null_mut(), Ordering::Acquire);
-        let mut count = 0;
-        while let Some(pointer) = NonNull::new(next) {
-            // SAFETY: the piece is ours now, and its first word is the link that `put` wrote.
-            next = unsafe { pointer.cast::<*mut u8>().read() };
-            kept.free[index].push(pointer);
-            count += 1;
-        }
+        let free = &mut kept.free[index];
+        let count = self.returned[index].take_all(|pointer| free.push(pointer));
         let bytes = count * SIZES[index];
         kept.bytes += bytes;
         self.returned_bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -168,21 +157,8 @@ impl Pool {
                 .fetch_sub(SIZES[index], Ordering::Relaxed);
             return raw.free();
         }
-        let mut head = self.returned[index].load(Ordering::Relaxed);
-        loop {
-            // SAFETY: the piece is ours alone until it is pushed, aligned, and larger than a word.
-            unsafe { raw.pointer.cast::<*mut u8>().write(head) };
-            let pushed = self.returned[index].compare_exchange_weak(
-                head,
-                raw.pointer.as_ptr(),
-                Ordering::Release,
-                Ordering::Relaxed,
-            );
-            match pushed {
-                Ok(_) => return,
-                Err(newer) => head = newer,
-            }
-        }
+        // SAFETY: the piece was given back, so that nobody else knows it, and is one of `SIZES`.
+        unsafe { self.returned[index].push(raw.pointer) };
     }
 }
 
@@ -197,12 +173,7 @@ impl Drop for Pool {
         let mut kept = std::mem::take(self.kept.get_mut());
         kept.ready.drain(..).for_each(Raw::free);
         for (index, free) in kept.free.iter_mut().enumerate() {
-            let mut next = std::mem::take(self.returned[index].get_mut());
-            while let Some(pointer) = NonNull::new(next) {
-                // SAFETY: as in `collect`.
-                next = unsafe { pointer.cast::<*mut u8>().read() };
-                free.push(pointer);
-            }
+            self.returned[index].take_all(|pointer| free.push(pointer));
             for pointer in free.drain(..) {
                 let size = Size::Kept(index);
                 Raw::again(pointer, size).free();
