@@ -36,11 +36,6 @@ impl Cache {
         inside.then(|| group.bytes.slice(start..start + length as usize))
     }
 
-    /// The first segment of which anything is here.
-    pub fn oldest_segment(&self) -> Option<u32> {
-        self.groups.front().map(|group| group.segment)
-    }
-
     /// The place of the oldest group that is here.
     pub fn oldest(&self) -> Option<(u32, u32)> {
         self.groups.front().map(|group| (group.segment, group.at))

@@ -1,15 +1,17 @@
 //! Payloads of a read: from memory, from windows that are shared, or read by themselves.
 
-use crate::base::limits::READ_TRIES;
-use crate::runtime::{DiskError, DiskOutput, FileId};
+use bytes::Bytes;
 
-use super::book::{Book, Segment};
+use crate::base::limits::READ_TRIES;
+use crate::runtime::{DiskError, DiskOutput};
+
+use super::book::Book;
 use super::cleaning::CLEANING;
 use super::plan::Place;
-use super::ranges::{Range, Source, Waiting, block_of, cover};
+use super::ranges::{Range, Source, Waiting, block_of, cover, file_of};
 use super::reads::{Purpose, Reads, Shelf, hold, release};
 use super::requests::{ReadDone, ReadToken};
-use super::windows::{Found, Piece, WindowId};
+use super::windows::{Found, WindowId};
 
 impl Reads {
     /// Serves the rows from memory if all of them are there; else notes what to read.
@@ -62,14 +64,14 @@ impl Reads {
         let cached_from = shelf.cache.oldest().unwrap_or(tail);
         let readable = |number: u32| match number.cmp(&cached_from.0) {
             std::cmp::Ordering::Less => {
-                let segment: Option<&Segment> = shelf.book.segments.get(&number);
+                let segment = shelf.book.segments.get(&number);
                 segment.map_or(0, |segment| segment.used)
             }
             std::cmp::Ordering::Equal => cached_from.1,
             std::cmp::Ordering::Greater => 0,
         };
-        let (id, piece) = match self.windows.seek(place, readable) {
-            Found::Here(id, piece) => (id, Some(piece)),
+        let (id, bytes) = match self.windows.seek(place, readable) {
+            Found::Here(id, bytes) => (id, Some(bytes)),
             Found::Coming(id) => {
                 self.missed(shelf, place);
                 (id, None)
@@ -81,7 +83,8 @@ impl Reads {
         };
         let known = ranges.iter().rposition(|range| range.window == Some(id));
         known.unwrap_or_else(|| {
-            ranges.push(Range::window(shelf.book, id, piece));
+            let start = self.windows.start(id);
+            ranges.push(Range::window(shelf.book, id, start, bytes));
             ranges.len() - 1
         })
     }
@@ -111,12 +114,10 @@ impl Reads {
         result: Result<DiskOutput, DiskError>,
     ) {
         release(book, id.segment);
-        let file = book.segments.get(&id.segment).map(|segment| segment.file);
-        let bytes = block_of(result, file.unwrap_or(FileId(0)), start);
+        let bytes = block_of(result, file_of(book, id.segment), start);
         self.windows.ended(id, bytes.clone());
         for (read, range) in self.expecting.remove(&id).unwrap_or_default() {
-            let piece = bytes.clone().map(|bytes| Piece { start, bytes });
-            self.came(book, read, range, piece);
+            self.came(book, read, range, bytes.clone());
         }
     }
 
@@ -132,17 +133,16 @@ impl Reads {
             .get(&read)
             .expect("a read waits for its ranges");
         let known = &waiting.ranges[range];
-        let (segment, start) = (known.segment, known.start);
-        let piece = block_of(result, known.file, start).map(|bytes| Piece { start, bytes });
-        release(book, segment);
-        self.came(book, read, range, piece);
+        let bytes = block_of(result, known.file, known.start);
+        release(book, known.segment);
+        self.came(book, read, range, bytes);
     }
 
-    fn came(&mut self, book: &mut Book, read: u64, range: usize, piece: Result<Piece, DiskError>) {
+    fn came(&mut self, book: &mut Book, read: u64, range: usize, bytes: Result<Bytes, DiskError>) {
         let Some(waiting) = self.waiting.get_mut(&read) else {
             return;
         };
-        waiting.ranges[range].came(piece);
+        waiting.ranges[range].bytes = Some(bytes);
         waiting.missing -= 1;
         if waiting.missing == 0
             && let Some(waiting) = self.waiting.remove(&read)

@@ -52,6 +52,15 @@ impl Part {
     fn earn_floor(&mut self) {
         self.owed = self.owed.max(self.floor.saturating_sub(self.bound));
     }
+
+    fn take(&mut self, pool: &BlockPool, room: u64) {
+        let wanted = self.owed.min(room);
+        if wanted >= STEP {
+            let granted = pool.claim(ByteCount(wanted)).0;
+            self.bound += granted;
+            self.owed -= granted;
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -142,17 +151,6 @@ impl Growth {
         self.tail.take(&self.pool, room);
         let room = self.most - self.tail.bound - self.cold.bound;
         self.cold.take(&self.pool, room);
-    }
-}
-
-impl Part {
-    fn take(&mut self, pool: &BlockPool, room: u64) {
-        let wanted = self.owed.min(room);
-        if wanted >= STEP {
-            let granted = pool.claim(ByteCount(wanted)).0;
-            self.bound += granted;
-            self.owed -= granted;
-        }
     }
 }
 

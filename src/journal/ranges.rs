@@ -11,7 +11,7 @@ use super::error::JournalError;
 use super::format::UNIT;
 use super::plan::Place;
 use super::requests::ReadToken;
-use super::windows::{Piece, WindowId};
+use super::windows::WindowId;
 
 /// Neighbours on disk are fetched in one read, up to this size and over gaps up to a quarter.
 const RANGE_BYTES_MAX: u64 = 1 << 20;
@@ -31,22 +31,15 @@ pub(super) struct Range {
 
 impl Range {
     /// A window that is in memory, or that is on its way there.
-    pub fn window(book: &Book, id: WindowId, piece: Option<Piece>) -> Self {
+    pub fn window(book: &Book, id: WindowId, start: u32, bytes: Option<Bytes>) -> Self {
         Self {
             segment: id.segment,
             file: file_of(book, id.segment),
-            start: piece.as_ref().map_or(0, |piece| piece.start),
-            end: 0,
+            start,
+            end: start,
             window: Some(id),
-            bytes: piece.map(|piece| Ok(piece.bytes)),
+            bytes: bytes.map(Ok),
         }
-    }
-
-    pub fn came(&mut self, piece: Result<Piece, DiskError>) {
-        self.bytes = Some(piece.map(|piece| {
-            self.start = piece.start;
-            piece.bytes
-        }));
     }
 }
 
@@ -94,7 +87,7 @@ pub(super) fn cover(ranges: &mut Vec<Range>, book: &Book, place: &Place) -> usiz
     ranges.len() - 1
 }
 
-fn file_of(book: &Book, segment: u32) -> FileId {
+pub(super) fn file_of(book: &Book, segment: u32) -> FileId {
     let segment = book.segments.get(&segment);
     segment.map_or(FileId(0), |segment| segment.file)
 }

@@ -14,7 +14,7 @@ use super::format::UNIT;
 use super::journal::Settings;
 use super::pages::{PAGES_PER_BUNCH, PageCache, PageId};
 use super::plan::{Asked, Horizon, Stop, View};
-use super::ranges::{Waiting, block_of};
+use super::ranges::{Waiting, block_of, file_of};
 use super::requests::ReadDone;
 use super::rescan::Rescan;
 use super::unfold::{FoldId, Unfolded, Unfolding};
@@ -160,8 +160,7 @@ impl Reads {
                     )
                 }
                 Purpose::Window { id, start, end } => {
-                    let segment = book.segments.get(&id.segment);
-                    let file = segment.map_or(FileId(0), |segment| segment.file);
+                    let file = file_of(book, id.segment);
                     (file, u64::from(start), u64::from(end - start))
                 }
                 Purpose::Pages(id) => bunch_place(book, id),

@@ -96,7 +96,10 @@ impl Journal {
             self.turn.gave_up = true;
         }
         self.reads.shrink(self.settings.index_cache_bytes.0);
-        let resident = self.cache.oldest_segment().unwrap_or(tail.segment);
+        let resident = self
+            .cache
+            .oldest()
+            .map_or(tail.segment, |(segment, _)| segment);
         while self.turn.indexed_from < resident {
             let number = self.turn.indexed_from;
             if let Some(segment) = self.book.segments.get_mut(&number) {

@@ -9,7 +9,7 @@
 //!
 //! No I/O here, and nothing of what the cache of the tail holds. How much is kept, `growth` says.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 
@@ -92,18 +92,37 @@ struct Window {
 /// Where a payload is to be had.
 #[derive(Clone, Debug)]
 pub(super) enum Found {
-    Here(WindowId, Piece),
+    Here(WindowId, Bytes),
     /// It comes with this window, which is being read or is to be read from now on.
     Coming(WindowId),
     /// Nowhere: it is to be read by itself.
     Alone,
 }
 
-/// Bytes of a segment in memory.
-#[derive(Clone, Debug)]
-pub(super) struct Piece {
-    pub start: u32,
-    pub bytes: Bytes,
+/// A little of what many windows were, of the last so many of them.
+#[derive(Debug, Default)]
+struct Remembered<T> {
+    known: HashMap<WindowId, T>,
+    /// Oldest first.
+    order: VecDeque<WindowId>,
+}
+
+impl<T: Default> Remembered<T> {
+    fn entry(&mut self, id: WindowId) -> &mut T {
+        if !self.known.contains_key(&id) {
+            self.order.push_back(id);
+            if self.order.len() > REMEMBERED_MAX
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.known.remove(&oldest);
+            }
+        }
+        self.known.entry(id).or_default()
+    }
+
+    fn contains(&self, id: &WindowId) -> bool {
+        self.known.contains_key(id)
+    }
 }
 
 /// Which windows there are, and which to read.
@@ -118,11 +137,9 @@ pub(super) struct Windows {
     /// What the next one to go is chosen by.
     dice: u32,
     /// How much was asked for of a window since it was last read whole.
-    warm: HashMap<WindowId, u32>,
-    warm_order: VecDeque<WindowId>,
+    warm: Remembered<u32>,
     /// Those that were given up, and whether one of them is read again.
-    gone: HashSet<WindowId>,
-    gone_order: VecDeque<WindowId>,
+    gone: Remembered<()>,
     missed: bool,
     is_full: bool,
     /// To be read, by id and end.
@@ -139,10 +156,8 @@ impl Windows {
             known: HashMap::new(),
             order: VecDeque::new(),
             dice: 1,
-            warm: HashMap::new(),
-            warm_order: VecDeque::new(),
-            gone: HashSet::new(),
-            gone_order: VecDeque::new(),
+            warm: Remembered::default(),
+            gone: Remembered::default(),
             missed: false,
             is_full: false,
             due: Vec::new(),
@@ -162,6 +177,11 @@ impl Windows {
             std::mem::take(&mut self.is_full),
             std::mem::take(&mut self.missed),
         )
+    }
+
+    /// Where it begins in its segment.
+    pub fn start(&self, id: WindowId) -> u32 {
+        self.grid.start(id)
     }
 
     pub fn bytes(&self) -> u64 {
@@ -184,10 +204,7 @@ impl Windows {
             if window.end >= end {
                 let is_first = !std::mem::replace(&mut window.touched, true);
                 let found = match &window.state {
-                    State::Here(bytes) => {
-                        let (start, bytes) = (self.grid.start(id), bytes.clone());
-                        Found::Here(id, Piece { start, bytes })
-                    }
+                    State::Here(bytes) => Found::Here(id, bytes.clone()),
                     State::Reading | State::Refused => Found::Coming(id),
                 };
                 if is_first && follows {
@@ -252,15 +269,7 @@ impl Windows {
 
     /// Counts what is asked for of a window; true once that is enough.
     fn warms(&mut self, id: WindowId, bytes: u32) -> bool {
-        if !self.warm.contains_key(&id) {
-            self.warm_order.push_back(id);
-            if self.warm_order.len() > REMEMBERED_MAX
-                && let Some(oldest) = self.warm_order.pop_front()
-            {
-                self.warm.remove(&oldest);
-            }
-        }
-        let asked = self.warm.entry(id).or_default();
+        let asked = self.warm.entry(id);
         *asked = asked.saturating_add(bytes);
         *asked >= self.grid.bytes / WANTED_SHARE
     }
@@ -282,7 +291,7 @@ impl Windows {
             self.missed = true;
         }
         // Once it is given up, as much is to be asked for again.
-        if let Some(asked) = self.warm.get_mut(&id) {
+        if let Some(asked) = self.warm.known.get_mut(&id) {
             *asked = 0;
         }
         self.known.insert(id, window);
@@ -334,14 +343,7 @@ impl Windows {
     fn give_up(&mut self, id: WindowId) {
         self.drop_window(id);
         self.is_full = true;
-        if self.gone.insert(id) {
-            self.gone_order.push_back(id);
-        }
-        if self.gone_order.len() > REMEMBERED_MAX
-            && let Some(oldest) = self.gone_order.pop_front()
-        {
-            self.gone.remove(&oldest);
-        }
+        self.gone.entry(id);
     }
 
     fn forget(&mut self, id: WindowId) {
@@ -368,18 +370,13 @@ impl Windows {
 
     /// The read of a window ended.
     pub fn ended(&mut self, id: WindowId, result: Result<Bytes, DiskError>) {
-        let Some(window) = self.known.get_mut(&id) else {
+        let window = self.known.get_mut(&id);
+        let Some(window) = window.filter(|window| matches!(window.state, State::Reading)) else {
             return;
         };
-        if !matches!(window.state, State::Reading) {
-            return;
-        }
         match result {
             Ok(bytes) => window.state = State::Here(bytes),
-            Err(_) => {
-                window.state = State::Refused;
-                self.bytes -= u64::from(self.grid.bytes);
-            }
+            Err(_) => self.mark_refused(id),
         }
     }
 
@@ -388,16 +385,22 @@ impl Windows {
         let here = |id: &&WindowId| id.segment == segment;
         let gone: Vec<WindowId> = self.known.keys().filter(here).copied().collect();
         for id in gone {
-            self.forget(id);
+            self.drop_window(id);
         }
+        self.order.retain(|known| known.segment != segment);
     }
 
     /// Something of it is not what was written: nobody gets it as a whole any more.
     pub fn refuse(&mut self, id: WindowId) {
         // One that is being read is another copy, which is not known to be bad.
-        if let Some(window) = self.known.get_mut(&id)
-            && matches!(window.state, State::Here(_))
-        {
+        let window = self.known.get(&id);
+        if window.is_some_and(|window| matches!(window.state, State::Here(_))) {
+            self.mark_refused(id);
+        }
+    }
+
+    fn mark_refused(&mut self, id: WindowId) {
+        if let Some(window) = self.known.get_mut(&id) {
             window.state = State::Refused;
             self.bytes -= u64::from(self.grid.bytes);
         }

@@ -11,15 +11,19 @@ fn windows() -> Windows {
     Windows::new(ByteCount(SEGMENT.into()))
 }
 
-fn place(at: u32, length: u32) -> Place {
+fn place_in(segment: u32, at: u32, length: u32) -> Place {
     Place {
         row: Row {
             length,
             ..Row::bare(Kind::Entry, StreamId(16), Index(0))
         },
-        segment: 7,
+        segment,
         at,
     }
+}
+
+fn place(at: u32, length: u32) -> Place {
+    place_in(7, at, length)
 }
 
 /// Segment 7 may be read whole.
@@ -118,11 +122,7 @@ fn what_lies_in_no_window_whole_is_read_alone() {
 
 /// Asks for the first bytes of the only window of a segment; true if it is here.
 fn ask_in(windows: &mut Windows, segment: u32) -> bool {
-    let first = Place {
-        segment,
-        ..place(0, WINDOW / 8)
-    };
-    let found = windows.seek(&first, |_| WINDOW);
+    let found = windows.seek(&place_in(segment, 0, WINDOW / 8), |_| WINDOW);
     arrive(windows);
     matches!(found, Found::Here(..))
 }
@@ -165,10 +165,7 @@ fn what_is_being_read_stays_and_others_are_turned_away() {
         windows.seek(&place(number * STRIDE, WINDOW / 8), whole);
     }
     let due = numbers(&mut windows);
-    let elsewhere = Place {
-        segment: 9,
-        ..place(0, WINDOW / 8)
-    };
+    let elsewhere = place_in(9, 0, WINDOW / 8);
 
     let found = windows.seek(&elsewhere, |_| SEGMENT);
 
@@ -209,10 +206,7 @@ fn after_a_window_was_given_up_an_eighth_is_to_be_asked_for_again() {
             others.next().expect("there is always one more"),
         );
     }
-    let little = Place {
-        segment,
-        ..place(0, 100)
-    };
+    let little = place_in(segment, 0, 100);
 
     let found = windows.seek(&little, |_| WINDOW);
 
