@@ -118,26 +118,26 @@ fn check_data_dir(path: &Path, allow_buffered: bool) -> Result<Storage, Failure>
 
 /// What the device below a directory offers, in a line.
 fn offer_of(found: &DirectoryFinding) -> String {
-    let cache = found.device.as_deref().and_then(|device| {
-        let queue = probe::queue(Path::new("/"), device);
-        match queue.write_cache.as_deref() {
-            Some("write back") => Some("a volatile write cache, flushed each time"),
-            Some("write through") => Some("no volatile write cache, so flushes cost nothing"),
-            Some(_) | None => None,
-        }
-    });
-    let direct = match found.direct_io {
-        DirectIo::Refused { .. } => Some("no direct I/O".to_owned()),
+    let device = found.device.as_deref();
+    let queue = device.map(|device| probe::queue(Path::new("/"), device));
+    let name = device.unwrap_or("no disk of its own");
+    let mut parts = vec![format!("{name}, {}", found.file_system)];
+    parts.push(match found.direct_io {
+        DirectIo::Refused { .. } => "no direct I/O".to_owned(),
         DirectIo::Works { offset_align, .. } if offset_align > 0 => {
-            Some(format!("direct I/O in units of {offset_align} bytes"))
+            format!("direct I/O in units of {offset_align} bytes")
         }
-        DirectIo::Works { .. } => Some("direct I/O".to_owned()),
-    };
-    let name = found.device.as_deref().unwrap_or("no disk of its own");
-    let free = Some(format!("{} free", found.free));
-    let place = Some(format!("{name}, {}", found.file_system));
-    let parts = [place, direct, cache.map(str::to_owned), free];
-    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+        DirectIo::Works { .. } => "direct I/O".to_owned(),
+    });
+    match queue.and_then(|queue| queue.is_volatile()) {
+        Some(true) => parts.push("a volatile write cache, flushed each time".to_owned()),
+        Some(false) => {
+            parts.push("no volatile write cache, so flushes cost nothing".to_owned());
+        }
+        None => {}
+    }
+    parts.push(format!("{} free", found.free));
+    parts.join("; ")
 }
 
 fn check_open_files(limit: Limit) -> Result<Option<String>, String> {

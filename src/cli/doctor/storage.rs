@@ -255,14 +255,14 @@ fn scheduler(device: &str, queue: &QueueFinding) -> Finding {
 
 fn write_cache(device: &str, queue: &QueueFinding) -> Finding {
     let finding = |found: String| Finding::ok(AREA, "write cache", found);
-    match queue.write_cache.as_deref() {
-        Some("write back") => finding(format!(
+    match queue.is_volatile() {
+        Some(true) => finding(format!(
             "{device}: volatile, and flushed before each acknowledgement"
         )),
-        Some("write through") => finding(format!(
+        Some(false) => finding(format!(
             "{device}: none, or one that outlives a loss of power; flushes cost nothing"
         )),
-        _ => finding(format!("{device}: not shown")),
+        None => finding(format!("{device}: not shown")),
     }
 }
 

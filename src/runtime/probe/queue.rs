@@ -20,6 +20,17 @@ pub struct QueueFinding {
     pub discards: bool,
 }
 
+impl QueueFinding {
+    /// Whether what was written is lost with the power until it is flushed, if the disk says.
+    pub fn is_volatile(&self) -> Option<bool> {
+        match self.write_cache.as_deref()? {
+            "write back" => Some(true),
+            "write through" => Some(false),
+            _ => None,
+        }
+    }
+}
+
 /// Reads what `/sys/block/DEVICE` below `root` says; `root` is `/` but in tests.
 pub fn queue(root: &Path, device: &str) -> QueueFinding {
     let folder = root.join("sys/block").join(device).join("queue");
