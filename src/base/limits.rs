@@ -109,8 +109,8 @@ pub const FRAME_BYTES_MAX: ByteCount = ByteCount::mib(100);
 pub const FRAME_ROOM_CLASSES: [ByteCount; 3] =
     [ByteCount::kib(4), ByteCount::kib(64), ByteCount::mib(1)];
 
-/// A block above this size is never kept for reuse: its memory comes from the kernel, page by page
-/// as it is written.
+/// A block above this size is in no free list: its memory comes from the kernel, page by page as it
+/// is written, or from the last block as large (`runtime::fresh`).
 pub const POOLED_BYTES_MAX: ByteCount = ByteCount::mib(4);
 
 /// A receive takes at most this much, so that one connection's bytes do not hold up a turn; and

@@ -33,7 +33,7 @@ pub(super) struct Raw {
     pub(super) pointer: NonNull<u8>,
     /// An index of `SIZES`, or the size itself of memory that no free list keeps.
     pub(super) size: Size,
-    /// It had another life before.
+    /// Its pages are there: it had another life before, or was made ready.
     used: bool,
 }
 
@@ -73,7 +73,7 @@ impl Raw {
         self.used
     }
 
-    /// A piece that was given back before.
+    /// A piece whose pages are there: given back before, or made ready.
     pub(super) fn again(pointer: NonNull<u8>, size: Size) -> Self {
         let used = true;
         Self {
