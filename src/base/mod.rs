@@ -8,6 +8,7 @@
 
 pub mod limits;
 
+pub mod chunked;
 pub mod crc;
 pub mod id;
 pub mod map;
@@ -16,6 +17,7 @@ pub mod reading;
 pub mod time;
 pub mod unit;
 
+pub use chunked::ChunkedVec;
 pub use id::{NodeId, ShardId};
 pub use map::IdMap;
 pub use reading::{Metric, MetricKind, Reading, ReadingValue, Spread};

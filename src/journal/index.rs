@@ -8,6 +8,7 @@
 use super::entry::{Index, StreamId};
 use super::format::{ROW_BYTES, Row, UNIT};
 use super::pages::{Footer, RunRecord};
+use crate::base::ChunkedVec;
 
 /// No row, no run.
 pub(super) const NONE: u32 = u32::MAX;
@@ -62,20 +63,11 @@ impl Run {
 /// All rows and runs of one segment.
 #[derive(Debug, Default)]
 pub(super) struct SegmentIndex {
-    pub entries: Vec<IndexEntry>,
-    pub runs: Vec<Run>,
+    pub entries: ChunkedVec<IndexEntry>,
+    pub runs: ChunkedVec<Run>,
 }
 
 impl SegmentIndex {
-    /// An index with room for as many rows and runs as the segment before it had: growing by
-    /// copying would hold up a turn.
-    pub fn like(before: &Self) -> Self {
-        Self {
-            entries: Vec::with_capacity(before.entries.len()),
-            runs: Vec::with_capacity(before.runs.len()),
-        }
-    }
-
     /// Adds a row. `last` is the run that the stream's newest row of this kind in this segment
     /// went to; a row of data goes there too if it follows without a gap, else to a run of its
     /// own. Returns the run; `NONE` for rows that hold no data. What is decided here depends on
@@ -177,8 +169,7 @@ impl SegmentIndex {
 
     /// Memory that this index holds.
     pub fn memory_bytes(&self) -> u64 {
-        (self.entries.capacity() * size_of::<IndexEntry>()
-            + self.runs.capacity() * size_of::<Run>()) as u64
+        (self.entries.memory_bytes() + self.runs.memory_bytes()) as u64
     }
 
     /// Room that the footer will need, with one row and one run more than there are, and with the

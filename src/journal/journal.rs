@@ -263,7 +263,7 @@ impl Journal {
         self.checkpoints.begin();
         let mut segment = Segment::new(number, file);
         segment.first = self.staged();
-        segment.index = Some(SegmentIndex::like(self.book.index_mut(sealed)));
+        segment.index = Some(SegmentIndex::default());
         self.book.segments.insert(number, segment);
         self.appender.next_segment(number, file);
     }
