@@ -4,9 +4,7 @@
 //! Must not know: how a shard decides anything.
 //! May use: every room. Used by: `main`.
 //!
-//! Exit codes: 0 done; 1 the command failed; 2 wrong usage; 64 to 78 as in sysexits.h, where one
-//! fits (69 a requirement of this machine is missing, 73 the data directory can not be used, 74 the
-//! disk failed, 75 try again later, 78 the configuration is wrong).
+//! Exit codes are those of `EXIT_CODES`; README and `--help` list the same.
 //! Begin at `arguments`, then the file of each command.
 
 pub mod arguments;
@@ -37,9 +35,39 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::runtime::end_with_closed_pipe;
+use crate::runtime::{end_with_closed_pipe, keep_freed_memory};
 
 use arguments::{Arguments, Command};
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+const UNAVAILABLE: u8 = 69;
+const CANT_CREATE: u8 = 73;
+/// `shard` ends a broker with it.
+const DISK_FAILED: u8 = 74;
+const TRY_AGAIN: u8 = 75;
+const CONFIG: u8 = 78;
+
+/// Every exit code and what it says, for scripts; from 64 on those of sysexits.h.
+pub const EXIT_CODES: [(u8, &str); 8] = [
+    (0, "done"),
+    (FAILED, "failed"),
+    (USAGE, "wrong usage"),
+    (UNAVAILABLE, "the machine lacks something"),
+    (CANT_CREATE, "the data directory can not be used"),
+    (DISK_FAILED, "the disk failed"),
+    (
+        TRY_AGAIN,
+        "a broker can not be reached or is not ready: try again later",
+    ),
+    (CONFIG, "the configuration is wrong"),
+];
+
+/// The exit codes for `--help`, a line each.
+fn exit_codes_help() -> String {
+    let lines = EXIT_CODES.map(|(code, words)| format!("\n  {code:>2}  {words}"));
+    format!("Exit codes:{}", lines.concat())
+}
 
 /// What ends a command before its work is done: a sentence for people, and an exit code.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,11 +77,27 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The command failed.
+    /// The command failed, and would again.
     pub fn failed(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
-            code: 1,
+            code: FAILED,
+        }
+    }
+
+    /// What was typed can not be (what clap itself refuses ends with the same code).
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            code: USAGE,
+        }
+    }
+
+    /// It may work later, unchanged (EX_TEMPFAIL): no broker answers, or it says so.
+    pub fn try_again(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            code: TRY_AGAIN,
         }
     }
 
@@ -61,7 +105,7 @@ impl Failure {
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
-            code: 69,
+            code: UNAVAILABLE,
         }
     }
 
@@ -69,7 +113,7 @@ impl Failure {
     pub fn config(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
-            code: 78,
+            code: CONFIG,
         }
     }
 
@@ -77,7 +121,7 @@ impl Failure {
     pub fn data_dir(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
-            code: 73,
+            code: CANT_CREATE,
         }
     }
 }
@@ -91,6 +135,7 @@ fn has_colours(stream: &impl IsTerminal) -> bool {
 
 /// Runs the program on its real arguments.
 pub fn main() -> ExitCode {
+    keep_freed_memory();
     let arguments = Arguments::parse();
     // A broker, and the demo that ends its broker itself, outlive who reads their words.
     if !matches!(arguments.command, Command::Serve(_) | Command::Demo(_)) {
@@ -118,5 +163,41 @@ pub fn main() -> ExitCode {
             eprintln!("thalweg: {}", failure.message);
             ExitCode::from(failure.code)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readme_and_help_list_every_exit_code() {
+        let readme = include_str!("../../README.md").split_whitespace();
+        let readme = readme.collect::<Vec<_>>().join(" ");
+        let help = Arguments::command().render_help().to_string();
+
+        let codes = EXIT_CODES.map(|(code, words)| format!("{code} {words}"));
+
+        // What follows the list in README must not be one more code.
+        let list = format!("exit codes for scripts: {}. Colours", codes.join(", "));
+        assert!(readme.contains(&list), "README should say: {list}");
+        assert!(help.ends_with(&(exit_codes_help() + "\n")), "{help}");
+    }
+
+    #[test]
+    fn every_failure_ends_with_a_code_that_is_listed_and_every_code_is_used() {
+        let kinds: [fn(&'static str) -> Failure; 6] = [
+            Failure::failed,
+            Failure::usage,
+            Failure::unavailable,
+            Failure::data_dir,
+            Failure::try_again,
+            Failure::config,
+        ];
+        let mut used: Vec<u8> = kinds.iter().map(|kind| kind("").code).collect();
+        used.extend([0, DISK_FAILED]);
+        used.sort_unstable();
+
+        assert_eq!(used, EXIT_CODES.map(|(code, _)| code));
     }
 }

@@ -36,4 +36,4 @@ pub use disk::{Directory, DiskDone, DiskError, DiskOp, DiskOutput, DiskSpace, Fi
 pub use event::{Actions, CloseReason, ConnectionId, Event, Send, Transit};
 pub use fresh::Keeper;
 pub use machine::{Boot, Machine};
-pub use system::end_with_closed_pipe;
+pub use system::{end_with_closed_pipe, keep_freed_memory};

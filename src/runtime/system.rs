@@ -79,6 +79,21 @@ pub fn end_with_closed_pipe() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
+/// How long the allocator keeps memory that was freed before the kernel gets it back.
+const FREED_MEMORY_WAIT_MS: i64 = 10_000;
+
+/// `mi_option_purge_delay`, which the bindings leave out.
+const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+
+/// Lets the allocator keep freed memory for longer than its own second: it takes it again a moment
+/// later, and pages that the kernel has had meanwhile can be very dear (`fresh`). With a hundred
+/// producers of 1 KiB batches on the 2-core reference machine, three runs each in turn, the slowest
+/// of 1,000 requests took 88-175 ms before and 49-72 ms after.
+pub fn keep_freed_memory() {
+    // SAFETY: an option of the allocator's own, of which it takes any value.
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, FREED_MEMORY_WAIT_MS) };
+}
+
 /// Adds one to an eventfd. Safe inside a signal handler.
 pub(super) fn count_up(eventfd: RawFd) {
     let one = 1u64;
