@@ -36,8 +36,28 @@ enum Kind {
     Read { block: Block, length: ByteCount },
 }
 
+/// Larger ones are begun by a worker of the kernel's, not by the core itself. Its pages are pinned
+/// and its requests made one by one; memory for a read that nobody has touched is made meanwhile;
+/// and a durable write that the device ends before it was wholly handed over is flushed on the
+/// spot, by whoever began it. On the 2-core reference machine a core was held up by these for up to
+/// 300 ms while readers were behind the tail, in which it served nobody.
+const BEGUN_BY_CORE_MAX: usize = 64 << 10;
+
 impl UnderWay {
+    /// True if a worker of the kernel's is to begin it.
+    fn is_for_worker(&self) -> bool {
+        match &self.kind {
+            Kind::Write { data, .. } => data.len() > BEGUN_BY_CORE_MAX,
+            Kind::Flush => false,
+            Kind::Read { length, .. } => length.as_usize() > BEGUN_BY_CORE_MAX,
+        }
+    }
+
     fn entry(&mut self) -> squeue::Entry {
+        let flags = match self.is_for_worker() {
+            true => squeue::Flags::ASYNC,
+            false => squeue::Flags::empty(),
+        };
         let file = types::Fd(self.open.as_raw_fd());
         match &mut self.kind {
             Kind::Write { data, durable } => {
@@ -45,6 +65,7 @@ impl UnderWay {
                     .offset(self.at.0)
                     .rw_flags(if *durable { libc::RWF_DSYNC } else { 0 })
                     .build()
+                    .flags(flags)
             }
             Kind::Flush => opcode::Fsync::new(file)
                 .flags(types::FsyncFlags::DATASYNC)
@@ -54,6 +75,7 @@ impl UnderWay {
                 opcode::Read::new(file, memory.as_mut_ptr(), memory.len() as u32)
                     .offset(self.at.0)
                     .build()
+                    .flags(flags)
             }
         }
     }
