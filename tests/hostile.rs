@@ -24,11 +24,12 @@ mod mutate;
 #[path = "hostile/mutated.rs"]
 mod mutated;
 
+use std::process::Command;
 use std::time::Duration;
 
 use bytes::Bytes;
 use support::client::Heard;
-use support::{Broker, Client, Honest, Scratch, system, wait_for};
+use support::{Broker, Client, Honest, Scratch, serve, system, wait_for};
 use thalweg::wire::versions;
 
 const MIB: u64 = 1 << 20;
@@ -54,9 +55,23 @@ impl Siege {
     }
 
     fn begin_with(name: &str, more: &[&str]) -> Self {
+        Self::begin_as(name, more, |_| {})
+    }
+
+    /// With so many open files at most.
+    fn begin_limited(name: &str, files: u64) -> Self {
+        Self::begin_as(name, &[], |command| {
+            system::limit(command, libc::RLIMIT_NOFILE, files);
+        })
+    }
+
+    fn begin_as(name: &str, more: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
         let scratch = Scratch::new(name);
         let flags = ["--cores", "2", "--cache-bytes", "64MiB", "--allow-buffered"];
-        let broker = Broker::start(&scratch.path("data"), &[&flags, more].concat());
+        let data_dir = scratch.path("data");
+        let mut command = serve(&data_dir, &[&flags, more].concat());
+        prepare(&mut command);
+        let broker = Broker::start_command(&data_dir, command);
         let pid = broker.pid();
         let sockets = settled_sockets(pid);
         let honest = Honest::begin(&broker);

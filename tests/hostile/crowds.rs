@@ -53,6 +53,55 @@ fn thousands_of_idle_connections_cost_little_and_leave_nothing() {
 }
 
 #[test]
+fn connections_that_use_up_all_descriptors_leave_the_journals_enough() {
+    const ALLOWED: u64 = 400;
+    /// More than are allowed.
+    const CROWD: usize = 600;
+    /// Beyond what a shard's segment holds, so that files are opened meanwhile.
+    const WRITTEN: usize = 160;
+    system::raise_open_files();
+    let siege = Siege::begin_limited("hostile-descriptors", ALLOWED);
+    let mut writer = siege.connect();
+    writer.create_topic("t", 1);
+
+    let mut crowd: Vec<Client> = (0..CROWD)
+        .filter_map(|_| Client::try_connect(siege.broker.address).ok())
+        .collect();
+    let told = "no more connections can be accepted for now";
+    wait_for("a line of the log", || {
+        siege.broker.log().contains(told).then_some(())
+    });
+
+    let used = system::open_descriptors(siege.broker.pid());
+    println!("{used} of {ALLOWED} descriptors are in use");
+    let batch = Some(batch_of(&[&vec![1; 900_000]]));
+    for _ in 0..WRITTEN {
+        assert_eq!(writer.produce("t", 0, batch.clone()).0, 0);
+    }
+    check_service(&siege, 100);
+    assert_eq!(
+        siege.broker.log().matches(told).count(),
+        2,
+        "told by each core once in 10 s"
+    );
+    let served = crowd
+        .iter_mut()
+        .filter_map(|client| client.try_metadata().ok());
+    let served = served.count();
+    assert!(
+        served > 100 && served < CROWD,
+        "{served} of {CROWD} are served"
+    );
+    drop(crowd);
+    wait_for("a new connection", || {
+        let mut client = Client::try_connect(siege.broker.address).ok()?;
+        client.try_metadata().ok()
+    });
+    drop(writer);
+    siege.end(256 * MIB);
+}
+
+#[test]
 fn who_connects_and_says_nothing_is_closed_after_the_time_for_a_handshake() {
     let siege = Siege::begin("hostile-silent");
     let began = Instant::now();

@@ -7,19 +7,26 @@ use std::sync::{Arc, Mutex};
 use socket2::Socket;
 
 use super::error::RunError;
+use super::files::OPEN_FILES_MAX;
 use super::inbox::Inboxes;
 use super::listen::{self, Gate, Start};
 use super::net::Net;
 use super::ring::{Ring, Tag};
 use crate::base::{Span, Ticks};
 use crate::runtime::event::Event;
-use crate::runtime::system;
+use crate::runtime::{probe, system};
 
 /// Connections taken from one listener per turn.
 const ACCEPTED_MAX: usize = 64;
 
-/// How long to leave the queue alone when descriptors or memory have run out.
+/// How long to leave the queue alone when descriptors or memory have run out, and how often to say
+/// so.
 const ACCEPT_PAUSE: Span = Span::millis(100);
+const TELL_WAIT: Span = Span::seconds(10);
+
+/// Descriptors of one process besides those of connections and of the shards' open files: rings,
+/// listeners, bells, the console, files that are being prepared.
+const OTHER_DESCRIPTORS: u64 = 128;
 
 pub(super) struct Acceptor {
     gates: Vec<Gate>,
@@ -32,10 +39,27 @@ pub(super) struct Acceptor {
     ready: Vec<usize>,
     /// Descriptors ran out; look again then.
     paused_until: Option<Ticks>,
+    /// When somebody was told that they did.
+    told_at: Option<Ticks>,
+    /// A connection's descriptor is below this one.
+    descriptors: i64,
+}
+
+/// The descriptor from which on they are the journals': a segment that can not be opened is the end
+/// of its shard, so that clients must not be able to use them all. The kernel gives the lowest that
+/// is free, so a high number says that the lower ones are in use.
+fn first_reserved(allowed: Option<u64>, shards: usize) -> i64 {
+    let Some(allowed) = allowed else {
+        return i64::MAX;
+    };
+    let wanted = OTHER_DESCRIPTORS + (OPEN_FILES_MAX * shards) as u64;
+    (allowed - wanted.min(allowed / 2)) as i64
 }
 
 impl Acceptor {
-    pub(super) fn new(gates: Vec<Gate>, start: Arc<Mutex<Start>>) -> Self {
+    /// For one core of a process with so many shards.
+    pub(super) fn new(gates: Vec<Gate>, start: Arc<Mutex<Start>>, shards: usize) -> Self {
+        let allowed = probe::limits().open_files.soft;
         Self {
             gates,
             start,
@@ -43,6 +67,8 @@ impl Acceptor {
             dealt: 0,
             ready: Vec::new(),
             paused_until: None,
+            told_at: None,
+            descriptors: first_reserved(allowed, shards),
         }
     }
 
@@ -128,6 +154,10 @@ impl Acceptor {
                 return;
             };
             match socket.accept() {
+                Ok((socket, _)) if i64::from(socket.as_raw_fd()) >= self.descriptors => {
+                    // Dropped, and so closed: a client in the queue would wait in vain.
+                    self.pause(now, "too few descriptors are left (`ulimit -n`)");
+                }
                 Ok((socket, _)) => {
                     let owner = gate.owner;
                     self.deal(socket, owner, net, inboxes);
@@ -138,10 +168,8 @@ impl Acceptor {
                 }
                 Err(error) => match system::errno_of(&error) {
                     libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM => {
-                        tracing::warn!(%error, "no more connections can be accepted for now");
-                        self.paused_until = Some(now + ACCEPT_PAUSE);
-                        self.ready.push(number);
-                        return;
+                        self.pause(now, &error.to_string());
+                        break;
                     }
                     // The peer went away while it waited (accept(2): treat like EAGAIN, try on).
                     _ => {}
@@ -149,6 +177,15 @@ impl Acceptor {
             }
         }
         self.ready.push(number);
+    }
+
+    /// Leaves the queues alone for a while.
+    fn pause(&mut self, now: Ticks, why: &str) {
+        if self.told_at.is_none_or(|at| now.since(at) >= TELL_WAIT) {
+            self.told_at = Some(now);
+            tracing::warn!("no more connections can be accepted for now: {why}");
+        }
+        self.paused_until = Some(now + ACCEPT_PAUSE);
     }
 
     fn deal<M>(
@@ -173,5 +210,18 @@ impl Acceptor {
             local: local_address,
         };
         inboxes.put(taker, event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_to_the_journals() {
+        assert_eq!(first_reserved(Some(20_000), 2), 20_000 - 128 - 512);
+        // With few, half is for connections.
+        assert_eq!(first_reserved(Some(256), 2), 128);
+        assert_eq!(first_reserved(None, 2), i64::MAX);
     }
 }

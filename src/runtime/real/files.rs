@@ -12,7 +12,7 @@ use crate::runtime::system::{self, Errno};
 
 /// Open files of one shard. Reading an older segment opens it; who was opened first is closed
 /// first once there are this many.
-const OPEN_FILES_MAX: usize = 256;
+pub(super) const OPEN_FILES_MAX: usize = 256;
 
 /// Zeroes are written in pieces of this size where the device can not write them itself.
 const ZEROES: usize = 1 << 20;

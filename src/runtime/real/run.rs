@@ -311,7 +311,7 @@ where
         inboxes: Inboxes::new(tenants.len()),
         tenants,
         net: Net::new(plan.number, pool),
-        acceptor: Acceptor::new(plan.gates, plan.start),
+        acceptor: Acceptor::new(plan.gates, plan.start, plan.mesh.seats.len()),
         disks,
         timer: Timer::new(),
         mesh: plan.mesh,
