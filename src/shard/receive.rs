@@ -31,6 +31,9 @@ impl Shard {
         };
         connection.receiving = false;
         connection.ended |= count == 0;
+        if count > 0 {
+            connection.note_bytes(self.now.ticks);
+        }
         self.counts.received(count);
         let lingers = connection.lingering.is_some();
         let charge = if lingers { 0 } else { block.charge() };

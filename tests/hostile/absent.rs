@@ -42,11 +42,15 @@ struct Kept {
     /// Takes its replies, slowly.
     slow: Client,
     taken: usize,
+    /// Sends a request that takes it longer than one may be idle.
+    uploads: Client,
+    request: Vec<u8>,
+    sent: usize,
 }
 
 impl Kept {
     fn begin(siege: &Siege) -> Self {
-        let [seldom, mut waits, mut slow] = [(); 3].map(|()| known(siege));
+        let [seldom, mut waits, mut slow, uploads] = [(); 4].map(|()| known(siege));
         waits.create_topic("nothing", 1);
         let waits = std::thread::spawn(move || {
             for _ in 0..2 {
@@ -61,6 +65,9 @@ impl Kept {
             waits,
             slow,
             taken: 0,
+            uploads,
+            request: framed(&vec![0; 2 * SENT]),
+            sent: 0,
         }
     }
 
@@ -72,11 +79,15 @@ impl Kept {
         let mut part = [0; 16 << 10];
         let count = self.slow.stream.read(&mut part);
         self.taken += count.expect("who takes something is kept");
+        let part = &self.request[self.sent..][..part.len()];
+        self.uploads.send_raw(part);
+        self.sent += part.len();
     }
 
     fn end(mut self) {
         assert!(self.taken > 0);
         self.go_on();
+        assert!(!is_closed(&mut self.uploads), "who sends something is kept");
         let mut waits = self.waits.join().expect("it was served");
         waits.try_metadata().expect("who waited is kept");
     }

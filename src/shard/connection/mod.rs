@@ -71,7 +71,7 @@ pub struct Connection {
     pub turn_bytes: usize,
     /// When it came or was let in.
     opened: Ticks,
-    /// When its newest whole request came, or its newest reply left.
+    /// When its newest bytes came after a first whole request, or its newest reply left.
     last_active: Option<Ticks>,
 }
 
@@ -162,6 +162,12 @@ impl Connection {
     /// A whole request came.
     pub fn note_request(&mut self, now: Ticks) {
         self.last_active = Some(now);
+    }
+
+    /// A part of a request came: as in Kafka, a slow upload is not idle. Without a first whole
+    /// request it is no sign of a client.
+    pub fn note_bytes(&mut self, now: Ticks) {
+        self.last_active = self.last_active.map(|_| now);
     }
 
     /// A part of a reply has left: from here on it may be idle, not from its request on.
