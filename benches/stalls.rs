@@ -7,7 +7,8 @@
 //! change of it. The clients share the machine's other core. `-- WORD` runs those of that name.
 //!
 //! The honest client is a process of its own: in one with the others it would wait for them, since
-//! whoever gives 100 MiB back to the kernel holds the address space for as long.
+//! whoever gives 100 MiB back to the kernel holds the address space for as long. How late it asked,
+//! which is nobody's fault but its own core's, is told too: no figure can be better than that.
 
 #[path = "support/broker.rs"]
 mod broker;
@@ -43,8 +44,8 @@ fn main() {
     {
         let address = address.parse().expect("an address");
         let seconds = seconds.parse().expect("a number of seconds");
-        for wait in ask_at_rate(address, Duration::from_secs(seconds)) {
-            println!("{}", wait.as_nanos());
+        for (late, wait) in ask_at_rate(address, Duration::from_secs(seconds)) {
+            println!("{} {}", late.as_nanos(), wait.as_nanos());
         }
         return;
     }
@@ -92,26 +93,33 @@ fn measure(
             })
         })
         .collect();
-    let mut waits = ask_in_a_process(broker.address, seconds);
+    let asked = ask_in_a_process(broker.address, seconds);
+    let (mut lates, mut waits): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
     over.store(true, Ordering::Relaxed);
     for thread in threads {
         thread.join().expect("a disturber that did its work");
     }
     waits.sort_unstable();
-    let at = |share: f64| waits[((waits.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    lates.sort_unstable();
+    let of = |all: &[Duration], share: f64| {
+        all[((all.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3
+    };
+    let at = |share: f64| of(&waits, share);
     println!(
         "beside {name}: p50 {:.3} ms, p99 {:.3} ms, p99.9 {:.3} ms, max {:.3} ms of {} questions; \
-         disturbed {} times",
+         disturbed {} times; the client itself was late: p99 {:.3} ms, p99.9 {:.3} ms",
         at(0.5),
         at(0.99),
         at(0.999),
         at(1.0),
         waits.len(),
         done.load(Ordering::Relaxed),
+        of(&lates, 0.99),
+        of(&lates, 0.999),
     );
 }
 
-fn ask_in_a_process(address: SocketAddr, seconds: u64) -> Vec<Duration> {
+fn ask_in_a_process(address: SocketAddr, seconds: u64) -> Vec<(Duration, Duration)> {
     let output = Command::new(std::env::current_exe().expect("this program"))
         .args([HONEST, &address.to_string(), &seconds.to_string()])
         .stderr(Stdio::inherit())
@@ -119,24 +127,32 @@ fn ask_in_a_process(address: SocketAddr, seconds: u64) -> Vec<Duration> {
         .expect("the honest client starts");
     assert!(output.status.success(), "the honest client failed");
     let lines = String::from_utf8(output.stdout).expect("numbers");
-    let waits = lines.lines().map(|line| line.parse().expect("a number"));
-    waits.map(Duration::from_nanos).collect()
+    let nanos = |text: &str| Duration::from_nanos(text.parse().expect("a number"));
+    let asked = lines
+        .lines()
+        .map(|line| line.split_once(' ').expect("two numbers"));
+    asked
+        .map(|(late, wait)| (nanos(late), nanos(wait)))
+        .collect()
 }
 
-/// Small questions one after the other; each counts from when it was due.
-fn ask_at_rate(address: SocketAddr, length: Duration) -> Vec<Duration> {
+/// Small questions one after the other; how late each was asked after the answer before it, which
+/// is this process's own fault, and its wait, which counts from when it was due.
+fn ask_at_rate(address: SocketAddr, length: Duration) -> Vec<(Duration, Duration)> {
     leave_the_first_core();
     let mut wire = Wire::connect(address);
     let step = Duration::from_secs(1) / RATE;
     let begun = Instant::now();
-    let mut due = begun;
+    let (mut due, mut answered) = (begun, begun);
     let mut waits = Vec::new();
     while due.duration_since(begun) < length {
         if let Some(early) = due.checked_duration_since(Instant::now()) {
             thread::sleep(early);
         }
+        let late = Instant::now().duration_since(due.max(answered));
         wire.ask_small("probe");
-        waits.push(due.elapsed());
+        answered = Instant::now();
+        waits.push((late, answered.duration_since(due)));
         due += step;
     }
     waits
