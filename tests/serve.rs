@@ -73,6 +73,35 @@ fn sigterm_answers_what_is_owed_ends_with_0_and_a_restart_finds_it_all() {
     }
 }
 
+#[test]
+fn clients_that_read_nothing_or_stop_in_a_request_do_not_hold_up_the_end() {
+    let scratch = Scratch::new("serve-stop-deaf");
+    let data_dir = scratch.path("data");
+    let broker = Broker::start(&data_dir, CORES_2);
+    let mut writer = broker.connect();
+    writer.create_topic("t", 1);
+    for at in 0..8_u8 {
+        let batch = Some(batch_of(&[&vec![at; 900_000]]));
+        assert_eq!(writer.produce("t", 0, batch).0, 0);
+    }
+    let mut deaf = broker.connect();
+    for _ in 0..40 {
+        deaf.send(&fetch_request("t", 0, 0), 11);
+    }
+    let mut stops = broker.connect();
+    stops.send_raw(b"\x00\x10\x00\x00\x00\x00\x00\x09");
+    // It has asked for more than any buffer holds once its first reply begins to come.
+    let mut first = [0];
+    std::io::Read::read_exact(&mut deaf.stream, &mut first).expect("a reply begins");
+
+    let (code, seconds) = broker.stop();
+
+    assert_eq!(code, Some(0));
+    assert!(seconds < END_SECONDS, "{seconds} s");
+    let broker = Broker::start(&data_dir, CORES_2);
+    assert_eq!(broker.connect().read_all("t", 0).len(), 8);
+}
+
 /// Reads replies to the end of the connection; each must be an acknowledgement.
 fn acknowledgements(client: &mut Client) -> usize {
     let mut count = 0;

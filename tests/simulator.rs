@@ -107,12 +107,16 @@ fn brokers_keep_their_promise_whatever_happens() {
     }
 }
 
-/// A planted bug must be found within so many seeds, or the net has a hole.
-fn is_caught(plant: Plant) {
+/// A planted bug must be found within so many seeds, and by what it breaks: the first finding has
+/// one of these words. Or the net has a hole.
+fn is_caught(plant: Plant, words: &[&str]) {
     for seed in 1..=60 {
         let report = judged(seed, Some(plant));
-        if let Some(violation) = report.violations.first() {
-            println!("{plant:?}: caught by seed {seed}: {violation}");
+        let Some(violation) = report.violations.first() else {
+            continue;
+        };
+        println!("{plant:?}, seed {seed}: {violation}");
+        if words.iter().any(|word| violation.contains(word)) {
             return;
         }
     }
@@ -121,30 +125,30 @@ fn is_caught(plant: Plant) {
 
 #[test]
 fn an_acknowledgement_before_the_flush_is_caught() {
-    is_caught(Plant::AckBeforeFlush);
+    is_caught(Plant::AckBeforeFlush, &["lost", "past the end"]);
 }
 
 #[test]
 fn a_missing_flush_is_caught() {
-    is_caught(Plant::NoFlush);
+    is_caught(Plant::NoFlush, &["lost", "past the end"]);
 }
 
 #[test]
 fn a_lost_wake_up_is_caught() {
-    is_caught(Plant::LostWakeUp);
+    is_caught(Plant::LostWakeUp, &["progress", "no reply"]);
 }
 
 #[test]
 fn swapped_replies_are_caught() {
-    is_caught(Plant::RepliesSwapped);
+    is_caught(Plant::RepliesSwapped, &["a reply to"]);
 }
 
 #[test]
 fn a_lost_reply_is_caught() {
-    is_caught(Plant::RepliesLost);
+    is_caught(Plant::RepliesLost, &["a reply to", "no reply"]);
 }
 
 #[test]
 fn corruption_that_is_served_is_caught() {
-    is_caught(Plant::CorruptionServed);
+    is_caught(Plant::CorruptionServed, &["corrupt data"]);
 }

@@ -19,7 +19,10 @@ const RECOVERY_STRUCK: u64 = 5;
 /// How a campaign can end other than well.
 #[derive(Debug)]
 pub enum Failure {
-    /// The broker broke a promise.
+    /// An acknowledgement was broken: what a planted bug must be caught by.
+    Broken(String),
+    /// The broker did anything else that it must not: does not start, does not answer, does not
+    /// end.
     Verdict(String),
     /// The trial itself could not be held, and says nothing about the broker.
     Trial(String),
@@ -28,7 +31,7 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Verdict(what) => write!(f, "VERDICT: {what}"),
+            Self::Broken(what) | Self::Verdict(what) => write!(f, "VERDICT: {what}"),
             Self::Trial(what) => write!(f, "the trial could not be held: {what}"),
         }
     }
@@ -143,7 +146,7 @@ impl Campaign {
         let judged = state.crowd.check(&mut connection, all);
         judged.map_err(|offences| {
             let (struck, count) = (state.struck, state.crowd.ledger.count());
-            Failure::Verdict(format!("after {struck} strikes, {count}: {offences}"))
+            Failure::Broken(format!("after {struck} strikes, {count}: {offences}"))
         })
     }
 

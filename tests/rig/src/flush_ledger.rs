@@ -36,7 +36,7 @@ pub fn run(
         sent.map_err(|e| Failure::Verdict(format!("batch {answered}: {e}")))?;
         flushed = flushes(&stat)? - before;
         if flushed < answered {
-            return Err(Failure::Verdict(format!(
+            return Err(Failure::Broken(format!(
                 "{answered} batches acknowledged one after the other, after {flushed} flushes"
             )));
         }

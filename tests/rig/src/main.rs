@@ -50,7 +50,7 @@ struct Trial {
     /// How often to strike; for the ledger, how many batches
     #[arg(long, default_value_t = 20)]
     count: usize,
-    /// Printed at the end; the same seed gives the same strikes, as far as a real process can
+    /// Printed first; the same seed gives the same strikes, as far as a real process can
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Value of THALWEG_FAULTS, for a broker built with the feature `faults`
@@ -108,6 +108,9 @@ fn main() -> ExitCode {
 
 impl Command {
     fn run(self) -> Result<String, String> {
+        if let Self::Kills(trial) | Self::PowerCuts(trial) | Self::FlushLedger(trial) = &self {
+            println!("rig: --seed {}", trial.seed);
+        }
         match self {
             Self::Kills(trial) => {
                 let folder = fresh(&trial.folder)?;
@@ -181,12 +184,13 @@ impl Restart {
     }
 }
 
-/// With a planted bug, being caught is the good end; anything else is not.
+/// With a planted bug, being caught breaking an acknowledgement is the good end; anything else,
+/// such as a broker that does not start, is not.
 fn verdict(outcome: Result<String, Failure>, expect_caught: bool) -> Result<String, String> {
     match (outcome, expect_caught) {
         (Ok(summary), false) => Ok(summary),
         (Ok(summary), true) => Err(format!("the planted bug was NOT caught: {summary}")),
-        (Err(Failure::Verdict(what)), true) => Ok(format!("the planted bug was caught: {what}")),
+        (Err(Failure::Broken(what)), true) => Ok(format!("the planted bug was caught: {what}")),
         (Err(failure), _) => Err(failure.to_string()),
     }
 }
