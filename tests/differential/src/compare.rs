@@ -32,6 +32,7 @@ impl fmt::Display for Difference {
             kafka,
             ours,
         } = self;
+        let (kafka, ours) = (shortened(kafka), shortened(ours));
         write!(
             f,
             "{api} {version} {case}/{step}: {path}: kafka {kafka}, thalweg {ours}"
@@ -59,8 +60,8 @@ pub fn compare(place: &Place, kafka: &[Step], ours: &[Step]) -> Vec<Difference> 
                 case: place.case.clone(),
                 step: step.to_string(),
                 path: path.to_string(),
-                kafka: shortened(kafka),
-                ours: shortened(ours),
+                kafka: kafka.to_string(),
+                ours: ours.to_string(),
             });
         };
         match (theirs.map(|s| &s.answer), mine.map(|s| &s.answer)) {
@@ -127,7 +128,7 @@ fn paired(theirs: Vec<(String, Node)>, mine: Vec<(String, Node)>) -> Vec<Pair> {
 }
 
 /// Items by their key, or by their number if they have none; a second one of a key is `key#2`.
-fn keyed(items: &[Node]) -> Vec<(String, Node)> {
+pub fn keyed(items: &[Node]) -> Vec<(String, Node)> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let items = items.iter().enumerate().map(|(at, item)| {
         let key = sort_key(item).unwrap_or_else(|| at.to_string());
@@ -167,6 +168,7 @@ fn kind(answer: Option<&Answer>) -> &'static str {
     }
 }
 
+/// For people to read: what is listed is compared with all of it.
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(160) {
         Some((at, _)) => format!("{}...", &text[..at]),
@@ -194,6 +196,7 @@ mod tests {
         vec![Step {
             label: "asked".into(),
             answer: Answer::Reply(Node::parse(debug)),
+            layout: None,
         }]
     }
 
@@ -230,6 +233,7 @@ mod tests {
         let closed = [Step {
             label: "asked".into(),
             answer: Answer::Closed,
+            layout: None,
         }];
 
         check(

@@ -1,5 +1,6 @@
 //! The same scripts of requests against Apache Kafka and Thalweg; every field of every reply is
-//! compared, and every difference is either listed with its reason (`listed`) or a failure.
+//! compared, and every difference is either listed with its reason (`listed`) or a failure. Our
+//! errors must have words wherever the protocol has room for them (`words`).
 //!
 //! A new script is a function in `scripts/` and a line in its table; the versions it runs over
 //! come from `thalweg::wire::versions`.
@@ -13,6 +14,7 @@ mod report;
 mod run;
 mod scripts;
 mod tree;
+mod words;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,8 +1,10 @@
 //! The verdict: differences that nobody meant, and listed ones that no longer occur.
 
 use crate::compare::{Difference, Place, compare};
-use crate::listed::{LISTED, Listed, NOT_YET};
+use crate::listed::lines;
+use crate::run::{Answer, Step};
 use crate::scripts::{Performance, Plan};
+use crate::words;
 
 /// A whole run plays at least so many scripts, a case at a version each.
 const SCRIPTS_MIN: usize = 400;
@@ -18,7 +20,7 @@ impl Report {
     /// Whether all is well.
     pub fn print(&self, plan: &Plan, results: &[[Performance; 2]]) -> bool {
         let mut occurred = vec![0; lines().count()];
-        let (mut steps, mut unlisted, mut failed) = (0, 0, 0);
+        let (mut steps, mut unlisted, mut failed, mut wordless) = (0, 0, 0, 0);
         for (scene, [kafka, ours]) in plan.scenes.iter().zip(results) {
             let place = scene.place();
             for (side, performance) in [("Kafka", kafka), ("Thalweg", ours)] {
@@ -34,6 +36,7 @@ impl Report {
             for found in compare(&place, &kafka.steps, &ours.steps) {
                 unlisted += usize::from(!self.judge(&found, &mut occurred));
             }
+            wordless += wordless_of(&place, &ours.steps);
         }
         let gone = if self.whole { gone(&occurred) } else { 0 };
         for api in &plan.missing {
@@ -44,7 +47,8 @@ impl Report {
         }
         println!(
             "differential: {} scripts, {steps} requests; {} listed differences, {unlisted} not \
-             listed, {gone} listed but gone, {failed} scripts failed",
+             listed, {gone} listed but gone, {wordless} errors without words or words without an \
+             error, {failed} scripts failed",
             plan.scenes.len(),
             occurred.iter().sum::<usize>(),
         );
@@ -52,7 +56,12 @@ impl Report {
         if few {
             println!("TOO FEW  a whole run has at least {SCRIPTS_MIN} scripts");
         }
-        unlisted == 0 && gone == 0 && failed == 0 && !few && plan.unasked.is_empty()
+        unlisted == 0
+            && gone == 0
+            && wordless == 0
+            && failed == 0
+            && !few
+            && plan.unasked.is_empty()
     }
 
     /// Whether it is listed.
@@ -75,21 +84,31 @@ impl Report {
     }
 }
 
-fn lines() -> impl Iterator<Item = &'static Listed> {
-    LISTED.iter().chain(NOT_YET)
-}
-
 fn gone(occurred: &[usize]) -> usize {
     let never = lines().zip(occurred).filter(|(_, count)| **count == 0);
     let mut gone = 0;
     for (line, _) in never {
         println!(
-            "GONE     {} {} {}: {}",
-            line.api, line.step, line.path, line.why
+            "GONE     {} {}: {}: kafka {}, thalweg {}: {}",
+            line.api, line.step, line.path, line.kafka, line.ours, line.why
         );
         gone += 1;
     }
     gone
+}
+
+fn wordless_of(place: &Place, ours: &[Step]) -> usize {
+    let mut count = 0;
+    for step in ours {
+        let (Answer::Reply(reply), Some(layout)) = (&step.answer, step.layout) else {
+            continue;
+        };
+        for offence in words::offences(layout, reply) {
+            println!("WORDS    {}/{}: {offence}", named(place), step.label);
+            count += 1;
+        }
+    }
+    count
 }
 
 fn show(place: &Place, kafka: &Performance, ours: &Performance) {

@@ -36,6 +36,16 @@ pub struct Step {
     /// What the script calls this request.
     pub label: String,
     pub answer: Answer,
+    /// The answer's, if it is a message.
+    pub layout: Option<Layout>,
+}
+
+/// Which message of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// An API's key. A case may ask other APIs than its own.
+    pub key: i16,
+    pub version: i16,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,7 +144,8 @@ impl Run {
                 if let (Node::Struct(fields), true) = (&mut node, left > 0) {
                     fields.push(("bytes_left_over".into(), Node::leaf(left.to_string())));
                 }
-                self.keep(label, Answer::Reply(node));
+                let key = R::KEY;
+                self.keep_as(label, Answer::Reply(node), Some(Layout { key, version }));
                 Ok(reply)
             }
             Ok(Received::Undecodable(why)) => {
@@ -191,9 +202,14 @@ impl Run {
     }
 
     fn keep(&mut self, label: &str, answer: Answer) {
+        self.keep_as(label, answer, None);
+    }
+
+    fn keep_as(&mut self, label: &str, answer: Answer, layout: Option<Layout>) {
         self.steps.push(Step {
             label: label.to_string(),
             answer,
+            layout,
         });
     }
 

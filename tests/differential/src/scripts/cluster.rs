@@ -341,11 +341,12 @@ fn describe_acls(run: &mut Run, version: i16) -> Outcome {
             .with_host_filter(None)
             .with_operation(operation)
             .with_permission_type(permission);
-        run.ask(
+        // A closed connection is an answer, too.
+        let _ = run.ask(
             &format!("{kind} {pattern} {operation} {permission}"),
             &request,
             version,
-        )?;
+        );
     }
     Ok(())
 }

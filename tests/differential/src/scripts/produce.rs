@@ -281,9 +281,10 @@ fn sequences(run: &mut Run, version: i16) -> Outcome {
         let batch = records(run, 2).producer(id, epoch, sequence).build();
         produce(version, &topic, vec![(partition, Some(batch))])
     };
-    for sequence in [0, 2, 2, 0, 4, 6, 8, 10, 12, 10, 0, 20, 13, 14, -1] {
+    let sequences = [0, 2, 2, 0, 4, 6, 8, 10, 12, 10, 0, 20, 13, 14, -1];
+    for (at, sequence) in sequences.into_iter().enumerate() {
         run.ask(
-            &format!("sequence {sequence}"),
+            &format!("{at}, sequence {sequence}"),
             &sent(run, 0, sequence),
             version,
         )?;
