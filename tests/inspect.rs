@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bytes::Bytes;
@@ -92,30 +92,145 @@ fn a_directory_after_a_kill_is_shown_whole_and_not_one_byte_of_it_changes() {
     );
 }
 
+/// Where a value of `filled` lies on the disk.
+struct Place {
+    path: PathBuf,
+    /// The number that the file's name is.
+    file: u64,
+    /// Somewhere in the value.
+    value: usize,
+    /// Where the group begins that has it.
+    group: usize,
+}
+
+impl Place {
+    /// Of the value that was acknowledged with this offset: nothing else is made of so many of its
+    /// byte.
+    fn of(data_dir: &Path, offset: u8) -> Self {
+        /// Half a value: one of so many lies in it whole.
+        const STEP: usize = 10_000;
+        let marked = vec![0x5E + offset; STEP];
+        let mut files = BTreeMap::new();
+        contents(data_dir, &mut files);
+        let found = files.iter().find_map(|(name, bytes)| {
+            let mut steps = (0..bytes.len()).step_by(STEP);
+            let value = steps.find(|at| bytes[*at..].starts_with(&marked))?;
+            Some((name, bytes, value))
+        });
+        let (name, bytes, value) = found.expect("the value lies somewhere");
+        // A group begins with its magic, at a whole unit of the disk.
+        let mut units = (0..=value / 4096).rev().map(|unit| unit * 4096);
+        let group = units.find(|at| bytes[*at..].starts_with(b"TWG1"));
+        let stem = Path::new(name).file_stem().and_then(|stem| stem.to_str());
+        Self {
+            path: PathBuf::from(name),
+            file: stem.and_then(|it| it.parse().ok()).expect("a number"),
+            value,
+            group: group.expect("a group has it"),
+        }
+    }
+
+    fn spoil(&self, at: usize) {
+        let mut bytes = fs::read(&self.path).expect("readable");
+        bytes[at] ^= 1;
+        fs::write(&self.path, bytes).expect("written");
+    }
+}
+
+/// The shard that has the stream of this name.
+fn shard_of<'a>(json: &'a Value, name: &str) -> &'a Value {
+    let mut shards = json["shards"].as_array().expect("shards").iter();
+    let has = |shard: &&Value| {
+        let mut streams = shard["streams"].as_array().expect("streams").iter();
+        streams.any(|stream| stream["partition"] == name)
+    };
+    shards.find(has).expect("some shard has it")
+}
+
+/// File and place of all groups that `--verify` found bad in a shard.
+fn bad_groups(shard: &Value) -> Vec<(u64, u64)> {
+    let segments = shard["segments"].as_array().expect("segments").iter();
+    let bad = segments.flat_map(|segment| {
+        let file = segment["file"].as_u64().expect("a number");
+        let bad = segment["verified"]["bad"]
+            .as_array()
+            .expect("places")
+            .iter();
+        bad.map(move |at| (file, at.as_u64().expect("a number")))
+    });
+    bad.collect()
+}
+
 #[test]
-fn spoilt_bytes_of_an_acknowledged_record_are_found_by_name() {
+fn spoilt_bytes_of_an_acknowledged_record_are_told_by_topic_partition_offset_and_place() {
     let scratch = Scratch::new("inspect-spoilt");
     let data_dir = scratch.path("data");
     assert_eq!(filled(&data_dir).stop().0, Some(0));
-    let mut files = BTreeMap::new();
-    contents(&data_dir, &mut files);
-    // The eleventh value: nothing else is made of so many of these bytes.
-    let marked = vec![0x5E + 10; 20_000];
-    let found = files.iter().find_map(|(name, bytes)| {
-        let at = bytes
-            .windows(marked.len())
-            .position(|window| window == marked)?;
-        Some((name, bytes, at))
-    });
-    let (name, bytes, at) = found.expect("the value lies somewhere");
-    let mut spoilt = bytes.clone();
-    spoilt[at + 5_000] ^= 1;
-    fs::write(name, spoilt).expect("written");
+    let place = Place::of(&data_dir, 10);
+    place.spoil(place.value);
 
     let (code, json) = json_of(&data_dir);
 
     assert_eq!(code, Some(1), "{json}");
-    assert!(json["damages"].as_u64() > Some(0), "{json}");
+    assert_eq!(json["damages"], 1, "{json}");
+    let shard = shard_of(&json, "t-0");
+    let wanted = (place.file, place.group as u64);
+    assert_eq!(bad_groups(shard), [wanted], "{json}");
+    let noticed = &shard["damage"][0];
+    assert_eq!(
+        (noticed["file"].as_u64(), noticed["at"].as_u64()),
+        (Some(wanted.0), Some(wanted.1))
+    );
+    let spoilt = serde_json::json!([{ "partition": "t-0", "from": 10, "until": 11 }]);
+    let verified = &shard["segments"][0]["verified"];
+    assert_eq!(verified["spoilt"], spoilt, "{json}");
+    let text = inspect(&data_dir, &["--verify"]).output();
+    let text = text.expect("it can be started").stdout;
+    let text = String::from_utf8_lossy(&text);
+    let named = "DAMAGE: t-0 offsets 10 to 10 do not match their sums";
+    assert!(text.contains(named), "{text}");
+    let name = format!("{:08}.journal", place.file);
+    let row = text.lines().find(|line| line.contains(&name));
+    let last = row.and_then(|row| row.split_whitespace().last());
+    assert_eq!(last, Some(&*place.group.to_string()), "{text}");
+    assert!(text.contains("1 place can not be read."), "{text}");
+}
+
+#[test]
+fn a_lost_group_is_told_by_topic_partition_and_offset() {
+    let scratch = Scratch::new("inspect-lost");
+    let data_dir = scratch.path("data");
+    filled(&data_dir).kill();
+    let (place, next) = (Place::of(&data_dir, 10), Place::of(&data_dir, 11));
+    // The sum over header and table: nothing of the group can be believed.
+    place.spoil(place.group + 60);
+
+    let (code, json) = json_of(&data_dir);
+
+    assert_eq!(code, Some(1), "{json}");
+    let shard = shard_of(&json, "t-0");
+    let damage = shard["damage"].as_array().expect("damage");
+    let [damage] = &damage[..] else {
+        panic!("one damage: {json}");
+    };
+    assert_eq!(json["damages"], 1, "{json}");
+    let missed = serde_json::json!([{ "partition": "t-0", "from": 10, "until": 11 }]);
+    assert_eq!(damage["streams"], missed, "{json}");
+    assert_eq!(damage["first_group"], damage["last_group"], "{json}");
+    // It is noticed at the group behind it.
+    assert_eq!(damage["file"].as_u64(), Some(next.file), "{json}");
+    assert_eq!(damage["at"].as_u64(), Some(next.group as u64), "{json}");
+    assert_eq!(bad_groups(shard), [(place.file, place.group as u64)]);
+    assert_eq!(stream(&json, "t-0")["end"], 20);
+    let text = inspect(&data_dir, &[]).output().expect("it can be started");
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    for words in [
+        "DAMAGE: groups ",
+        &format!("in {:08}.journal at {}", next.file, next.group),
+        "t-0 misses offsets 10 to 10",
+    ] {
+        assert!(text.contains(words), "no {words:?}: {text}");
+    }
 }
 
 #[test]

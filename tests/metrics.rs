@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -112,6 +113,35 @@ fn check_counts(text: &str) {
         let name = line.split(' ').nth(2).expect("a name");
         assert!(text.contains(&format!("# HELP {name} ")), "{name}: no help");
     }
+}
+
+#[test]
+fn readmes_table_of_metrics_equals_what_is_served() {
+    let scratch = Scratch::new("metrics-readme");
+    let (_broker, at) = start(&scratch);
+    // Counted by API from the first request on, and a page may be 0.1 s old.
+    let page = wait_for("the first request's count", || {
+        let (_, page) = get(at, "/metrics").expect("it answers");
+        (sum(&page, "thalweg_requests_total", "api=") > 0.0).then_some(page)
+    });
+
+    let names = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let served = names.filter_map(|line| line.split(' ').next()).map(|name| {
+        let mut samples = page.lines().filter(|line| line.starts_with(name));
+        let by_api = samples.any(|line| line.contains("api=\""));
+        format!("{name}{}", if by_api { "{api}" } else { "" })
+    });
+
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let readme = std::fs::read_to_string(readme).expect("a README");
+    let (_, section) = readme
+        .split_once("\n## Metrics and health\n")
+        .expect("a section");
+    let (section, _) = section.split_once("\n## ").expect("its end");
+    let code = section.split('`').skip(1).step_by(2);
+    let told = code.filter(|word| word.starts_with("thalweg_"));
+    let told: BTreeSet<String> = told.map(str::to_owned).collect();
+    assert_eq!(told, served.collect());
 }
 
 #[test]

@@ -1,151 +1,247 @@
-//! Every block of shell in the README runs, line by line, as it stands there.
+//! README says what is so: every block of it, its transcript, its tables.
 //!
-//! But for this: programs are those that were built for the test, ports and directories are free
-//! ones, and the demo and the test run take their short forms. A line that no rule below knows
-//! fails, so that nobody adds one that was never run.
+//! Every block of shell runs, line by line, as it stands there. But for this: programs are those
+//! that were built for the test, ports and directories are free ones, and what takes long takes its
+//! short form. `OTHERWISE` lists the lines that are treated otherwise, and why. A block or a line
+//! that no rule knows fails, so that nobody adds one that was never run.
 
 mod support;
 
-use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
+#[path = "readme/blocks.rs"]
+mod blocks;
+#[path = "readme/image.rs"]
+mod image;
+#[path = "readme/loadgen.rs"]
+mod loadgen;
+#[path = "readme/session.rs"]
+mod session;
+#[path = "readme/transcript.rs"]
+mod transcript;
 
-use support::{Broker, Scratch, serve, system};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use blocks::{Block, readme, spans, split, table};
+use session::Session;
+use thalweg::log::TOPIC_CONFIGS;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const THALWEG: &str = env!("CARGO_BIN_EXE_thalweg");
-const BUILT: &str = "target/release/thalweg";
-/// Apache's scripts, and the class that each starts.
-const APACHE: [(&str, &str); 3] = [
-    ("kafka-topics.sh", "TopicCommand"),
-    ("kafka-console-producer.sh", "ConsoleProducer"),
-    ("kafka-console-consumer.sh", "consumer.ConsoleConsumer"),
+/// Where README's commands find what they have built.
+const BUILT: &str = "target/release/thalweg ";
+/// Lines that do not run as they stand: how each begins, and what is done instead.
+const OTHERWISE: [(&str, &str); 5] = [
+    (
+        "cargo build ",
+        "cargo has built what is tested: its flags are read",
+    ),
+    (
+        "cargo run --release -- demo",
+        "by the program that is tested, with --quick",
+    ),
+    (
+        "./tests/run",
+        "this test is a part of it: it is asked for its steps",
+    ),
+    (
+        "docker ",
+        "it needs a daemon and a registry: held against tuning/",
+    ),
+    ("loadgen versus ", "the preset's small size, once"),
 ];
-/// Words of our commands that ask a broker.
-const CLIENTS: [&str; 5] = ["topic", "produce", "consume", "config", "group"];
 
-/// The commands of the README's blocks of shell, continued lines joined, comments taken off.
-fn commands() -> Vec<String> {
-    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).expect("a README");
-    let blocks = readme.split("```sh\n").skip(1);
-    let blocks = blocks.map(|rest| rest.split("\n```").next().unwrap_or_default());
-    let joined = blocks.map(|block| block.replace("\\\n", " "));
-    let lines = joined.flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>());
-    let plain = lines.map(|line| {
-        line.split("  #")
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_owned()
-    });
-    plain.filter(|line| !line.is_empty()).collect()
+/// How a line of README is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    Build,
+    Demo,
+    TestRun,
+    Docker,
+    Loadgen,
+    Serve,
+    /// A command of ours that asks a broker.
+    Client,
+    Doctor,
+    Inspect,
+    Kcat,
+    Apache,
 }
 
-struct Session {
-    scratch: Scratch,
-    broker: Option<Broker>,
-    ran: usize,
-}
-
-impl Session {
-    fn shell(&mut self, line: &str) -> Output {
-        let mut command = Command::new("bash");
-        command
-            .args(["-o", "pipefail", "-c", line])
-            .current_dir(self.scratch.path(""));
-        system::die_with_parent(&mut command);
-        self.ran += 1;
-        command.output().expect("there is a bash")
-    }
-
-    fn check(&mut self, line: &str) {
-        let output = self.shell(line);
-        let said =
-            String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned();
-        assert!(output.status.success(), "{line}: {}\n{said}", output.status);
-    }
-
-    /// Where the broker of this session listens; it is started if it is not there.
-    fn address(&mut self) -> String {
-        let data_dir = self.scratch.path("thalweg-data");
-        let flags = ["--cores", "2", "--allow-buffered"];
-        let start = || Broker::start_command(&data_dir, serve(&data_dir, &flags));
-        self.broker.get_or_insert_with(start).address.to_string()
-    }
-
-    /// Ours, against the broker of this session.
-    fn client(&mut self, line: &str) {
-        let address = self.address();
-        self.check(&format!(
-            "{} --bootstrap-server {address}",
-            line.replace(BUILT, THALWEG)
-        ));
-    }
-
-    /// With the data directory and the address of this session.
-    fn local(&mut self, line: &str, address: &str) {
-        let line = line
-            .replace(BUILT, THALWEG)
-            .replace("localhost:9092", address);
-        self.check(&line);
-    }
-
-    fn run(&mut self, line: &str) {
-        let after = |word: &str| {
-            line.split(BUILT)
-                .nth(1)
-                .is_some_and(|rest| rest.starts_with(word))
+/// None: nobody knows how to try it.
+fn rule_of(line: &str) -> Option<Rule> {
+    if let Some((_, ours)) = line.split_once(BUILT) {
+        return match ours.split(' ').next()? {
+            "serve" => Some(Rule::Serve),
+            "topic" | "produce" | "consume" | "config" | "group" => Some(Rule::Client),
+            "doctor" => Some(Rule::Doctor),
+            "inspect" => Some(Rule::Inspect),
+            _ => None,
         };
-        if line.starts_with("cargo run --release -- demo") {
-            self.check(&format!("{THALWEG} demo --quick"));
-        } else if line.starts_with("./tests/run") {
-            self.check(&format!("{ROOT}/tests/run --list"));
-        } else if line.starts_with("cargo build ") {
-            println!("built already: {line}");
-        } else if after(" serve") {
-            self.address();
-        } else if CLIENTS.iter().any(|word| after(&format!(" {word} "))) {
-            self.client(line);
-        } else if after(" doctor") {
-            let address = self.address();
-            self.local(line, &address);
-        } else if after(" inspect") {
-            if let Some(broker) = self.broker.take() {
-                assert_eq!(broker.stop().0, Some(0));
+    }
+    let begins = [
+        ("cargo build ", Rule::Build),
+        ("cargo run --release -- demo", Rule::Demo),
+        ("./tests/run", Rule::TestRun),
+        ("docker ", Rule::Docker),
+        ("loadgen versus ", Rule::Loadgen),
+    ];
+    let begun = begins.iter().find(|(begin, _)| line.starts_with(begin));
+    // What a tool reads may be piped into it.
+    let foreign = match line.split("| ").last()?.split(' ').next()? {
+        "kcat" => Some(Rule::Kcat),
+        name if session::APACHE.iter().any(|(script, _)| *script == name) => Some(Rule::Apache),
+        _ => None,
+    };
+    begun.map(|(_, rule)| *rule).or(foreign)
+}
+
+/// What all blocks come to.
+#[derive(Default)]
+struct Told {
+    commands: Vec<(String, Rule)>,
+    /// Of the demo.
+    transcripts: Vec<String>,
+}
+
+/// Fails at what nobody knows how to try.
+fn told(blocks: &[Block]) -> Result<Told, String> {
+    let mut told = Told::default();
+    for block in blocks {
+        match block.language.as_str() {
+            "sh" => {
+                for line in block.commands() {
+                    let rule = rule_of(&line);
+                    let rule = rule.ok_or(format!("line {}: no rule for {line}", block.line))?;
+                    told.commands.push((line, rule));
+                }
             }
-            self.local(line, "");
-        } else if line.contains("kcat ") {
-            self.foreign(line, "kcat", "command -v kcat");
-        } else if let Some((script, class)) = APACHE.iter().find(|(name, _)| line.contains(name)) {
-            let jars =
-                "${THALWEG_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/thalweg}/kafka-tools-4.1.1";
-            let java = format!("java -Xmx256m -cp \"{jars}/*\" org.apache.kafka.tools.{class}");
-            let there = format!("command -v java && [ -d \"{jars}\" ]");
-            self.foreign(&line.replace(script, &java), script, &there);
-        } else if line.starts_with("docker ") {
-            println!("SKIPPED, it needs a Docker daemon: {line}");
-        } else {
-            panic!("no rule for this line of the README: {line}");
+            "text" if block.text.starts_with("$ thalweg serve") => {
+                told.transcripts.push(block.text.clone());
+            }
+            language => return Err(format!("line {}: a block of {language:?}", block.line)),
         }
     }
+    Ok(told)
+}
 
-    /// A line for a tool that we did not build. `tests/run` installs them all, so that there a
-    /// missing one is a failure.
-    fn foreign(&mut self, line: &str, tool: &str, there: &str) {
-        if !self.shell(there).status.success() {
-            let required = std::env::var_os("THALWEG_TOOLS_REQUIRED").is_some();
-            assert!(!required, "no {tool}, and tests/run was to install it");
-            println!("SKIPPED, there is no {tool}: {line}");
-            return;
-        }
-        let address = self.address();
-        self.local(line, &address);
+#[test]
+fn every_block_of_the_readme_is_what_happens() {
+    let told = told(&split(&readme()).0).unwrap_or_else(|why| panic!("{why}"));
+    let commands = told.commands;
+    let [transcript] = &told.transcripts[..] else {
+        panic!("not one transcript of the demo: {}", told.transcripts.len());
+    };
+    let docker = commands.iter().filter(|(_, rule)| *rule == Rule::Docker);
+    image::check(&docker.map(|(line, _)| line.clone()).collect::<Vec<_>>());
+    let mut session = Session::new("readme", transcript);
+
+    for (line, rule) in &commands {
+        println!("$ {line}");
+        session.run(line, *rule);
+    }
+
+    assert!(session.ran >= 20, "only {} were run", session.ran);
+    for (begin, _) in OTHERWISE {
+        let stale = !commands.iter().any(|(line, _)| line.starts_with(begin));
+        assert!(!stale, "no line of README begins with {begin:?} any more");
     }
 }
 
 #[test]
+fn a_block_or_a_line_that_nobody_knows_how_to_try_is_refused() {
+    let refused = |readme: &str| told(&split(readme).0).is_err();
+
+    assert!(!refused("```sh\ntarget/release/thalweg topic list\n```\n"));
+    assert!(refused("```sh\ntarget/release/thalweg frobnicate\n```\n"));
+    assert!(refused("```sh\nmake install\n```\n"));
+    assert!(refused("```\ntarget/release/thalweg topic list\n```\n"));
+    assert!(refused("```toml\ncores = 2\n```\n"));
+    assert!(refused("```text\nsomething\n```\n"));
+}
+
+/// Ends well if these words are flags and commands of the program; it runs nothing.
+fn check_words(program: &str, words: &[&str]) {
+    // Behind `--` stand other programs' words.
+    let own: Vec<&str> = words
+        .iter()
+        .copied()
+        .take_while(|word| *word != "--")
+        .collect();
+    let mut command = Command::new(program);
+    let output = command.args(&own).arg("--help").output();
+    let output = output.expect("it can be started");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.success(),
+        "README's `{}`: {said}",
+        words.join(" ")
+    );
+}
+
+/// The word behind each `flag`.
+fn behind<'a>(words: &[&'a str], flag: &str) -> Vec<&'a str> {
+    let pairs = words.windows(2).filter(|pair| pair[0] == flag);
+    pairs.map(|pair| pair[1]).collect()
+}
+
+#[test]
+fn commands_between_the_blocks_have_only_words_that_their_programs_know() {
+    let loadgen = loadgen::program();
+    let presets = Command::new(&loadgen).arg("presets").output();
+    let presets = String::from_utf8(presets.expect("it runs").stdout).expect("text");
+    let presets: Vec<&str> = presets
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    let mut checked = 0;
+
+    for span in spans(&split(&readme()).1) {
+        let words: Vec<&str> = span.split(' ').collect();
+        match words[..] {
+            ["thalweg", _, ..] => check_words(THALWEG, &words[1..]),
+            ["loadgen", _, ..] => check_words(&loadgen, &words[1..]),
+            ["cargo", "bench" | "test", ..] => {}
+            _ => continue,
+        }
+        for name in behind(&words, "--preset") {
+            let known = name == "NAME" || presets.contains(&name);
+            assert!(known, "no preset {name}: `{span}`");
+        }
+        for (flag, folder) in [("--bench", "benches"), ("--test", "tests")] {
+            for name in behind(&words, flag) {
+                let file = Path::new(ROOT).join(folder).join(format!("{name}.rs"));
+                assert!(file.is_file(), "no {}: `{span}`", file.display());
+            }
+        }
+        checked += 1;
+    }
+
+    assert!(checked >= 10, "only {checked} were found");
+}
+
+#[test]
+fn the_table_of_topic_configs_equals_the_programs() {
+    let told = table(&readme(), "## Topic configs").into_iter();
+    let told: BTreeSet<Vec<String>> = told.map(|cells| cells[..3].to_vec()).collect();
+
+    let code = |text: &str| match text {
+        "" => String::new(),
+        text => format!("`{text}`"),
+    };
+    let own = TOPIC_CONFIGS.iter().map(|key| {
+        let acts = if key.acts { "yes" } else { "no" };
+        vec![code(key.name), code(key.default), acts.to_owned()]
+    });
+
+    let own: BTreeSet<Vec<String>> = own.collect();
+    let wrong: Vec<_> = told.symmetric_difference(&own).collect();
+    assert!(wrong.is_empty(), "README or the program only: {wrong:?}");
+}
+
+#[test]
 fn durability_is_explained_in_ten_lines() {
-    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).expect("a README");
+    let readme = readme();
     let (_, rest) = readme
         .split_once("## How durability works\n\n")
         .expect("it is there");
@@ -161,22 +257,4 @@ fn durability_is_explained_in_ten_lines() {
         numbers, wanted,
         "ten numbered lines, none of them continued"
     );
-}
-
-#[test]
-fn every_command_of_the_readme_runs() {
-    let commands = commands();
-    assert!(commands.len() > 10, "{commands:?}");
-    let mut session = Session {
-        scratch: Scratch::new("readme"),
-        broker: None,
-        ran: 0,
-    };
-
-    for line in &commands {
-        println!("$ {line}");
-        session.run(line);
-    }
-
-    assert!(session.ran >= 10, "only {} were run", session.ran);
 }

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::config::Config;
 use super::doctor::Doctor;
+use super::exit_codes_help;
 use super::group::Group;
 use super::inspect::Inspect;
 use super::time::parse_time;
@@ -13,6 +14,7 @@ use super::time::parse_time;
 /// A distributed commit log that speaks the Kafka protocol.
 #[derive(Debug, Parser)]
 #[command(name = "thalweg", version, about, propagate_version = true)]
+#[command(after_help = exit_codes_help())]
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
@@ -218,7 +220,8 @@ pub struct Produce {
     pub headers: Vec<(String, String)>,
     #[arg(long, value_enum, value_name = "CODEC", default_value = "none")]
     pub compression: Compression,
-    /// Wait for the leader's acknowledgement (1) or for all in-sync replicas' (all, or -1).
+    /// Wait for the leader's acknowledgement (1), for all in-sync replicas' (all, or -1), or for
+    /// nothing (0): then nobody tells whether the records arrived.
     #[arg(
         long,
         value_name = "A",
@@ -304,9 +307,8 @@ fn parse_acks(text: &str) -> Result<i16, String> {
     match text {
         "all" | "-1" => Ok(-1),
         "1" => Ok(1),
-        _ => Err(format!(
-            "'{text}' is neither 1 nor all; without an answer nothing is known"
-        )),
+        "0" => Ok(0),
+        _ => Err(format!("'{text}' is none of all, 1 and 0")),
     }
 }
 
@@ -339,44 +341,5 @@ pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_flags_are_consistent() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn every_command_has_help_with_an_example_that_is_a_command() {
-        fn check(command: &clap::Command, path: &str) {
-            if command.has_subcommands() {
-                for below in command.get_subcommands() {
-                    check(below, &format!("{path} {}", below.get_name()));
-                }
-                return;
-            }
-            let help = command.get_after_help().map(ToString::to_string);
-            let help = help.unwrap_or_else(|| panic!("{path} has no example"));
-            assert!(help.starts_with("Example"), "{path}: {help}");
-            assert!(help.contains(path), "{path}: {help}");
-        }
-        check(&Arguments::command(), "thalweg");
-    }
-
-    #[test]
-    fn byte_counts_are_read_with_and_without_units() {
-        assert_eq!(parse_bytes("4096"), Ok(4096));
-        assert_eq!(parse_bytes("512MiB"), Ok(512 << 20));
-        assert!(parse_bytes("12 parsecs").is_err());
-        assert!(parse_bytes("99999999999GiB").is_err());
-    }
-
-    #[test]
-    fn a_config_without_a_key_is_refused() {
-        assert!(parse_pair("=5").is_err());
-        assert!(parse_pair("retention.ms").is_err());
-        assert_eq!(parse_pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
-    }
-}
+#[path = "arguments_tests.rs"]
+mod tests;

@@ -1,12 +1,12 @@
 //! A small blocking client: one connection, one request at a time, any Kafka broker.
 
 use std::fmt::Display;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kafka_protocol::protocol::Request;
+use kafka_protocol::protocol::{Request, VersionRange};
 
 use crate::wire::client;
 use crate::wire::messages::{ApiVersionsRequest, ApiVersionsResponse};
@@ -41,7 +41,7 @@ impl Client {
             }
         }
         let why = last.map_or_else(|| "no address".to_owned(), |error| error.to_string());
-        Err(Failure::failed(format!(
+        Err(Failure::try_again(format!(
             "no broker at {bootstrap_server}: {why}; start one with 'thalweg serve', or name \
              another with --bootstrap-server HOST:PORT"
         )))
@@ -79,17 +79,27 @@ impl Client {
     ) -> Result<(i16, R::Response), Failure> {
         let mut ours = R::VERSIONS;
         ours.max = ours.max.min(newest);
-        let theirs = self
-            .versions
-            .api_keys
-            .iter()
-            .find(|api| api.api_key == R::KEY);
-        let version = theirs.map(|api| ours.max.min(api.max_version));
-        match (theirs, version) {
-            (Some(api), Some(version)) if version >= ours.min.max(api.min_version) => {
-                Ok((version, self.call_at(request, version)?))
-            }
-            _ => Err(Failure::failed(format!(
+        let version = self.version_of::<R>(ours)?;
+        Ok((version, self.call_at(request, version)?))
+    }
+
+    /// Sends a request that no broker answers: Produce with acks=0.
+    pub fn tell<R: Request>(&mut self, request: &R) -> Result<(), Failure> {
+        let version = self.version_of::<R>(R::VERSIONS)?;
+        self.send_at(request, version)
+    }
+
+    /// The newest version that both sides know.
+    fn version_of<R: Request>(&self, ours: VersionRange) -> Result<i16, Failure> {
+        let mut theirs = self.versions.api_keys.iter();
+        let theirs = theirs.find(|api| api.api_key == R::KEY);
+        let both = theirs.map(|api| {
+            let newest = ours.max.min(api.max_version);
+            (newest, newest >= ours.min.max(api.min_version))
+        });
+        match both {
+            Some((version, true)) => Ok(version),
+            Some((_, false)) | None => Err(Failure::failed(format!(
                 "the broker at {} does not offer this request (API key {})",
                 self.address,
                 R::KEY
@@ -97,13 +107,16 @@ impl Client {
         }
     }
 
-    fn call_at<R: Request>(&mut self, request: &R, version: i16) -> Result<R::Response, Failure> {
+    fn send_at<R: Request>(&mut self, request: &R, version: i16) -> Result<(), Failure> {
         self.correlation_id += 1;
         let frame = client::encode(request, version, self.correlation_id, CLIENT_ID)
             .map_err(|error| Failure::failed(format!("can not write the request: {error}")))?;
-        self.stream
-            .write_all(&frame)
-            .map_err(|error| lost(&self.address, &error))?;
+        let sent = self.stream.write_all(&frame);
+        sent.map_err(|error| lost(&self.address, &error))
+    }
+
+    fn call_at<R: Request>(&mut self, request: &R, version: i16) -> Result<R::Response, Failure> {
+        self.send_at(request, version)?;
         let mut length = [0; 4];
         self.stream
             .read_exact(&mut length)
@@ -138,10 +151,18 @@ pub fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
 }
 
+/// Nothing is known of what the request did: another try may help, and the user decides.
 fn lost(address: &str, error: &std::io::Error) -> Failure {
-    Failure::failed(format!(
-        "the connection to {address} failed: {error}; is a Kafka-protocol broker listening there?"
-    ))
+    Failure::try_again(match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => format!(
+            "no answer from {address} within {} s; is it a Kafka-protocol broker, and is it well?",
+            REPLY_WAIT.as_secs()
+        ),
+        _ => format!(
+            "the connection to {address} failed: {error}; is a Kafka-protocol broker listening \
+             there?"
+        ),
+    })
 }
 
 /// Fails with Kafka's name for `code`, the broker's own words and what to do next, if it is an
@@ -158,7 +179,27 @@ pub fn check(code: i16, message: Option<&str>, what: &str) -> Result<(), Failure
         true => String::new(),
         false => format!(": {}", said.join("; ")),
     };
-    Err(Failure::failed(format!("{what}: {name} ({code}){words}")))
+    let told = format!("{what}: {name} ({code}){words}");
+    Err(match known.is_some_and(may_pass) {
+        true => Failure::try_again(told),
+        false => Failure::failed(told),
+    })
+}
+
+/// The same command may succeed later. Kafka calls more errors retriable: those that pass only if
+/// somebody does something, such as creating the topic, are none here.
+fn may_pass(error: ErrorCode) -> bool {
+    let needs_somebody = matches!(
+        error,
+        ErrorCode::UnknownTopicOrPartition
+            | ErrorCode::UnknownTopicId
+            | ErrorCode::InconsistentTopicId
+            | ErrorCode::CorruptMessage
+            | ErrorCode::KafkaStorageError
+            | ErrorCode::ListenerNotFound
+            | ErrorCode::ElectionNotNeeded
+    );
+    error.is_retriable() && !needs_somebody
 }
 
 /// What a user can do about it.
@@ -194,6 +235,9 @@ fn next_step(error: ErrorCode) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Error;
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -210,5 +254,53 @@ mod tests {
         assert_eq!(told.message, format!("{head}no such topic; {next}"));
         assert_eq!(other.message, "absent: UNKNOWN_SERVER_ERROR (-1)");
         assert!(check(0, None, "absent").is_ok());
+    }
+
+    #[test]
+    fn only_what_passes_by_itself_invites_to_try_again() {
+        let code = |error: ErrorCode| check(error.code(), None, "t").expect_err("it is one").code;
+        let again = Failure::try_again("").code;
+        let failed = Failure::failed("").code;
+
+        for passing in [
+            ErrorCode::RequestTimedOut,
+            ErrorCode::LeaderNotAvailable,
+            ErrorCode::NotLeaderOrFollower,
+            ErrorCode::NotEnoughReplicas,
+            ErrorCode::CoordinatorLoadInProgress,
+            ErrorCode::ThrottlingQuotaExceeded,
+        ] {
+            assert_eq!(code(passing), again, "{passing:?}");
+        }
+        for lasting in [
+            ErrorCode::UnknownTopicOrPartition,
+            ErrorCode::KafkaStorageError,
+            ErrorCode::TopicAlreadyExists,
+            ErrorCode::UnknownServerError,
+        ] {
+            assert_eq!(code(lasting), failed, "{lasting:?}");
+        }
+    }
+
+    #[test]
+    fn a_broker_that_is_not_there_or_goes_away_invites_to_try_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("its address").to_string();
+        let closer = std::thread::spawn(move || drop(listener.accept()));
+
+        let gone = Client::connect(&address).expect_err("it is closed");
+        closer.join().expect("it only accepts");
+        let absent = Client::connect(&address).expect_err("nobody listens");
+        let silent = lost(&address, &Error::from(ErrorKind::WouldBlock));
+
+        let again = Failure::try_again("").code;
+        for (failure, words) in [
+            (gone, "is a Kafka-protocol broker listening there?"),
+            (absent, "start one with 'thalweg serve'"),
+            (silent, "no answer from"),
+        ] {
+            assert_eq!(failure.code, again, "{}", failure.message);
+            assert!(failure.message.contains(words), "{}", failure.message);
+        }
     }
 }

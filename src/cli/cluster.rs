@@ -64,6 +64,18 @@ impl Cluster {
         self.leaders.keys().copied().collect()
     }
 
+    /// Fails if the topic does not have this partition.
+    pub fn check_partition(&self, partition: i32) -> Result<(), Failure> {
+        if self.leaders.contains_key(&partition) {
+            return Ok(());
+        }
+        Err(Failure::failed(format!(
+            "{} has no partition {partition}; it has {}",
+            self.topic,
+            self.leaders.len()
+        )))
+    }
+
     /// The partitions grouped by the broker that leads them.
     pub fn by_leader(&self, partitions: &[i32]) -> BTreeMap<i32, Vec<i32>> {
         let mut groups: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
@@ -77,7 +89,7 @@ impl Cluster {
     /// The connection to `broker`.
     pub fn client(&mut self, broker: i32) -> Result<&mut Client, Failure> {
         let address = self.addresses.get(&broker).ok_or_else(|| {
-            Failure::failed(format!(
+            Failure::try_again(format!(
                 "a partition of {} has no leader now; 'thalweg topic describe {}' shows which",
                 self.topic, self.topic
             ))

@@ -24,17 +24,12 @@ const WAIT_MS: i32 = 500;
 /// Prints records until told to stop, or until `--max-messages` or `--until-end` is reached.
 pub fn run(options: &Consume) -> Result<u8, Failure> {
     let mut cluster = Cluster::connect(&options.broker.bootstrap_server, &options.topic, false)?;
-    let all = cluster.partitions();
     let wanted = match options.partition {
-        Some(partition) if !all.contains(&partition) => {
-            return Err(Failure::failed(format!(
-                "{} has no partition {partition}; it has {}",
-                options.topic,
-                all.len()
-            )));
+        Some(partition) => {
+            cluster.check_partition(partition)?;
+            vec![partition]
         }
-        Some(partition) => vec![partition],
-        None => all,
+        None => cluster.partitions(),
     };
     let topic = &options.topic;
     let ends = of_cluster(&mut cluster, topic, &wanted, LATEST)?;

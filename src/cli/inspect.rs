@@ -14,15 +14,15 @@ use super::Failure;
 use super::arguments::Output;
 use super::data_dir::{self, DataDir};
 use super::table::Table;
-use crate::base::ShardId;
+use crate::base::{Position, ShardId};
 use crate::cluster::MetadataLog;
 use crate::journal::{
     EntryHead, Index, Journal, JournalError, Replay, SegmentCheck, SegmentFacts, Settings,
     StreamFacts, StreamId,
 };
-use crate::runtime::BlockPool;
 use crate::runtime::real::FileDirectory;
 use crate::runtime::shadow::Shadow;
+use crate::runtime::{BlockPool, FileId};
 use crate::shard::manifest::ShardPlace;
 
 /// Flags of `inspect`.
@@ -124,9 +124,25 @@ fn open(
 }
 
 impl Opened {
+    /// What the start noticed, and what only reading every group did.
     fn damages(&self) -> usize {
-        let bad = self.checks.values().map(|check| check.bad.len());
-        self.journal.damage().len() + bad.sum::<usize>()
+        let segments = self.journal.segments();
+        let unnoticed = segments.iter().map(|segment| {
+            let check = self.checks.get(&segment.number);
+            let bad = check.map_or(&[][..], |check| &check.bad);
+            let new = (0..bad.len()).filter(|number| !self.is_noticed(segment.file, bad, *number));
+            new.count()
+        });
+        self.journal.damage().len() + unnoticed.sum::<usize>()
+    }
+
+    /// The start notices a group that is lost at the one behind it, before the next bad place.
+    fn is_noticed(&self, file: FileId, bad: &[Position], number: usize) -> bool {
+        let (at, next) = (bad[number], bad.get(number + 1));
+        self.journal.damage().iter().any(|damage| {
+            let before_next = next.is_none_or(|next| damage.at < *next);
+            damage.file == file && damage.at >= at && before_next
+        })
     }
 
     fn segment_row(&self, segment: &SegmentFacts) -> Vec<String> {
@@ -190,23 +206,30 @@ impl Opened {
                 println!("    {name} misses offsets {} to {}", from.0, to.0 - 1);
             }
         }
+        for (stream, from, to) in self.checks.values().flat_map(|check| &check.spoilt) {
+            let name = name_of(names, *stream);
+            let last = to.0 - 1;
+            println!(
+                "  DAMAGE: {name} offsets {} to {last} do not match their sums",
+                from.0
+            );
+        }
     }
 
     fn to_json(&self, names: &Names) -> Value {
         let segments = self.journal.segments();
-        let segments = segments.iter().map(|segment| self.segment_json(segment));
+        let segments = segments
+            .iter()
+            .map(|segment| self.segment_json(segment, names));
         let streams = self.journal.streams();
         let streams = streams.iter().map(|stream| stream_json(stream, names));
         let damage = self.journal.damage().iter().map(|damage| {
-            let streams = damage.streams.iter().map(|(stream, from, to)| {
-                json!({ "partition": name_of(names, *stream), "from": from.0, "until": to.0 })
-            });
             json!({
                 "file": damage.file.0,
                 "at": damage.at.0,
                 "first_group": damage.first.0,
                 "last_group": damage.last.0,
-                "streams": streams.collect::<Vec<_>>(),
+                "streams": ranges_json(&damage.streams, names),
             })
         });
         json!({
@@ -217,13 +240,14 @@ impl Opened {
         })
     }
 
-    fn segment_json(&self, segment: &SegmentFacts) -> Value {
+    fn segment_json(&self, segment: &SegmentFacts, names: &Names) -> Value {
         let check = self.checks.get(&segment.number).map(|check| {
             json!({
                 "groups": check.groups,
                 "rows": check.rows,
                 "bytes": check.bytes.0,
                 "bad": check.bad.iter().map(|at| at.0).collect::<Vec<_>>(),
+                "spoilt": ranges_json(&check.spoilt, names),
             })
         });
         json!({
@@ -237,6 +261,14 @@ impl Opened {
             "verified": check,
         })
     }
+}
+
+/// Offsets of partitions: the first, and the one after the last.
+fn ranges_json(ranges: &[(StreamId, Index, Index)], names: &Names) -> Vec<Value> {
+    let ranges = ranges.iter().map(|(stream, from, to)| {
+        json!({ "partition": name_of(names, *stream), "from": from.0, "until": to.0 })
+    });
+    ranges.collect()
 }
 
 fn stream_json(stream: &StreamFacts, names: &Names) -> Value {
@@ -269,6 +301,7 @@ fn print_text(held: &DataDir, opened: &[Opened], names: &Names) {
     let damages: usize = opened.iter().map(Opened::damages).sum();
     match damages {
         0 => println!("\nNo damage found. Nothing was changed."),
+        1 => println!("\n1 place can not be read. Nothing was changed."),
         count => println!("\n{count} places can not be read. Nothing was changed."),
     }
 }

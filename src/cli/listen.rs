@@ -14,10 +14,8 @@ pub struct HostPort {
 impl HostPort {
     /// Reads `HOST:PORT`. `flag` is named in the complaint.
     pub fn parse(text: &str, flag: &str) -> Result<Self, Failure> {
-        let complain = |what: &str| Failure {
-            message: format!("{flag} {text}: {what}; write it as HOST:PORT"),
-            code: 2,
-        };
+        let complain =
+            |what: &str| Failure::usage(format!("{flag} {text}: {what}; write it as HOST:PORT"));
         let (host, port) = text.rsplit_once(':').ok_or_else(|| complain("no port"))?;
         let port = port
             .parse()

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::wire::batch::{BatchBuilder, Codec, NewRecord};
 use crate::wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use crate::wire::messages::{ProduceRequest, ProduceResponse, TopicName};
+use crate::wire::messages::{ProduceRequest, TopicName};
 use crate::wire::partitioner::partition_of;
 use crate::wire::{ErrorCode, StrBytes};
 
@@ -33,17 +33,20 @@ struct Line {
     value: Vec<u8>,
 }
 
-/// Sends every line of standard input; returns once all are acknowledged.
+/// Acknowledged by nobody: no reply comes, not even one that says what went wrong.
+const ACKS_NONE: i16 = 0;
+
+/// Sends every line of standard input; returns once all are acknowledged, or, with `--acks 0`, on
+/// their way.
 pub fn run(options: &Produce) -> Result<u8, Failure> {
     let create = true;
     let mut cluster = Cluster::connect(&options.broker.bootstrap_server, &options.topic, create)?;
+    if let Some(partition) = options.partition {
+        cluster.check_partition(partition)?;
+    }
     let separator = options.key_separator.clone().map(String::into_bytes);
     let lines = read_lines(separator, std::io::stdin());
-    let mut sender = Sender {
-        options,
-        turn: 0,
-        sent: 0,
-    };
+    let mut sender = Sender::new(options);
     while let Ok(first) = lines.recv() {
         let mut gathered = vec![first];
         let mut bytes = 0;
@@ -55,12 +58,19 @@ pub fn run(options: &Produce) -> Result<u8, Failure> {
         }
         sender.send(&mut cluster, &gathered)?;
     }
-    match options.broker.output {
-        Output::Text => eprintln!("{} records acknowledged.", sender.sent),
-        Output::Json => println!(
-            "{}",
-            json!({ "topic": options.topic, "acknowledged": sender.sent })
-        ),
+    let sent = sender.sent;
+    let confirmed = options.acks != ACKS_NONE;
+    match (options.broker.output, confirmed) {
+        (Output::Text, true) => eprintln!("{sent} records acknowledged."),
+        (Output::Text, false) => {
+            eprintln!("{sent} records sent; none was acknowledged, as --acks 0 asks for.");
+        }
+        (Output::Json, _) => {
+            let acknowledged = if confirmed { sent } else { 0 };
+            let topic = &options.topic;
+            let told = json!({ "topic": topic, "sent": sent, "acknowledged": acknowledged });
+            println!("{told}");
+        }
     }
     Ok(0)
 }
@@ -81,12 +91,7 @@ pub fn send_lines(broker: &Broker, topic: &str, lines: &[&str]) -> Result<(), Fa
         .iter()
         .map(|line| split(line.as_bytes(), None))
         .collect();
-    Sender {
-        options: &options,
-        turn: 0,
-        sent: 0,
-    }
-    .send(&mut cluster, &lines)
+    Sender::new(&options).send(&mut cluster, &lines)
 }
 
 fn read_lines(separator: Option<Vec<u8>>, input: impl Read + Send + 'static) -> Receiver<Line> {
@@ -134,9 +139,20 @@ struct Sender<'a> {
     /// Batches without keys go to the partitions in turn.
     turn: usize,
     sent: u64,
+    /// The newest error that another try may overcome, and its partition.
+    refused: Option<(i32, i16)>,
 }
 
-impl Sender<'_> {
+impl<'a> Sender<'a> {
+    fn new(options: &'a Produce) -> Self {
+        Self {
+            options,
+            turn: 0,
+            sent: 0,
+            refused: None,
+        }
+    }
+
     fn send(&mut self, cluster: &mut Cluster, lines: &[Line]) -> Result<(), Failure> {
         let partitions = cluster.partitions();
         let turn = partitions[self.turn % partitions.len()];
@@ -169,6 +185,7 @@ impl Sender<'_> {
             .into_iter()
             .map(|(at, builder)| (at, builder.build()))
             .collect();
+        self.refused = None;
         for _ in 0..TRIES_MAX {
             left = self.attempt(cluster, left)?;
             if left.is_empty() {
@@ -178,7 +195,10 @@ impl Sender<'_> {
             std::thread::sleep(RETRY_WAIT);
             cluster.refresh(true)?;
         }
-        Err(Failure::failed(format!(
+        if let Some((partition, code)) = self.refused {
+            check(code, None, &self.place(partition))?;
+        }
+        Err(Failure::try_again(format!(
             "{}: no leader took the records; 'thalweg topic describe {}' shows the leaders",
             self.options.topic, self.options.topic
         )))
@@ -186,7 +206,7 @@ impl Sender<'_> {
 
     /// Sends each batch to its leader; returns those that should be tried again.
     fn attempt(
-        &self,
+        &mut self,
         cluster: &mut Cluster,
         mut batches: BTreeMap<i32, Bytes>,
     ) -> Result<BTreeMap<i32, Bytes>, Failure> {
@@ -200,7 +220,14 @@ impl Sender<'_> {
                     .with_index(*partition)
                     .with_records(batches.get(partition).cloned())
             });
-            let reply = self.request(cluster, leader, data.collect())?;
+            let request = self.request(cluster, data.collect());
+            let client = cluster.client(leader)?;
+            if self.options.acks == ACKS_NONE {
+                client.tell(&request)?;
+                batches.retain(|at, _| !partitions.contains(at));
+                continue;
+            }
+            let (_, reply) = client.call(&request)?;
             for partition in reply
                 .responses
                 .iter()
@@ -208,13 +235,13 @@ impl Sender<'_> {
             {
                 let code = ErrorCode::from_i16(partition.error_code);
                 if code.is_some_and(ErrorCode::is_retriable) {
+                    self.refused = Some((partition.index, partition.error_code));
                     continue;
                 }
-                let what = format!("{} partition {}", self.options.topic, partition.index);
                 check(
                     partition.error_code,
                     partition.error_message.as_deref(),
-                    &what,
+                    &self.place(partition.index),
                 )?;
                 batches.remove(&partition.index);
             }
@@ -222,21 +249,19 @@ impl Sender<'_> {
         Ok(batches)
     }
 
-    fn request(
-        &self,
-        cluster: &mut Cluster,
-        leader: i32,
-        data: Vec<PartitionProduceData>,
-    ) -> Result<ProduceResponse, Failure> {
+    fn place(&self, partition: i32) -> String {
+        format!("{} partition {partition}", self.options.topic)
+    }
+
+    fn request(&self, cluster: &Cluster, data: Vec<PartitionProduceData>) -> ProduceRequest {
         let topic = TopicProduceData::default()
             .with_name(TopicName(StrBytes::from_string(self.options.topic.clone())))
             .with_topic_id(cluster.topic_id)
             .with_partition_data(data);
-        let request = ProduceRequest::default()
+        ProduceRequest::default()
             .with_acks(self.options.acks)
             .with_timeout_ms(30_000)
-            .with_topic_data(vec![topic]);
-        Ok(cluster.client(leader)?.call(&request)?.1)
+            .with_topic_data(vec![topic])
     }
 }
 

@@ -118,10 +118,7 @@ fn flags(options: &Serve) -> impl Iterator<Item = (&'static str, String)> {
 }
 
 fn wrong_usage(flag: &str, words: &str) -> Failure {
-    Failure {
-        message: format!("{flag}: {words}"),
-        code: 2,
-    }
+    Failure::usage(format!("{flag}: {words}"))
 }
 
 fn value_of(broker: &BrokerConfig, name: &str) -> Option<String> {

@@ -97,10 +97,9 @@ fn alter(
     broker: &Broker,
 ) -> Result<(), Failure> {
     if partitions.is_none() && set.is_empty() && unset.is_empty() {
-        return Err(Failure {
-            message: "nothing to alter; give --partitions, --config or --unset".to_owned(),
-            code: 2,
-        });
+        return Err(Failure::usage(
+            "nothing to alter; give --partitions, --config or --unset",
+        ));
     }
     if let Some(count) = partitions {
         let grown = CreatePartitionsTopic::default()

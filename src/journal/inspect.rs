@@ -5,8 +5,9 @@ use crate::runtime::{Directory, FileId};
 
 use super::entry::{Index, Sequence, StreamId};
 use super::error::JournalError;
+use super::format::rows;
 use super::journal::Journal;
-use super::scan::{Item, Reader, Wanted, scan};
+use super::scan::{Item, Reader, ScannedGroup, Wanted, bytes_of, scan};
 
 /// A segment, as the journal knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,9 @@ pub struct SegmentCheck {
     /// Groups whose payloads are not what their sums say, and places where no group can be read
     /// though a later one follows.
     pub bad: Vec<Position>,
+    /// Entries whose payloads are not what their sums say: the first index, and the one after the
+    /// last.
+    pub spoilt: Vec<(StreamId, Index, Index)>,
 }
 
 impl Journal {
@@ -97,7 +101,8 @@ impl Journal {
             after: Sequence(segment.first.0.saturating_sub(1)),
             session: 0,
         };
-        let (items, _) = scan(&mut Reader::new(directory, found), wanted)?;
+        let mut reader = Reader::new(directory, found);
+        let (items, _) = scan(&mut reader, wanted)?;
         let mut end = 0;
         for item in items {
             let Item::Group(group) = item else {
@@ -110,8 +115,26 @@ impl Journal {
             check.bytes.0 += u64::from(group.header.length);
             if !group.whole {
                 check.bad.push(Position(u64::from(group.header.at)));
+                check.spoilt.extend(spoilt(&mut reader, &group)?);
             }
         }
         Ok(check)
     }
+}
+
+/// The entries of a group that do not fit their sums. Its header and table do.
+fn spoilt(
+    reader: &mut Reader<'_>,
+    group: &ScannedGroup,
+) -> Result<Vec<(StreamId, Index, Index)>, JournalError> {
+    let Some(bytes) = bytes_of(reader, group)? else {
+        return Ok(Vec::new());
+    };
+    let rows = rows(&group.header, bytes).unwrap_or_default();
+    let bad = rows.iter().filter(|(row, at)| {
+        let payload = bytes.get(*at as usize..(*at + row.length) as usize);
+        row.kind.is_data() && payload.is_none_or(|payload| !row.fits(payload))
+    });
+    let named = bad.map(|(row, _)| (row.stream, row.first, row.end()));
+    Ok(named.collect())
 }

@@ -78,7 +78,7 @@ impl Member {
                 return Ok(());
             }
         }
-        Err(Failure::failed(
+        Err(Failure::try_again(
             "the group does not come to rest; its members come and go",
         ))
     }

@@ -81,10 +81,10 @@ impl Reset {
             None => Ok((&self.topic, None)),
             Some((topic, partition)) => match partition.parse() {
                 Ok(partition) => Ok((topic, Some(partition))),
-                Err(_) => Err(Failure {
-                    message: format!("--topic {}: '{partition}' is no number", self.topic),
-                    code: 2,
-                }),
+                Err(_) => Err(Failure::usage(format!(
+                    "--topic {}: '{partition}' is no number",
+                    self.topic
+                ))),
             },
         }
     }

@@ -55,7 +55,7 @@ public class Tools {
         topic("--create", "--topic", TOPIC, "--partitions", "3", "--replication-factor", "1",
             "--config", "retention.ms=7200000").says("Created topic " + TOPIC);
         topic("--create", "--topic", TOPIC).fails("exists");
-        topic("--create", "--topic", TOPIC, "--if-not-exists");
+        topic("--create", "--topic", TOPIC, "--if-not-exists").saysNothing();
         topic("--create", "--topic", "a b").fails("(?i)invalid");
         topic("--list").says(TOPIC);
     }
@@ -71,13 +71,13 @@ public class Tools {
             lines += "key" + at + ":value " + at + "\n";
         }
         tool(TOOLS + "ConsoleProducer").with("--topic", TOPIC, "--property", "parse.key=true",
-            "--property", "key.separator=:").input(lines).run();
+            "--property", "key.separator=:").input(lines).run().saysNothing();
         String found = "";
         Matcher ends = ends();
         while (ends.find()) {
             found += tool(TOOLS + "consumer.ConsoleConsumer").with("--topic", TOPIC, "--partition",
                 ends.group(1), "--offset", "earliest", "--max-messages", ends.group(2),
-                "--timeout-ms", "30000", "--property", "print.key=true").run().output;
+                "--timeout-ms", "30000", "--property", "print.key=true").run().text();
         }
         for (int at = 0; at < 100; at++) {
             check(found.contains("key" + at + "\tvalue " + at + "\n"),
@@ -112,9 +112,8 @@ public class Tools {
 
     /** Partition and end offset of all that have records. */
     static Matcher ends() throws Exception {
-        Result result = tool(TOOLS + "GetOffsetShell").with("--topic", TOPIC).run();
-        check(result.code == 0, result.command + ": " + result.output);
-        return Pattern.compile(TOPIC + ":(\\d+):([1-9]\\d*)").matcher(result.output);
+        String offsets = tool(TOOLS + "GetOffsetShell").with("--topic", TOPIC).run().text();
+        return Pattern.compile(TOPIC + ":(\\d+):([1-9]\\d*)").matcher(offsets);
     }
 
     static void cluster() throws Exception {
@@ -136,8 +135,9 @@ public class Tools {
         config(of, "--alter", "--add-config", "retention.ms=3600000,max.message.bytes=500000")
             .says("Completed updating config");
         config(of, "--describe").says("retention.ms=3600000").says("max.message.bytes=500000");
-        config(of, "--alter", "--delete-config", "max.message.bytes");
-        check(!config(of, "--describe").output.contains("max.message.bytes=500000"), "still set");
+        config(of, "--alter", "--delete-config", "max.message.bytes")
+            .says("Completed updating config for topic " + TOPIC);
+        config(of, "--describe").says("retention.ms=3600000").lacks("max.message.bytes=500000");
         config(of, "--alter", "--add-config", "retention.ms=soon").fails("(?i)invalid");
         String[] brokers = {"--entity-type", "brokers", "--entity-name", broker()};
         config(brokers, "--describe", "--all").says("num.partitions=").says("log.dirs=");
@@ -163,16 +163,17 @@ public class Tools {
         config(own, "--alter", "--add-config", "num.partitions=3")
             .fails("(?i)cannot update these configs dynamically");
         config(all, "--alter", "--add-config", "log.retention.ms=soon").fails("(?i)invalid");
-        config(own, "--alter", "--delete-config", "message.max.bytes,log.retention.ms");
-        config(all, "--alter", "--delete-config", "message.max.bytes");
+        config(own, "--alter", "--delete-config", "message.max.bytes,log.retention.ms")
+            .says("Completed updating config for broker " + broker());
+        config(all, "--alter", "--delete-config", "message.max.bytes")
+            .says("Completed updating default config for brokers");
         for (String[] of : List.of(own, all)) {
-            String left = config(of, "--describe").output;
-            check(!left.contains("message.max.bytes"), "still set: " + left);
+            config(of, "--describe").says("(?i)configs for").lacks("message.max.bytes");
         }
     }
 
     static void partitions() throws Exception {
-        topic("--alter", "--topic", TOPIC, "--partitions", "5");
+        topic("--alter", "--topic", TOPIC, "--partitions", "5").saysNothing();
         topic("--describe", "--topic", TOPIC).says("PartitionCount: 5");
         topic("--alter", "--topic", TOPIC, "--partitions", "2").fails("(?i)partitions");
     }
@@ -204,12 +205,13 @@ public class Tools {
         group("--list").says(group);
         group("--describe", "--group", group).says(TOPIC).says("(?i)LAG");
         group("--describe", "--group", group, "--state").says("Empty");
-        group("--describe", "--group", group, "--members");
+        group("--describe", "--group", group, "--members").says("has no active members");
         group("--reset-offsets", "--group", group, "--topic", TOPIC, "--to-earliest", "--execute")
             .says(TOPIC);
-        group("--delete-offsets", "--group", group, "--topic", TOPIC);
+        group("--delete-offsets", "--group", group, "--topic", TOPIC)
+            .says("Request succeed").says(TOPIC + "\\s+0\\s+Successful");
         group("--delete", "--group", group).says("was successful");
-        group("--describe", "--group", group).fails("not found");
+        group("--describe", "--group", group).complains("not found");
     }
 
     static void consumerPerformance() throws Exception {
@@ -224,8 +226,8 @@ public class Tools {
     }
 
     static void deletion() throws Exception {
-        topic("--delete", "--topic", TOPIC);
-        check(!topic("--list").output.lines().anyMatch(TOPIC::equals), "still listed");
+        topic("--delete", "--topic", TOPIC).saysNothing();
+        topic("--list").lacks("(?m)^" + TOPIC + "$");
         topic("--delete", "--topic", TOPIC).fails("does not exist");
     }
 
@@ -244,10 +246,10 @@ public class Tools {
     }
 
     static String broker() throws Exception {
-        Result result = tool(TOOLS + "BrokerApiVersionsCommand").with().run();
+        String nodes = tool(TOOLS + "BrokerApiVersionsCommand").with().run().text();
         // A node's own id ends so; its other shards' ids are none of the cluster's nodes.
-        Matcher id = Pattern.compile("\\(id: (\\d*000)").matcher(result.output);
-        check(id.find(), "no node's id in " + result.output);
+        Matcher id = Pattern.compile("\\(id: (\\d*000)").matcher(nodes);
+        check(id.find(), "no node's id in " + nodes);
         return id.group(1);
     }
 
@@ -352,17 +354,63 @@ public class Tools {
         }
     }
 
-    record Result(String command, int code, String output) {
-        Result says(String pattern) {
+    /** What was run and nobody has looked at yet: a part that leaves some of it has failed. */
+    static final List<Result> unseen = new ArrayList<>();
+
+    static final class Result {
+        private final String command;
+        private final int code;
+        private final String output;
+
+        Result(String command, int code, String output) {
+            this.command = command;
+            this.code = code;
+            // What ended the tool is ours; some print whatever they catch.
+            String ours = Pattern.quote(Ended.class.getName());
+            this.output = output.replaceAll("(?m)^" + ours + ".*$", "");
+            unseen.add(this);
+        }
+
+        /** What it said, if it ended well. */
+        String text() {
+            unseen.remove(this);
             check(code == 0, command + " ended with " + code + ": " + output);
-            check(Pattern.compile(pattern).matcher(output).find(),
-                command + " did not say " + pattern + ", but: " + output);
+            return output;
+        }
+
+        Result says(String pattern) {
+            check(finds(pattern, text()), command + " did not say " + pattern + ", but: " + output);
             return this;
         }
 
+        Result lacks(String pattern) {
+            check(!finds(pattern, text()), command + " said " + pattern + ": " + output);
+            return this;
+        }
+
+        void saysNothing() {
+            check(text().isBlank(), command + " should have said nothing, but: " + output);
+        }
+
         void fails(String pattern) {
-            check(Pattern.compile(pattern).matcher(output).find(),
+            check(code != 0, command + " was to fail, and ended well: " + output);
+            refuses(pattern);
+        }
+
+        /** As `fails`, for a tool of Apache's that ends with 0 whatever went wrong. */
+        void complains(String pattern) {
+            check(code == 0, command + " ends with " + code + " now: let it fail");
+            refuses(pattern);
+        }
+
+        private void refuses(String pattern) {
+            unseen.remove(this);
+            check(finds(pattern, output),
                 command + " did not refuse with " + pattern + ", but: " + output);
+        }
+
+        private static boolean finds(String pattern, String text) {
+            return Pattern.compile(pattern).matcher(text).find();
         }
     }
 
@@ -407,6 +455,8 @@ public class Tools {
             long began = System.nanoTime();
             try {
                 part.part.run();
+                check(unseen.isEmpty(), "nobody looked at what these said: "
+                    + unseen.stream().map(result -> result.command).toList());
             } catch (Throwable problem) {
                 own.println("tools: FAILED: " + part.name + ": " + problem);
                 problem.printStackTrace(own);
