@@ -39,7 +39,7 @@ const KINDS: &[&str] = &[
     "power cut",
 ];
 const KIND_COUNT_MIN: u64 = 100;
-const FULL_STATES: u64 = 10_000;
+const FULL_STATES: u64 = 50_000;
 
 fn number_from(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
@@ -106,9 +106,9 @@ impl History {
     fn faults(&mut self) -> DiskFaults {
         let mut faults = DiskFaults::NONE;
         match self.random.below(6) {
-            0 => faults.short_write = 60,
-            1 => faults.write_error = 120,
-            2 => faults.flush_error = 60,
+            0 => faults.short_write = 30,
+            1 => faults.write_error = 60,
+            2 => faults.flush_error = 10,
             3 => faults.read_error = 20,
             _ => {}
         }

@@ -17,6 +17,7 @@ use crate::shard::{Layout, Listener, Shard, ShardConfig};
 use super::arguments::{LogFormat, Output, Serve};
 use super::bind;
 use super::client::address_of;
+use super::config_file;
 use super::data_dir::{self, DataDir};
 use super::listen::HostPort;
 use super::metrics;
@@ -142,7 +143,11 @@ impl Plan<'_> {
         let manifest = &self.data_dir.manifest;
         let ids: Vec<ShardId> = manifest.shards.iter().map(|place| place.id).collect();
         let cache = ByteCount(self.cache_bytes().0 / ids.len().max(1) as u64);
-        let broker = Arc::new(self.settings.broker.clone());
+        let mut broker = self.settings.broker.clone();
+        // Who need not be told its id has one to show.
+        let node = config_file::set(&mut broker, "node.id", &manifest.node.0.to_string());
+        node.expect("an id that is in use is one");
+        let broker = Arc::new(broker);
         let places = manifest.shards.iter();
         let configs = places.map(|place| {
             let mut journal = journal::Settings::new(place.incarnation);

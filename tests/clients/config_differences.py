@@ -23,7 +23,6 @@ DIFFERENT = {
         "log.dirs": STARTED,
         "log.flush.interval.messages": DURABLE,
         "min.insync.replicas": ELIGIBLE,
-        "node.id": NODE,
         "offsets.topic.replication.factor": STARTED,
         "process.roles": STARTED,
         "socket.request.max.bytes": STARTED,

@@ -115,7 +115,12 @@ impl Shard {
                 Ok(found) => self.topic_response(found, sees_shards, told),
                 Err(failure) => {
                     let name = name.filter(|_| !by_id);
-                    let code = name.map_or(failure.code, |name| why_unknown(name, refused));
+                    let code = match name {
+                        Some(name) => why_unknown(name, refused),
+                        // Asking again would not help.
+                        None if !by_id => ErrorCode::InvalidRequest,
+                        None => failure.code,
+                    };
                     let shown = match name {
                         Some(name) => Some(TopicName(name.clone())),
                         None if version >= NULL_NAME_SINCE => None,

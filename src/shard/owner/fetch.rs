@@ -29,11 +29,13 @@ impl Owner {
             waits: false,
         };
         let mut left = ask.bytes_max.0;
+        // The first batch is sent whatever the limit, even a limit of nothing: who asks again for
+        // what never comes would not get on (KIP-74).
+        let mut first = true;
         let mut found = 0;
         let watch = ask.watch.map(|session| watch_token(asker, session));
         for (index, part) in ask.parts.into_iter().enumerate() {
             let place = part.place;
-            let first = left == ask.bytes_max.0;
             let (result, taken) = match self.begin_read(id, index, part, left, first) {
                 Begun::Ended(result) => {
                     let bytes = result.as_ref().map_or(0, FetchedPart::bytes) as u64;
@@ -51,6 +53,7 @@ impl Owner {
                 self.partitions.watch(token, part.plan.stream);
             }
             left = left.saturating_sub(taken);
+            first &= taken == 0;
             gather.parts.push((place, result));
         }
         gather.waits = self.wait_for_more(&gather, ask.wait, found, &streams);
@@ -104,7 +107,7 @@ impl Owner {
             plan,
             batches: Vec::new(),
         };
-        if left == 0 {
+        if left == 0 && !first {
             return Begun::Ended(Ok(fetched));
         }
         let token = self.reads.next_read();

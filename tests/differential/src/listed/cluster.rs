@@ -101,6 +101,7 @@ pub const LISTED: &[Listed] = &[
     ],  "ids are answered from version 10 on, which has them; Kafka does so from 12"),
     listed("Metadata", &["by-id/neither"], &[
         ["topics[0].name", "\"\"", "null"],
+        ["topics[0].error_code", "-1", "42"],
         ["error_code", "-1", "0"],
     ],  "an error of the topic's, with the name that was asked; Kafka fails as a whole"),
 

@@ -36,6 +36,10 @@ pub const LISTED: &[Listed] = &[
             "{name=\"min.insync.replicas\" value=\"1\" read_only=false config_source=3 *}",
             "absent"]],
         "eligible leader replicas make it a config of the cluster in Kafka"),
+    listed("DescribeConfigs", &["broker/node.id"], &[
+        ["results[1000].configs[node.id].value", "\"1000\"", "\"1\""],
+        ["results[1000].configs[node.id].synonyms[node.id].value", "\"1000\"", "\"1\""],
+    ],  "what clients see as brokers are shards: node 1 has the brokers from 1000 on"),
     listed("DescribeConfigs", &["topic/documented"], &[
         ["results[~-topic].configs[max.message.bytes].documentation", "\"The largest*\"",
             "\"The largest *.\""],

@@ -3,7 +3,7 @@
 use super::{Listed, listed, varying};
 
 // The three batches of every such topic: sums and times are those of the run.
-pub(super) const FIRST_BATCH: &str = "{base_offset=0 batch_length=77 leader_epoch=0 magic=2 \
+const FIRST_BATCH: &str = "{base_offset=0 batch_length=77 leader_epoch=0 magic=2 \
      crc=* attributes=0 last_offset_delta=1 base_timestamp=* max_timestamp=* producer_id=-1 \
      producer_epoch=-1 base_sequence=-1 count=2 records=[26, 0, 0, 0, *, 49, 0]}";
 const SECOND_BATCH: &str = "{base_offset=2 batch_length=91 leader_epoch=0 magic=2 \
@@ -86,7 +86,8 @@ pub const LISTED: &[Listed] = &[
     listed("Fetch", &["limits/-1 of 1048576 bytes", "limits/1 of -1 bytes"],
         &[["responses[*].partitions[0].error_code", "-1", "0"]], LIMITS),
     listed("Fetch", &["limits/-1 of 1048576 bytes", "limits/1 of -1 bytes"], READ_HERE, LIMITS),
-    listed("Fetch", &["limits/-1 of 1048576 bytes"], &[FIRST_IS_SENT], LIMITS),
+    listed("Fetch", &["limits/-1 of 1048576 bytes", "limits/1 of -1 bytes"], &[FIRST_IS_SENT],
+        LIMITS),
 
     // Epochs that only a follower tells.
     listed("Fetch", &["last-fetched-epochs/epoch 0 at 10"], &[

@@ -105,23 +105,7 @@ const fn is_any(pattern: &str) -> bool {
 }
 
 /// Not meant: to be mended, each with what is missing.
-#[rustfmt::skip]
-const NOT_YET: &[Listed] = &[
-    listed("Fetch", &["limits/0 of 0 bytes"],
-        &[["responses[*].partitions[0].records[0]", fetch::FIRST_BATCH, "absent"]],
-        "max_bytes of 0 must bring the first batch, as any limit that is too small does (KIP-74): \
-         a consumer with fetch.max.bytes=0 never gets on"),
-    listed("DescribeConfigs", &["broker/node.id"], &[
-        ["results[1000].configs[node.id].value", "\"1000\"", "null"],
-        ["results[1000].configs[node.id].config_source", "4", "5"],
-        ["results[1000].configs[node.id].synonyms[node.id]",
-            "{name=\"node.id\" value=\"1000\" source=4}", "absent"],
-    ],  "nobody need tell a node its id, since the data directory does: but it has one to show"),
-    listed("Metadata", &["by-id/neither"], &[
-        ["topics[0].error_code", "42", "3"],
-        ["topics[0].error_code", "-1", "3"],
-    ],  "a topic without id and name is an invalid request, 42, which nobody asks again"),
-];
+const NOT_YET: &[Listed] = &[];
 
 /// All lines, those that are meant first.
 pub fn lines() -> impl Iterator<Item = Line> {
