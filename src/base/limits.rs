@@ -219,8 +219,9 @@ pub const PRODUCER_BATCHES_KEPT: usize = 5;
 /// Producers remembered per partition; the one that wrote longest ago is forgotten first.
 pub const PRODUCERS_PER_PARTITION_MAX: usize = 10_000;
 
-/// A stop waits at most this long for replies that are owed.
-pub const STOP_WAIT: Span = Span::seconds(10);
+/// A stop waits at most this long for replies that are owed: the process is to end within ten
+/// seconds, with all of it flushed and sealed.
+pub const STOP_WAIT: Span = Span::seconds(8);
 
 /// A connection that is idle this long is closed (`connections.max.idle.ms`).
 pub const IDLE_WAIT: Span = Span::seconds(600);
