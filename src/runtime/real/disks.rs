@@ -59,13 +59,12 @@ impl UnderWay {
             false => squeue::Flags::empty(),
         };
         let file = types::Fd(self.open.as_raw_fd());
-        match &mut self.kind {
+        let entry = match &mut self.kind {
             Kind::Write { data, durable } => {
                 opcode::Write::new(file, data.as_ptr(), data.len() as u32)
                     .offset(self.at.0)
                     .rw_flags(if *durable { libc::RWF_DSYNC } else { 0 })
                     .build()
-                    .flags(flags)
             }
             Kind::Flush => opcode::Fsync::new(file)
                 .flags(types::FsyncFlags::DATASYNC)
@@ -75,9 +74,9 @@ impl UnderWay {
                 opcode::Read::new(file, memory.as_mut_ptr(), memory.len() as u32)
                     .offset(self.at.0)
                     .build()
-                    .flags(flags)
             }
-        }
+        };
+        entry.flags(flags)
     }
 
     fn done(self, result: i32) -> DiskDone {
