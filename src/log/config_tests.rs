@@ -110,21 +110,6 @@ fn the_shortest_lag_of_compaction_is_not_above_the_longest() {
 }
 
 #[test]
-fn readmes_table_has_every_key_with_its_default_and_whether_it_acts() {
-    let readme = include_str!("../../README.md");
-    for key in TOPIC_CONFIGS {
-        let default = match key.default {
-            "" => String::new(),
-            default => format!("`{default}`"),
-        };
-        let acts = if key.acts { "yes" } else { "no" };
-        let row = format!("| `{}` | {default} | {acts} |", key.name);
-
-        assert!(readme.contains(&row), "README's table lacks {row}");
-    }
-}
-
-#[test]
 fn acknowledging_before_the_flush_must_be_asked_for() {
     let within = |name, value| with(name, value).map(|config| config.flush_within(1));
 
