@@ -160,7 +160,7 @@ impl Opened {
             state.to_owned(),
         ];
         if let Some(check) = self.checks.get(&segment.number) {
-            row.push(check.groups.to_string());
+            row.push(check.groups.len().to_string());
             row.push(check.rows.to_string());
             row.push(match check.bad.as_slice() {
                 [] => "none".to_owned(),
@@ -243,7 +243,7 @@ impl Opened {
     fn segment_json(&self, segment: &SegmentFacts, names: &Names) -> Value {
         let check = self.checks.get(&segment.number).map(|check| {
             json!({
-                "groups": check.groups,
+                "groups": check.groups.len(),
                 "rows": check.rows,
                 "bytes": check.bytes.0,
                 "bad": check.bad.iter().map(|at| at.0).collect::<Vec<_>>(),

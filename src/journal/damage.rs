@@ -14,7 +14,8 @@ pub struct Damage {
     pub first: Sequence,
     pub last: Sequence,
     /// Streams that miss entries: the index where they end before the damage, and the index where
-    /// they go on. A stream that has no later entry can not be named.
+    /// they go on. A stream that has no later entry can not be named. Entries that can be named by
+    /// their group's table are not among these: reading them fails.
     pub streams: Vec<(StreamId, Index, Index)>,
 }
 

@@ -39,7 +39,8 @@ pub struct StreamFacts {
 /// What reading all groups of one segment showed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SegmentCheck {
-    pub groups: u64,
+    /// Where each group that can be read lies, and how long it is.
+    pub groups: Vec<(Position, ByteCount)>,
     /// Entries, and rows of the journal's own.
     pub rows: u64,
     pub bytes: ByteCount,
@@ -110,11 +111,13 @@ impl Journal {
                 continue;
             };
             end = group.header.at + group.header.length;
-            check.groups += 1;
+            let length = ByteCount(u64::from(group.header.length));
+            let at = Position(u64::from(group.header.at));
+            check.groups.push((at, length));
             check.rows += u64::from(group.header.rows);
-            check.bytes.0 += u64::from(group.header.length);
+            check.bytes.0 += length.0;
             if !group.whole {
-                check.bad.push(Position(u64::from(group.header.at)));
+                check.bad.push(at);
                 check.spoilt.extend(spoilt(&mut reader, &group)?);
             }
         }

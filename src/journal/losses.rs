@@ -5,7 +5,9 @@ use crate::base::limits::LOST_GROUP_INDEXES;
 
 use super::damage::Damage;
 use super::entry::{Index, StreamId};
+use super::error::JournalError;
 use super::format::{Kind, Row};
+use super::parts::Part;
 use super::rebuild::Rebuild;
 use super::requests::Replay;
 use super::sources::Source;
@@ -60,15 +62,53 @@ impl Rebuild<'_> {
         }
     }
 
-    /// Notes the stream of `row` if it does not go on where the stream ended.
+    /// Notes the stream of `row` if it does not go on where the stream ended. One that is new
+    /// begins at 0, or has lost its beginning.
     pub(super) fn note_gap(&mut self, row: &Row) {
-        let (Some(stream), Some(damage)) =
-            (self.book.streams.get(row.stream), self.damage.last_mut())
-        else {
-            return;
-        };
-        if row.kind == Kind::Entry && row.first > stream.end {
-            damage.streams.push((row.stream, stream.end, row.first));
+        let known = self.book.streams.get(row.stream);
+        let end = known.map_or(Index(0), |stream| stream.end);
+        if row.kind == Kind::Entry
+            && row.first > end
+            && let Some(damage) = self.damage.last_mut()
+        {
+            damage.streams.push((row.stream, end, row.first));
         }
+    }
+
+    /// Notes the streams that miss entries which had been carried to a lost group. Their places
+    /// are known, from a checkpoint or from before they were carried, and nothing is there.
+    pub(super) fn note_holes(&mut self) -> Result<(), JournalError> {
+        if self.damage.is_empty() {
+            return Ok(());
+        }
+        // A footer knows the rows of a lost group.
+        let segments = &self.book.segments;
+        let is_doubtful = |number: u32| {
+            let segment = segments.get(&number);
+            segment.is_none_or(|segment| segment.good_footer().is_none())
+        };
+        let slots = 0..self.book.streams.slots();
+        let streams = slots.filter_map(|slot| self.book.streams.at(slot));
+        let parts = streams.flat_map(|stream| stream.parts.iter().map(|part| (stream.id, part)));
+        let doubtful = parts.filter(|(_, part)| part.segments().any(is_doubtful));
+        let doubtful: Vec<(StreamId, Part)> = doubtful.map(|(id, it)| (id, it.clone())).collect();
+        for (stream, part) in doubtful {
+            let pieces = self.boot_index().unfold(stream, &part)?;
+            let file = self.book.segments.get(&part.segment).map(|it| it.file);
+            let near = self.damage.iter().rposition(|it| Some(it.file) == file);
+            let last = self.damage.len() - 1;
+            let streams = &mut self.damage[near.unwrap_or(last)].streams;
+            let mut from = part.first;
+            for piece in &pieces {
+                if piece.first > from {
+                    streams.push((stream, from, piece.first));
+                }
+                from = piece.end;
+            }
+            if from < part.end {
+                streams.push((stream, from, part.end));
+            }
+        }
+        Ok(())
     }
 }

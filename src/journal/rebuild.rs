@@ -85,7 +85,6 @@ impl<'a> Rebuild<'a> {
                 self.index(source.segment, &seen);
             }
         }
-        self.drop_lost_parts();
         self.lose_ends(losses, replay);
         let last = sources.last().map(|source| source.file.file);
         let noticed = |loss: &&Loss| self.damage.iter().any(|known| known.first == loss.first);
@@ -99,6 +98,8 @@ impl<'a> Rebuild<'a> {
                 streams: Vec::new(),
             });
         }
+        self.note_holes()?;
+        self.drop_lost_parts();
         Ok(())
     }
 
@@ -239,16 +240,19 @@ impl<'a> Rebuild<'a> {
         let Some((number, part)) = folded else {
             return Ok(());
         };
-        let mut index = BootIndex {
+        let pieces = self.boot_index().unfold(row.stream, &part)?;
+        self.book.replace(row.stream, number, pieces);
+        Ok(())
+    }
+
+    pub(super) fn boot_index(&mut self) -> BootIndex<'_> {
+        BootIndex {
             directory: self.directory,
             incarnation: self.incarnation,
             book: &mut self.book,
             pages: &mut self.pages,
             rescanned_bytes: 0,
-        };
-        let pieces = index.unfold(row.stream, &part)?;
-        self.book.replace(row.stream, number, pieces);
-        Ok(())
+        }
     }
 
     fn take(&mut self, segment: u32, row: &Row, run: u32, replay: &mut dyn Replay) {

@@ -2,7 +2,9 @@
 //!
 //! From the newest segment back to the oldest, one run of a footer at a time: each names the run
 //! before it in its stream. A run that is not where it should be, because a footer had to be made
-//! anew or because nobody knew, is looked for among all runs of its segment.
+//! anew or because nobody knew, is looked for among all runs of its segment. If some entries are
+//! not found so, a group was lost and a run may be left in two: then all runs of all segments are
+//! looked through.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -39,6 +41,9 @@ impl FoldId {
 #[derive(Debug)]
 pub(super) struct Unfolding {
     stream: StreamId,
+    part: Part,
+    /// No run is taken at its number's word.
+    thorough: bool,
     first: Index,
     /// Entries from here on are found.
     found_from: Index,
@@ -58,6 +63,8 @@ impl Unfolding {
     pub fn of(stream: StreamId, part: &Part) -> Self {
         Self {
             stream,
+            part: part.clone(),
+            thorough: false,
             first: part.first,
             found_from: part.end,
             left: part.segments().collect(),
@@ -70,6 +77,29 @@ impl Unfolding {
 
     /// Goes on as far as pages are in memory; the page that it waits for, if it does.
     pub fn step(&mut self, book: &Book, pages: &PageCache) -> Result<(), PageId> {
+        loop {
+            self.search(book, pages)?;
+            if self.thorough || self.is_complete() {
+                return Ok(());
+            }
+            *self = Self {
+                thorough: true,
+                ..Self::of(self.stream, &self.part)
+            };
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        let mut end = self.part.end;
+        let whole = self.pieces.iter().all(|piece| {
+            let follows = piece.end == end;
+            end = piece.first;
+            follows
+        });
+        whole && end == self.first
+    }
+
+    fn search(&mut self, book: &Book, pages: &PageCache) -> Result<(), PageId> {
         while let Some(number) = self.left.last().copied() {
             if let Some(segment) = book.segments.get(&number) {
                 match (segment.good_footer(), &segment.index) {
@@ -104,7 +134,7 @@ impl Unfolding {
             let page = pages.get(id).ok_or(id)?;
             Ok(RunRecord::read(&page[place..]))
         };
-        if self.next_run.is_none() && self.run < footer.runs {
+        if !self.thorough && self.next_run.is_none() && self.run < footer.runs {
             let record = record(self.run)?;
             if record.stream == self.stream && record.end == self.found_from {
                 self.found(&record, segment.number, self.run);
@@ -121,6 +151,14 @@ impl Unfolding {
     }
 
     fn look_in_index(&mut self, segment: u32, index: &SegmentIndex) {
+        if !self.thorough
+            && let Some(run) = index.runs.get(self.run as usize)
+            && run.stream == self.stream
+            && run.end == self.found_from
+        {
+            self.found(&run.record(0, (0, NONE)), segment, self.run);
+            return;
+        }
         for (number, run) in index.runs.iter().enumerate() {
             let record = run.record(0, (0, NONE));
             self.found(&record, segment, number as u32);
@@ -228,5 +266,56 @@ impl Unfolded {
             let pieces = self.known.remove(&id);
             self.pieces -= pieces.map_or(0, |pieces| pieces.len());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::format::{Kind, Row};
+    use super::*;
+    use crate::runtime::FileId;
+
+    const STREAM: StreamId = StreamId(20);
+
+    fn place(book: &mut Book, segment: u32, first: i64, count: u32) {
+        let row = Row {
+            count,
+            length: 100,
+            ..Row::bare(Kind::Entry, STREAM, Index(first))
+        };
+        book.place(segment, &row, 0);
+    }
+
+    fn pieces(book: &Book, part: &Part) -> Vec<(i64, i64, u32)> {
+        let mut unfolding = Unfolding::of(STREAM, part);
+        let ended = unfolding.step(book, &PageCache::default());
+        ended.expect("all indexes are in memory");
+        let pieces = unfolding.finish().into_iter();
+        let places = pieces.map(|piece| (piece.first.0, piece.end.0, piece.segment));
+        places.collect()
+    }
+
+    /// A checkpoint knew the part before a group was lost, whose rows lay within it.
+    #[test]
+    fn what_lies_on_both_sides_of_a_lost_group_is_found() {
+        let mut book = Book::new();
+        for number in 1..=2 {
+            let segment = Segment::new(number, FileId(number));
+            book.segments.insert(number, segment);
+        }
+        place(&mut book, 1, 0, 20);
+        place(&mut book, 2, 20, 10);
+        place(&mut book, 2, 40, 10);
+        let parts = &book.streams.get(STREAM).expect("it was placed").parts;
+        let (older, newest) = (&parts[0], parts.last().expect("three of them"));
+        let whole = Part {
+            first: Index(20),
+            ..newest.clone()
+        };
+        let part = older.joined(&whole);
+
+        let found = pieces(&book, &part);
+
+        assert_eq!(found, [(0, 20, 1), (20, 30, 2), (40, 50, 2)]);
     }
 }

@@ -395,6 +395,17 @@ impl SimDisk {
         Some((file, at))
     }
 
+    /// Puts one stored page in the place of another, as a write that went astray; returns where.
+    pub fn misplace(&mut self) -> Option<(FileId, Position)> {
+        let (from, source) = self.some_place()?;
+        let (file, at) = self.some_place()?;
+        let page = self.files[&from].page_at(source.0)?;
+        let replaced = self.files.get_mut(&file)?.replace_page(at.0, page);
+        self.harmed |= replaced;
+        self.tally.add("disk: write astray", u64::from(replaced));
+        replaced.then_some((file, Position(at.0 / ALIGN_BYTES.0 * ALIGN_BYTES.0)))
+    }
+
     fn some_place(&mut self) -> Option<(FileId, Position)> {
         let numbers: Vec<FileId> = self.files.keys().copied().collect();
         let pick = self.luck.below(numbers.len().max(1) as u64) as usize;

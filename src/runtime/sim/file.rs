@@ -13,7 +13,7 @@ pub const SECTOR_BYTES: u64 = 512;
 const PAGE_BYTES: u64 = 4096;
 
 /// Shared, so that a disk can be copied for every crash that it might suffer.
-type Page = Arc<[u8; PAGE_BYTES as usize]>;
+pub type Page = Arc<[u8; PAGE_BYTES as usize]>;
 
 /// Bytes that a write brought and no flush has covered yet.
 #[derive(Clone, Debug)]
@@ -186,6 +186,22 @@ impl SimFile {
         };
         Arc::make_mut(page)[(at % PAGE_BYTES) as usize] ^= 1 << (bit % 8);
         true
+    }
+
+    /// The page of stable storage that holds `at`.
+    pub fn page_at(&self, at: u64) -> Option<Page> {
+        self.pages.get(&(at / PAGE_BYTES)).cloned()
+    }
+
+    /// Puts a page in the place of the one that holds `at`. False: there is none, or the same.
+    pub fn replace_page(&mut self, at: u64, page: Page) -> bool {
+        match self.pages.get_mut(&(at / PAGE_BYTES)) {
+            Some(known) if *known != page => {
+                *known = page;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Where stable storage holds these bytes, within one page.

@@ -13,6 +13,7 @@ mod normal;
 mod report;
 mod run;
 mod scripts;
+mod steady;
 mod tree;
 mod words;
 
@@ -73,8 +74,9 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
 
     let plan = scripts::plan(&kafka, &ours, &arguments.only)?;
     let began = Instant::now();
-    let results = scripts::play(&plan, [&kafka, &ours], now);
+    let mut results = scripts::play(&plan, [&kafka, &ours], now);
     println!("played in {:.0?}", began.elapsed());
+    steady::settle(&plan, [&kafka, &ours], now, &mut results);
     let report = report::Report {
         whole: arguments.only.is_empty(),
         show_listed: arguments.show_listed,

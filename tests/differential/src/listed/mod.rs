@@ -120,6 +120,11 @@ pub fn lines() -> impl Iterator<Item = Line> {
     groups.into_iter().flatten().flat_map(Listed::lines)
 }
 
+/// Whether some line covers it.
+pub fn is_listed(found: &Difference) -> bool {
+    lines().any(|line| line.covers(found))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -109,14 +109,19 @@ impl Scene {
         }
     }
 
-    /// For names of topics and groups.
-    fn prefix(&self) -> String {
+    /// For names of topics and groups; `take` counts from 0.
+    fn prefix(&self, take: u32) -> String {
         let Self { case, version } = self;
-        format!("{:?}-{version}-{}", case.api, case.name)
+        let again = if take > 0 {
+            format!("-{take}")
+        } else {
+            String::new()
+        };
+        format!("{:?}-{version}-{}{again}", case.api, case.name)
     }
 
-    fn play(&self, address: SocketAddr, now: i64) -> Performance {
-        let mut run = Run::new(address, self.prefix(), now);
+    fn play(&self, address: SocketAddr, now: i64, take: u32) -> Performance {
+        let mut run = Run::new(address, self.prefix(take), now);
         let failed = match (self.case.script)(&mut run, self.version) {
             Ok(()) | Err(Stop::NoReply) => None,
             Err(Stop::Failed(why)) => Some(why),
@@ -227,6 +232,11 @@ pub fn play(plan: &Plan, brokers: [&Broker; 2], now: i64) -> Vec<[Performance; 2
     pairs.map(|(theirs, mine)| [theirs, mine]).collect()
 }
 
+/// One scene once more on both, under other names.
+pub fn play_again(scene: &Scene, brokers: [&Broker; 2], now: i64, take: u32) -> [Performance; 2] {
+    brokers.map(|broker| scene.play(broker.address, now, take))
+}
+
 fn play_all(scenes: &[Scene], address: SocketAddr, now: i64) -> Vec<Performance> {
     let together = scenes.iter().filter(|scene| !scene.case.alone).count();
     let next = AtomicUsize::new(0);
@@ -237,7 +247,7 @@ fn play_all(scenes: &[Scene], address: SocketAddr, now: i64) -> Vec<Performance>
             let Some(scene) = scenes[..together].get(at) else {
                 return played;
             };
-            played.push((at, scene.play(address, now)));
+            played.push((at, scene.play(address, now, 0)));
         }
     };
     let mut played: Vec<(usize, Performance)> = thread::scope(|scope| {
@@ -251,6 +261,6 @@ fn play_all(scenes: &[Scene], address: SocketAddr, now: i64) -> Vec<Performance>
     let played = played.into_iter().map(|(_, performance)| performance);
     let alone = scenes[together..].iter();
     played
-        .chain(alone.map(|scene| scene.play(address, now)))
+        .chain(alone.map(|scene| scene.play(address, now, 0)))
         .collect()
 }
