@@ -5,8 +5,11 @@ use std::process::Command;
 
 use super::THALWEG;
 
-/// Builds it if need be, beside the program that is tested.
+/// Builds it, beside the program that is tested, unless somebody has and says where.
 pub fn program() -> String {
+    if let Ok(built) = std::env::var("THALWEG_LOADGEN") {
+        return built;
+    }
     let profile = Path::new(THALWEG).parent().expect("a folder");
     let target = profile.parent().expect("a folder");
     let mut build = Command::new(env!("CARGO"));
