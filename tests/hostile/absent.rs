@@ -162,7 +162,7 @@ fn who_stops_in_a_request_or_in_its_replies_is_closed_in_time_and_nobody_else_is
     kept.end();
     drop((writer, deaf, halves));
     // A core's pool keeps up to 64 MiB idle, and its caches begin with 24 MiB.
-    siege.end(192 * MIB);
+    siege.end(128 * MIB);
 }
 
 /// Whoever takes no replies since `began` is closed when its time is over, and nobody else.

@@ -5,7 +5,7 @@ use thalweg::wire::batch::{BatchBuilder, BatchHeader, Codec};
 
 use super::support::client::{Heard, now, produce_request};
 use super::support::{Client, PATIENCE, batch_of, wait_for};
-use super::{MIB, Siege, reply_on};
+use super::{CACHE_BYTES, MIB, Siege, reply_on};
 
 const CORRUPT: i16 = 2;
 const INVALID_RECORD: i16 = 87;
@@ -121,7 +121,7 @@ fn batches_that_lie_get_kafkas_codes_and_leave_the_log_as_it_was() {
     assert_eq!(client.read_all("t", 0), expected);
     drop(client);
 
-    siege.end(64 * MIB);
+    siege.end(32 * MIB);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn an_error_without_acknowledgement_closes_the_connection_as_kafka_does() {
     });
     assert_eq!(client.read_all("t", 0), [(0, Bytes::from_static(b"good"))]);
     drop(client);
-    siege.end(64 * MIB);
+    siege.end(32 * MIB);
 }
 
 #[test]
@@ -180,12 +180,12 @@ fn a_decompression_bomb_is_stored_and_its_search_by_time_stays_small() {
     let rise = siege.growth().saturating_sub(before);
     println!("memory rose by {} KiB", rise >> 10);
     assert!(
-        rise < 64 * MIB,
+        rise < CACHE_BYTES + 32 * MIB,
         "{rise} bytes for a search in a bomb of {VALUE_BYTES}"
     );
     drop(client);
 
-    siege.end(128 * MIB);
+    siege.end(64 * MIB);
 }
 
 /// The answer may be rough (the batch's first offset) or an error: but it comes, and soon.
@@ -219,5 +219,5 @@ fn garbage_that_claims_a_codec_is_stored_and_searched_without_harm() {
     client.send(&produce_request("t", 0, Some(good)), 9);
     reply_on(&mut client, "a produce after the garbage");
     drop(client);
-    siege.end(64 * MIB);
+    siege.end(32 * MIB);
 }

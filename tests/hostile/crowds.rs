@@ -10,7 +10,7 @@ use thalweg::wire::messages::{MetadataRequest, ProduceRequest};
 
 use super::support::client::{Heard, fetch_request, produce_request};
 use super::support::{Client, batch_of, system, wait_for};
-use super::{MIB, Siege, frame, reply_on};
+use super::{CACHE_BYTES, MIB, Siege, frame, reply_on};
 
 /// As many as descriptors allow, at most.
 const IDLE: usize = 10_000;
@@ -49,7 +49,7 @@ fn thousands_of_idle_connections_cost_little_and_leave_nothing() {
         client.try_metadata().expect("it is still served");
     }
     drop(idle);
-    siege.end(count as u64 * BYTES_EACH + 64 * MIB);
+    siege.end(count as u64 * BYTES_EACH + 32 * MIB);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn connections_that_use_up_all_descriptors_leave_the_journals_enough() {
         client.try_metadata().ok()
     });
     drop(writer);
-    siege.end(256 * MIB);
+    siege.end(192 * MIB);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn who_connects_and_says_nothing_is_closed_after_the_time_for_a_handshake() {
     let took = began.elapsed();
     assert!(took > Duration::from_secs(9), "closed too soon: {took:?}");
     drop(silent);
-    siege.end(64 * MIB);
+    siege.end(32 * MIB);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn clients_that_never_read_are_read_no_further_and_pin_little() {
     assert!(rise < 8 * 12 * MIB + 64 * MIB, "{rise} bytes");
     drop(deaf);
     drop(client);
-    siege.end(256 * MIB);
+    siege.end(192 * MIB);
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_thousand_pipelined_requests_are_answered_in_their_order() {
     let count = client.read_all("t", 0).len() + client.read_all("t", 1).len();
     assert_eq!(count as i32, COUNT / 2);
     drop(client);
-    siege.end(64 * MIB);
+    siege.end(32 * MIB);
 }
 
 fn numbered_request(number: i32) -> Vec<u8> {
@@ -229,7 +229,7 @@ fn who_leaves_in_the_middle_of_a_frame_leaves_nothing_behind() {
         "half a batch was stored"
     );
     drop(client);
-    siege.end(64 * MIB);
+    siege.end(32 * MIB);
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn who_leaves_with_replies_owed_leaves_nothing_behind() {
 
     siege.connect().try_metadata().expect("an answer");
 
-    siege.end(96 * MIB);
+    siege.end(32 * MIB);
 }
 
 /// The beginning of a Produce of 90 MiB.
@@ -280,12 +280,12 @@ fn memory_follows_what_was_received_not_what_was_claimed() {
     // 90 MiB are claimed by each; 4 KiB or 64 KiB of room are given.
     println!("{CLIENTS} claims of 90 MiB: {} KiB", rise >> 10);
     assert!(
-        rise < CLIENTS as u64 * (64 << 10) + 32 * MIB,
+        rise < CLIENTS as u64 * (64 << 10) + CACHE_BYTES,
         "{rise} bytes"
     );
     check_service(&siege, 50);
     drop(claims);
-    siege.end(64 * MIB);
+    siege.end(32 * MIB);
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn lengths_and_protocols_that_are_not_kafkas_close_the_connection() {
     siege.check_closed("TLS", &hello, "TLS");
     siege.check_closed("SSH", b"SSH-2.0-OpenSSH_9.6\r\n", "a request of");
 
-    siege.end(64 * MIB);
+    siege.end(32 * MIB);
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn a_length_beyond_what_follows_ends_with_the_connection() {
 
         assert_eq!(client.hear(), Heard::Closed, "{cut} bytes");
     }
-    siege.end(64 * MIB);
+    siege.end(32 * MIB);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn unknown_apis_and_versions_close_or_are_answered_as_kafka_does() {
     assert_eq!(&reply[..expected.len()], expected);
     drop(client);
 
-    siege.end(64 * MIB);
+    siege.end(32 * MIB);
 }
 
 /// Bodies of Metadata that break their layout: what, version, bytes. In version 9 an empty array
@@ -148,7 +148,7 @@ fn bodies_that_break_their_layout_close_the_connection_and_allocate_nothing() {
         siege.check_closed(what, &frame(key, version, &body), "closing the connection");
     }
 
-    siege.end(64 * MIB);
+    siege.end(32 * MIB);
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn headers_that_break_their_layout_close_the_connection() {
     let tags = with(flexible, b"\x02\x05\x00\x03\x00\x01\x00\x00\x00");
     siege.check_closed("header tags that fall", &tags, "header");
 
-    siege.end(64 * MIB);
+    siege.end(32 * MIB);
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn names_and_places_that_can_not_be_get_their_codes_and_the_connection_stays() {
     assert_eq!(client.read_all("t", 0), [(0, Bytes::from_static(b"one"))]);
     drop(client);
 
-    siege.end(64 * MIB);
+    siege.end(32 * MIB);
 }
 
 /// What Metadata, allowed to create, says of a name.
@@ -255,7 +255,7 @@ fn a_replica_id_in_a_clients_fetch_changes_nothing() {
     }
     drop(client);
 
-    siege.end(64 * MIB);
+    siege.end(32 * MIB);
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn bytes_that_dribble_in_one_by_one_make_whole_requests() {
         decode::<MetadataRequest>(1, reply).expect("it decodes");
     }
     drop(clients);
-    siege.end(64 * MIB);
+    siege.end(32 * MIB);
 }
 
 /// A socket that is closed with unread bytes in it is reset: the peer's next write fails, and what
@@ -298,5 +298,5 @@ fn who_is_refused_in_the_middle_of_sending_gets_what_was_owed_and_an_orderly_end
         reply_on(&mut client, "asked before the bad frame");
         assert_eq!(client.hear(), Heard::Closed);
     }
-    siege.end(64 * MIB);
+    siege.end(32 * MIB);
 }

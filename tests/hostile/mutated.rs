@@ -78,7 +78,7 @@ fn mutated_frames_get_what_they_deserve_and_harm_nobody() {
         .collect();
     assert!(missing.is_empty(), "rows without a frame: {missing:?}");
     check_target(&mut siege.connect());
-    siege.end(256 * MIB);
+    siege.end(192 * MIB);
 }
 
 /// All frames in one stream of bytes, in pieces of any size.
