@@ -153,7 +153,7 @@ fn an_error_without_acknowledgement_closes_the_connection_as_kafka_does() {
 
 #[test]
 fn a_decompression_bomb_is_stored_and_its_search_by_time_stays_small() {
-    const VALUE_BYTES: usize = 96 << 20;
+    const VALUE_BYTES: usize = 160 << 20;
     let siege = Siege::begin("hostile-bomb");
     let mut client = siege.connect();
     let value = vec![0; VALUE_BYTES];
