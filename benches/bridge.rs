@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use thalweg::base::{Now, ShardId};
+use thalweg::base::{Now, ShardId, Span};
 use thalweg::runtime::real::{Config, Listeners, ShardHome, Stats, Stopper, run};
 use thalweg::runtime::{Actions, Boot, Event, Machine};
 
@@ -61,6 +61,7 @@ fn by_driver(trips: u64) -> u64 {
         shards: vec![home(0), home(1)],
         listeners: Listeners::bind(&[], 2).expect("nothing to bind"),
         buffered: true,
+        idle_poll: Span(0),
         stopper: Stopper::new().expect("an eventfd"),
         stats: Arc::new(Stats::default()),
     };

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use bytes::Bytes;
-use thalweg::base::{ByteCount, Now, Position, ShardId, Ticks};
+use thalweg::base::{ByteCount, Now, Position, ShardId, Span, Ticks};
 use thalweg::runtime::real::{Config, Listeners, ShardHome, Stats, Stopper, run};
 use thalweg::runtime::{
     Actions, BlockPool, Boot, DiskOp, DiskOutput, Event, FileId, Machine, Ticket,
@@ -221,6 +221,7 @@ fn by_driver(variant: Variant, directory: &Path, bytes: u64) -> Outcome {
         }],
         listeners: Listeners::bind(&[], 1).expect("nothing to bind"),
         buffered: false,
+        idle_poll: Span(0),
         stopper: Stopper::new().expect("an eventfd"),
         stats: Arc::new(Stats::new([ShardId(0)])),
     };

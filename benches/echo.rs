@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use thalweg::base::{ByteCount, Now, ShardId};
+use thalweg::base::{ByteCount, Now, ShardId, Span};
 use thalweg::runtime::event::Receive;
 use thalweg::runtime::real::{Config, Listeners, ShardHome, Stats, Stopper, run};
 use thalweg::runtime::{Actions, Boot, ConnectionId, Event, Machine, Send};
@@ -138,6 +138,7 @@ fn with_driver(work: impl FnOnce(SocketAddr) -> Vec<u64>) -> Outcome {
         }],
         listeners,
         buffered: true,
+        idle_poll: Span(0),
         stopper: stopper.clone(),
         stats: Arc::new(Stats::default()),
     };

@@ -41,7 +41,7 @@ impl Broker {
         Self::start_as(name, cores, "")
     }
 
-    /// With these lines of a configuration file.
+    /// With these lines of a configuration file, and those of `THALWEG_BENCH_CONFIG`.
     pub fn start_as(name: &str, cores: &str, config: &str) -> Broker {
         let parent = std::env::var_os("THALWEG_BENCH_DIR")
             .map_or(PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
@@ -50,7 +50,9 @@ impl Broker {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("its address");
         drop(listener);
-        fs::write(folder.join("thalweg.toml"), config).expect("a configuration file");
+        let more = std::env::var("THALWEG_BENCH_CONFIG").unwrap_or_default();
+        fs::write(folder.join("thalweg.toml"), format!("{config}\n{more}\n"))
+            .expect("a configuration file");
         let log = File::create(folder.join("log")).expect("a log file");
         let child = Command::new(env!("CARGO_BIN_EXE_thalweg"))
             .args(["serve", "--cores", cores, "--listen", &address.to_string()])

@@ -146,10 +146,11 @@ impl BrokerKey {
 }
 
 /// Keys that Kafka does not have.
-const OWN: [&str; 8] = [
+const OWN: [&str; 9] = [
     "allow.buffered",
     "cache.bytes",
     "cores",
+    "idle.poll.us",
     "index.cache.bytes",
     "listener.ids.max",
     "listener.layout",

@@ -169,6 +169,13 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
     .default("6000")
     .bounds(Between(1, INT_MAX)),
     key(
+        "idle.poll.us",
+        Int,
+        "How long a core with nothing to do stays awake for what may come; 0: it sleeps at once.",
+    )
+    .default("0")
+    .bounds(Between(0, 1_000)),
+    key(
         "index.cache.bytes",
         Long,
         "Memory of each shard for the indexes of sealed segments.",

@@ -124,6 +124,7 @@ impl Plan<'_> {
             shards: homes,
             listeners,
             buffered: self.storage.buffered,
+            idle_poll: self.settings.idle_poll,
             stopper,
         };
         let configs = self.shard_configs();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::admin::{BrokerConfig, BrokerKey};
-use crate::base::{ByteCount, NodeId};
+use crate::base::{ByteCount, NodeId, Span};
 use crate::shard::Layout;
 
 use super::Failure;
@@ -30,6 +30,7 @@ pub struct Settings {
     pub shards: Option<usize>,
     pub cache_bytes: Option<ByteCount>,
     pub allow_buffered: bool,
+    pub idle_poll: Span,
     /// Where metrics are served, if anywhere.
     pub metrics: Option<HostPort>,
     pub metrics_allow_remote: bool,
@@ -73,6 +74,7 @@ impl Settings {
             shards: small(&broker, "shards").map(usize::from),
             cache_bytes: wide(&broker, "cache.bytes"),
             allow_buffered: broker.is_on("allow.buffered"),
+            idle_poll: Span(broker.number("idle.poll.us").unwrap_or(0) as u64 * 1000),
             metrics: places.tell(&["metrics"], metrics.transpose())?,
             metrics_allow_remote: broker.is_on("metrics.allow.remote"),
             broker,

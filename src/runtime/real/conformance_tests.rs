@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::{Config, Listeners, ShardHome, Stats, Stopper, run};
-use crate::base::ShardId;
+use crate::base::{ShardId, Span};
 use crate::runtime::conformance::{Network, Peer, Rig, Shape, run_all};
 use crate::runtime::machine::{Boot, Machine};
 
@@ -125,6 +125,7 @@ impl Rig for RealRig {
             shards: scratch.homes(shape.shards),
             listeners,
             buffered: self.buffered,
+            idle_poll: Span(if self.buffered { 50_000 } else { 0 }),
             stopper,
             stats: Arc::new(Stats::new((0..shape.shards).map(ShardId))),
         };

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::conformance_tests::Scratch;
 use super::{BindError, Config, Listeners, RunError, Stats, Stopper, run};
-use crate::base::{ByteCount, Now, ShardId};
+use crate::base::{ByteCount, Now, ShardId, Span};
 use crate::runtime::event::{Actions, CloseReason, ConnectionId, Event, Receive, Send};
 use crate::runtime::machine::{Boot, Machine};
 
@@ -67,6 +67,7 @@ impl Process {
             shards: scratch.homes(shards),
             listeners,
             buffered: true,
+            idle_poll: Span(0),
             stopper: stopper.clone(),
             stats: Arc::new(Stats::default()),
         };
@@ -369,6 +370,7 @@ fn a_machine_that_does_not_come_up_ends_the_run_with_its_message() {
         shards: scratch.homes(2),
         listeners: Listeners::bind(&[], 2).expect("nothing to bind"),
         buffered: true,
+        idle_poll: Span(0),
         stopper: Stopper::new().expect("an eventfd"),
         stats: Arc::new(Stats::default()),
     };

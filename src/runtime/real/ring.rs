@@ -18,6 +18,7 @@ use std::os::fd::RawFd;
 
 use io_uring::{IoUring, opcode, squeue, types};
 
+use crate::base::Span;
 use crate::runtime::system::{self, Errno};
 
 /// Entries per submission; more wait in `backlog`.
@@ -193,6 +194,22 @@ impl Ring {
                 let result = entry.result();
                 into.push_back(Completion { tag, result });
             }
+        }
+    }
+
+    /// Hands everything over and looks for a completion again and again, for so long at most,
+    /// letting other threads have the processor between; true if there is one.
+    pub(super) fn poll_for(&mut self, at_most: Span) -> Result<bool, Errno> {
+        let until = system::ticks() + at_most;
+        loop {
+            self.submit()?;
+            if !self.ring.completion().is_empty() {
+                return Ok(true);
+            }
+            if system::ticks() >= until {
+                return Ok(false);
+            }
+            std::thread::yield_now();
         }
     }
 

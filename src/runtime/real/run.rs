@@ -24,7 +24,7 @@ use super::ring::Ring;
 use super::stats::Stats;
 use super::stop::Stopper;
 use super::timer::Timer;
-use crate::base::ShardId;
+use crate::base::{ShardId, Span};
 use crate::runtime::block::BlockPool;
 use crate::runtime::fresh::Keeper;
 use crate::runtime::machine::{Boot, Machine};
@@ -49,6 +49,8 @@ pub struct Config {
     pub listeners: Listeners,
     /// Files without O_DIRECT, for file systems that refuse it.
     pub buffered: bool,
+    /// How long a core with nothing to do stays awake before it sleeps.
+    pub idle_poll: Span,
     pub stopper: Stopper,
     pub stats: Arc<Stats>,
 }
@@ -108,6 +110,7 @@ struct Plan<M> {
     helper: (Sender<Job>, JoinHandle<()>),
     mesh: Arc<Mesh<M>>,
     stats: Arc<Stats>,
+    idle_poll: Span,
     stopper: Stopper,
     keeper: Keeper,
 }
@@ -170,6 +173,7 @@ fn plan<M: Machine>(mut config: Config) -> Result<Plans<M>, RunError> {
             helper: start_helper(number, doors[number].clone())?,
             mesh: mesh.clone(),
             stats: config.stats.clone(),
+            idle_poll: config.idle_poll,
             stopper: config.stopper.clone(),
             keeper: keeper.clone(),
         });
@@ -317,6 +321,7 @@ where
         mesh: plan.mesh,
         envelopes: plan.envelopes,
         stats: plan.stats,
+        idle_poll: plan.idle_poll,
         completions: VecDeque::new(),
     })
 }

@@ -16,6 +16,13 @@ const UNDER_LOAD_MS: u64 = 500;
 /// One start in so many is struck while it recovers.
 const RECOVERY_STRUCK: u64 = 5;
 
+/// What a broker that does not start says of acknowledged groups, its metadata's among them, which
+/// are not there.
+const OWN_FINDINGS: [&str; 2] = [
+    "acknowledged groups of the journal can not be read",
+    "a change is missing before this one",
+];
+
 /// How a campaign can end other than well.
 #[derive(Debug)]
 pub enum Failure {
@@ -141,6 +148,12 @@ impl Campaign {
         let mut connection = ready.map_err(|error| match state.starts {
             // A broker that never ran is not a broker that broke.
             1 => Failure::Trial(error),
+            _ if OWN_FINDINGS.iter().any(|words| error.contains(words)) => {
+                Failure::Broken(format!(
+                    "after {} strikes the broker itself finds it: {error}",
+                    state.struck
+                ))
+            }
             _ => Failure::Verdict(format!("unavailable: {error}")),
         })?;
         let judged = state.crowd.check(&mut connection, all);
