@@ -89,21 +89,23 @@ impl Rebuild<'_> {
         };
         let slots = 0..self.book.streams.slots();
         let streams = slots.filter_map(|slot| self.book.streams.at(slot));
-        let parts = streams.flat_map(|stream| stream.parts.iter().map(|part| (stream.id, part)));
+        let parts = streams.flat_map(|stream| stream.parts.iter().map(move |part| (stream, part)));
         let doubtful = parts.filter(|(_, part)| part.segments().any(is_doubtful));
-        let doubtful: Vec<(StreamId, Part)> = doubtful.map(|(id, it)| (id, it.clone())).collect();
-        for (stream, part) in doubtful {
+        let doubtful: Vec<(StreamId, Index, Part)> = doubtful
+            .map(|(stream, part)| (stream.id, stream.first, part.clone()))
+            .collect();
+        for (stream, kept_from, part) in doubtful {
             let pieces = self.boot_index().unfold(stream, &part)?;
             let file = self.book.segments.get(&part.segment).map(|it| it.file);
             let near = self.damage.iter().rposition(|it| Some(it.file) == file);
             let last = self.damage.len() - 1;
             let streams = &mut self.damage[near.unwrap_or(last)].streams;
-            let mut from = part.first;
+            let mut from = part.first.max(kept_from);
             for piece in &pieces {
                 if piece.first > from {
                     streams.push((stream, from, piece.first));
                 }
-                from = piece.end;
+                from = from.max(piece.end);
             }
             if from < part.end {
                 streams.push((stream, from, part.end));
