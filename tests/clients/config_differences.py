@@ -36,6 +36,7 @@ OURS_ONLY = {
         "cache.bytes": OWN,
         "cores": OWN,
         "follower.replication.throttled.rate": UNTOLD,
+        "idle.poll.us": OWN,
         "index.cache.bytes": OWN,
         "leader.replication.throttled.rate": UNTOLD,
         "listener.ids.max": OWN,
