@@ -15,6 +15,11 @@ pub struct WallMs(pub i64);
 pub struct Span(pub u64);
 
 impl Span {
+    /// A span of whole microseconds; of more than 584 years, those.
+    pub const fn micros(count: u64) -> Self {
+        Self(count.saturating_mul(1_000))
+    }
+
     /// A span of whole milliseconds; of more than 584 years, those.
     pub const fn millis(count: u64) -> Self {
         Self(count.saturating_mul(1_000_000))

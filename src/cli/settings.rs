@@ -74,7 +74,7 @@ impl Settings {
             shards: small(&broker, "shards").map(usize::from),
             cache_bytes: wide(&broker, "cache.bytes"),
             allow_buffered: broker.is_on("allow.buffered"),
-            idle_poll: Span(broker.number("idle.poll.us").unwrap_or(0) as u64 * 1000),
+            idle_poll: Span::micros(broker.number("idle.poll.us").unwrap_or(0) as u64),
             metrics: places.tell(&["metrics"], metrics.transpose())?,
             metrics_allow_remote: broker.is_on("metrics.allow.remote"),
             broker,

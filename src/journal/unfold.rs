@@ -44,7 +44,6 @@ pub(super) struct Unfolding {
     part: Part,
     /// No run is taken at its number's word.
     thorough: bool,
-    first: Index,
     /// Entries from here on are found.
     found_from: Index,
     /// Segments to look in, the newest last.
@@ -65,7 +64,6 @@ impl Unfolding {
             stream,
             part: part.clone(),
             thorough: false,
-            first: part.first,
             found_from: part.end,
             left: part.segments().collect(),
             run: part.run,
@@ -96,7 +94,7 @@ impl Unfolding {
             end = piece.first;
             follows
         });
-        whole && end == self.first
+        whole && end == self.part.first
     }
 
     fn search(&mut self, book: &Book, pages: &PageCache) -> Result<(), PageId> {
@@ -168,7 +166,7 @@ impl Unfolding {
     /// Keeps a run, if some of it belongs to the part and is not found yet.
     fn found(&mut self, record: &RunRecord, segment: u32, run: u32) {
         let (first, end) = (
-            record.first.max(self.first),
+            record.first.max(self.part.first),
             record.end.min(self.found_from),
         );
         if record.stream == self.stream && first < end {

@@ -3,7 +3,8 @@
 use super::{Entry, Mistake, Place};
 
 /// Comments begin with `#` or `!`; a key ends at `=`, `:` or white space; a backslash at the end
-/// of a line joins the next; `\t`, `\n`, `\uXXXX` and the like stand for characters.
+/// of a line joins the next; `\t`, `\n`, `\u` with four hex digits and the like stand for
+/// characters.
 pub fn parse(text: &str) -> Result<Vec<Entry>, Mistake> {
     let mut entries = Vec::new();
     let mut lines = text.lines().enumerate();

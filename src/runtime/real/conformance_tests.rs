@@ -125,7 +125,7 @@ impl Rig for RealRig {
             shards: scratch.homes(shape.shards),
             listeners,
             buffered: self.buffered,
-            idle_poll: Span(if self.buffered { 50_000 } else { 0 }),
+            idle_poll: Span::micros(if self.buffered { 50 } else { 0 }),
             stopper,
             stats: Arc::new(Stats::new((0..shape.shards).map(ShardId))),
         };
