@@ -18,7 +18,7 @@ use thalweg::base::{ByteCount, NodeId, Now, ShardId, Span};
 use thalweg::journal::Settings;
 use thalweg::runtime::sim::{DiskFaults, Notice, SocketId, World};
 use thalweg::runtime::{Actions, Event, Machine};
-use thalweg::shard::{Listener, Message, Shard, ShardConfig};
+use thalweg::shard::{Addresses, Message, Shard, ShardConfig};
 use thalweg::wire::batch::BatchBuilder;
 use thalweg::wire::messages::create_topics_request::CreatableTopic;
 use thalweg::wire::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -276,12 +276,7 @@ fn config() -> ShardConfig {
         parts_max: STREAM_PARTS_MAX,
         incarnation: 1,
     };
-    let listener = Listener {
-        advertised: None,
-        host: "localhost".into(),
-        port: 9092,
-        gateways: Vec::new(),
-    };
+    let addresses = Addresses::of_one("localhost", 9092);
     let shards = vec![ShardId(0)];
-    ShardConfig::new(NodeId(1), "counted".into(), shards, listener, journal)
+    ShardConfig::new(NodeId(1), "counted".into(), shards, addresses, journal)
 }

@@ -102,6 +102,8 @@ struct Told {
     commands: Vec<(String, Rule)>,
     /// Of the demo.
     transcripts: Vec<String>,
+    /// Configuration in Kafka's form.
+    properties: Vec<String>,
 }
 
 /// Fails at what nobody knows how to try.
@@ -119,6 +121,7 @@ fn told(blocks: &[Block]) -> Result<Told, String> {
             "text" if block.text.starts_with("$ thalweg serve") => {
                 told.transcripts.push(block.text.clone());
             }
+            "properties" => told.properties.push(block.text.clone()),
             language => return Err(format!("line {}: a block of {language:?}", block.line)),
         }
     }
@@ -139,6 +142,10 @@ fn every_block_of_the_readme_is_what_happens() {
     for (line, rule) in &commands {
         println!("$ {line}");
         session.run(line, *rule);
+    }
+
+    for text in &told.properties {
+        session.serve_file(text);
     }
 
     assert!(session.ran >= 20, "only {} were run", session.ran);

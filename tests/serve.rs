@@ -9,6 +9,8 @@ mod configuration;
 mod disks;
 #[path = "serve/gateway.rs"]
 mod gateway;
+#[path = "serve/listeners.rs"]
+mod listeners;
 #[path = "serve/output.rs"]
 mod output;
 #[path = "serve/ports.rs"]

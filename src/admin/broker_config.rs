@@ -49,6 +49,11 @@ impl BrokerConfig {
         self.given(key.name).or(key.default)
     }
 
+    /// The same, by a name of the key.
+    pub fn value_of(&self, name: &str) -> Option<&str> {
+        self.value(BrokerKey::find(name)?)
+    }
+
     /// The value in force of a key that is in the table, as a number; of a Boolean 0 or 1.
     pub fn number(&self, name: &str) -> Option<i64> {
         let key = BrokerKey::find(name)?;

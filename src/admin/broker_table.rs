@@ -18,7 +18,8 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
     key(
         "advertised.listeners",
         String,
-        "The name and port that clients are told: PLAINTEXT://HOST:PORT or HOST:PORT.",
+        "The name and port that clients are told, HOST:PORT; of several listeners \
+         NAME://HOST:PORT each.",
     )
     .short("advertise"),
     key(
@@ -208,7 +209,8 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
     key(
         "listeners",
         String,
-        "Where clients connect: PLAINTEXT://HOST:PORT or HOST:PORT. One listener.",
+        "Where clients connect: HOST:PORT, or NAME://HOST:PORT of several listeners, whose \
+         security is in listener.security.protocol.map.",
     )
     .short("listen")
     .default("PLAINTEXT://localhost:9092"),

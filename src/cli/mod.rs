@@ -21,6 +21,7 @@ pub mod doctor;
 pub mod group;
 pub mod inspect;
 pub mod listen;
+pub mod listeners;
 pub mod metrics;
 pub mod produce;
 pub mod requirements;

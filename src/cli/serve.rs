@@ -12,7 +12,7 @@ use crate::console;
 use crate::journal;
 use crate::runtime::Boot;
 use crate::runtime::real::{Config, Listeners, RunError, ShardHome, Stats, Stopper, run as drive};
-use crate::shard::{Layout, Listener, Shard, ShardConfig};
+use crate::shard::{Addresses, Layout, Shard, ShardConfig};
 
 use super::arguments::{LogFormat, Output, Serve};
 use super::bind;
@@ -34,7 +34,7 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
     // The port first: who finds it taken has left nothing behind.
     let cores = machine.cores.len();
     let shards = data_dir::shards_to_be(&settings.directories, settings.shards, cores)?;
-    let listeners = bind::bind(&settings, cores, shards)?;
+    let (listeners, addresses) = bind::bind(&settings, cores, shards)?;
     let metrics = metrics::bind(&settings)?;
     // From here on there is something to leave in good order.
     let stopper = stopper(options)?;
@@ -42,14 +42,13 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
     let serve = || {
         let storage =
             requirements::check_data_dirs(&settings.directories, settings.allow_buffered)?;
-        let listener = bind::listener(&settings, &listeners);
         bind::warn_if_open(&listeners);
         let plan = Plan {
             options,
             settings: &settings,
             machine: &machine,
             data_dir: &data_dir,
-            listener,
+            addresses: &addresses,
             storage: &storage,
         };
         plan.introduce(&listeners, metrics.as_ref(), begun);
@@ -91,7 +90,7 @@ struct Plan<'a> {
     settings: &'a Settings,
     machine: &'a Machine,
     data_dir: &'a DataDir,
-    listener: Listener,
+    addresses: &'a Addresses,
     storage: &'a Storage,
 }
 
@@ -157,7 +156,7 @@ impl Plan<'_> {
                 manifest.node,
                 manifest.cluster_id.clone(),
                 ids.clone(),
-                self.listener.clone(),
+                self.addresses.clone(),
                 journal,
             );
             config.clock_accepted = manifest.clock_accepted;
@@ -222,23 +221,20 @@ impl Plan<'_> {
         println!("{}", lines.join("\n"));
     }
 
-    /// Where clients are told to connect.
+    /// Where clients are told to connect, by each listener.
     fn told(&self) -> String {
-        let Listener {
-            advertised,
-            host,
-            port,
-            ..
-        } = &self.listener;
-        let (host, port) = match advertised {
-            Some(told) => (told.host.to_string(), told.port),
-            None => (host.clone(), *port),
-        };
-        let shown = HostPort { host, port };
-        match shown.concrete_host() {
-            Some(host) => address_of(&host, port),
-            None => format!("the address that they reached:{port}"),
-        }
+        let told = self.addresses.listeners.iter().map(|listener| {
+            let (host, port) = match &listener.advertised {
+                Some(told) => (told.host.to_string(), told.port),
+                None => (listener.host.clone(), listener.port),
+            };
+            let shown = HostPort { host, port };
+            match shown.concrete_host() {
+                Some(host) => address_of(&host, port),
+                None => format!("the address that they reached:{port}"),
+            }
+        });
+        told.collect::<Vec<_>>().join(" and ")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::admin::{BrokerConfig, BrokerKey};
+use crate::admin::BrokerConfig;
 use crate::base::{ByteCount, NodeId, Span};
 use crate::shard::Layout;
 
@@ -10,9 +10,7 @@ use super::Failure;
 use super::arguments::Serve;
 use super::config_file::{self, Places};
 use super::listen::HostPort;
-
-/// Security that is no security, the only one there is.
-const PLAINTEXT: &str = "PLAINTEXT";
+use super::listeners::{self, ListenAt};
 
 /// Everything that was decided before the machine was asked.
 #[derive(Clone, Debug)]
@@ -20,8 +18,8 @@ pub struct Settings {
     pub broker: BrokerConfig,
     /// What the operator should know of the file.
     pub notes: Vec<String>,
-    pub listen: HostPort,
-    pub advertised: Option<HostPort>,
+    /// At least one.
+    pub listeners: Vec<ListenAt>,
     pub layout: Layout,
     /// At least one.
     pub directories: Vec<PathBuf>,
@@ -65,8 +63,7 @@ impl Settings {
         let metrics = broker.given("metrics");
         let metrics = metrics.map(|text| HostPort::parse(text, "--metrics"));
         Ok(Self {
-            listen: places.tell(&["listeners"], listen(&broker))?,
-            advertised: places.tell(&["advertised.listeners"], advertised(&broker))?,
+            listeners: listeners::resolve(&broker, &places)?,
             layout: Layout::of(&broker),
             directories: places.tell(&["log.dirs", "log.dir"], directories(&broker))?,
             node: places.tell(&["node.id", "broker.id"], node(&broker))?,
@@ -121,10 +118,6 @@ fn flags(options: &Serve) -> impl Iterator<Item = (&'static str, String)> {
 
 fn wrong_usage(flag: &str, words: &str) -> Failure {
     Failure::usage(format!("{flag}: {words}"))
-}
-
-fn value_of(broker: &BrokerConfig, name: &str) -> Option<String> {
-    broker.value(BrokerKey::find(name)?).map(str::to_owned)
 }
 
 fn small(broker: &BrokerConfig, name: &str) -> Option<u16> {
@@ -183,9 +176,8 @@ fn node(broker: &BrokerConfig) -> Result<Option<NodeId>, Failure> {
 }
 
 fn directories(broker: &BrokerConfig) -> Result<Vec<PathBuf>, Failure> {
-    let text = value_of(broker, "log.dirs")
-        .or(value_of(broker, "log.dir"))
-        .unwrap_or_default();
+    let text = broker.value_of("log.dirs").or(broker.value_of("log.dir"));
+    let text = text.unwrap_or_default();
     let names = text
         .split(',')
         .map(str::trim)
@@ -195,80 +187,6 @@ fn directories(broker: &BrokerConfig) -> Result<Vec<PathBuf>, Failure> {
         return Err(Failure::config("log.dirs names no directory"));
     }
     Ok(directories)
-}
-
-/// The listeners that clients may use, as `HOST:PORT` or `NAME://HOST:PORT`. Those that
-/// `controller.listener.names` has are none: there are no controllers.
-fn client_listeners(
-    text: &str,
-    broker: &BrokerConfig,
-    key: &str,
-) -> Result<Vec<HostPort>, Failure> {
-    let controllers = broker
-        .given("controller.listener.names")
-        .unwrap_or_default();
-    let map = broker
-        .given("listener.security.protocol.map")
-        .unwrap_or_default();
-    let mut found = Vec::new();
-    for listener in text.split(',').map(str::trim).filter(|one| !one.is_empty()) {
-        let (name, address) = listener.split_once("://").unwrap_or((PLAINTEXT, listener));
-        if controllers.split(',').any(|other| other.trim() == name) {
-            continue;
-        }
-        let mapped = map.split(',').find_map(|pair| {
-            let (from, to) = pair.trim().split_once(':')?;
-            (from == name).then_some(to)
-        });
-        let security = mapped.unwrap_or(name);
-        if security != PLAINTEXT {
-            return Err(Failure::config(format!(
-                "{key}: {listener} asks for {security}, and only {PLAINTEXT} is there yet"
-            )));
-        }
-        // Kafka's way to say "all addresses".
-        let all = address
-            .starts_with(':')
-            .then(|| format!("0.0.0.0{address}"));
-        let address = all.as_deref().unwrap_or(address);
-        found.push(HostPort::parse(address, key)?);
-    }
-    Ok(found)
-}
-
-fn listen(broker: &BrokerConfig) -> Result<HostPort, Failure> {
-    let key = "listeners";
-    let text = value_of(broker, key).unwrap_or_default();
-    one(client_listeners(&text, broker, key)?, &text, key)
-}
-
-/// Nobody can connect to an address that stands for all: Kafka too refuses it at the start.
-fn advertised(broker: &BrokerConfig) -> Result<Option<HostPort>, Failure> {
-    let key = "advertised.listeners";
-    let Some(text) = broker.given(key) else {
-        return Ok(None);
-    };
-    let told = one(client_listeners(text, broker, key)?, text, key)?;
-    match told.concrete_host() {
-        Some(_) => Ok(Some(told)),
-        None => Err(Failure::config(format!(
-            "{key}: {} is no address that a client could connect to; name one, or leave it out: \
-             then clients are told the address that they reached",
-            told.host
-        ))),
-    }
-}
-
-fn one(mut listeners: Vec<HostPort>, text: &str, key: &str) -> Result<HostPort, Failure> {
-    match (listeners.pop(), listeners.is_empty()) {
-        (Some(listener), true) => Ok(listener),
-        (Some(_), false) => Err(Failure::config(format!(
-            "{key}={text} names several listeners for clients; one is possible"
-        ))),
-        (None, _) => Err(Failure::config(format!(
-            "{key}={text} names no listener for clients"
-        ))),
-    }
 }
 
 #[cfg(test)]
@@ -307,36 +225,10 @@ mod tests {
     }
 
     #[test]
-    fn kafkas_listeners_come_down_to_the_one_for_clients() {
-        let check = |overrides: &[(&str, &str)]| {
-            let settings = resolved(overrides).expect("a listener");
-            format!("{}:{}", settings.listen.host, settings.listen.port)
-        };
-
-        assert_eq!(check(&[]), "localhost:9092");
-        assert_eq!(check(&[("listeners", "PLAINTEXT://:9094")]), "0.0.0.0:9094");
-        assert_eq!(check(&[("listen", "[::1]:7")]), "::1:7");
-        let kraft = [
-            ("listeners", "OUT://10.0.0.1:9092,CONTROLLER://:9093"),
-            ("controller.listener.names", "CONTROLLER"),
-            (
-                "listener.security.protocol.map",
-                "CONTROLLER:PLAINTEXT,OUT:PLAINTEXT",
-            ),
-        ];
-        assert_eq!(check(&kraft), "10.0.0.1:9092");
-    }
-
-    #[test]
     fn settings_that_can_not_be_are_refused_with_what_would_be_right() {
         let words =
             |overrides: &[(&str, &str)]| resolved(overrides).expect_err("a refusal").message;
 
-        assert!(words(&[("listeners", "SSL://:9093")]).contains("only PLAINTEXT"));
-        for nowhere in ["0.0.0.0:9092", "PLAINTEXT://:9092", "[::]:9092"] {
-            assert!(words(&[("advertised.listeners", nowhere)]).contains("could connect to"));
-        }
-        assert!(words(&[("listeners", "a:1,b:2")]).contains("one is possible"));
         assert!(words(&[("node.id", "3"), ("broker.id", "4")]).contains("two names of one"));
         assert!(words(&[("broker.id", "65536")]).contains("from 0 to"));
         assert!(words(&[("group.min.session.timeout.ms", "2000000")]).contains("must not be"));

@@ -20,35 +20,83 @@ impl Endpoint {
     }
 }
 
-/// What is known about the listener when addresses are decided.
+/// What is known of one listener when addresses are decided.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    /// `advertised.listeners`, if set: the first rule.
+    /// What `advertised.listeners` says of it, if anything: the first rule.
     pub advertised: Option<Endpoint>,
     /// The host as the operator wrote it, which may be a name, a concrete address, or one that
     /// stands for all (`0.0.0.0`, `::`).
     pub host: String,
     /// The first of its ports, if each shard has one.
     pub port: u16,
+    /// The addresses that the host stands for.
+    pub bound: Vec<IpAddr>,
+}
+
+/// What is known of all listeners.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// At least one.
+    pub listeners: Vec<Listener>,
+    /// Ports of each listener, from its own on: one, or one per shard.
+    pub ports: u16,
     /// Addresses of container gateways: such a peer came through a published port.
     pub gateways: Vec<IpAddr>,
 }
 
-impl Listener {
-    /// Where this connection's client is told that the node is, the same in every reply.
-    pub fn endpoint(&self, peer: SocketAddr, local: SocketAddr) -> Endpoint {
-        if let Some(advertised) = &self.advertised {
-            return advertised.clone();
+impl Addresses {
+    /// One listener that tells its own host and port.
+    pub fn of_one(host: &str, port: u16) -> Self {
+        let listener = Listener {
+            advertised: None,
+            host: host.to_owned(),
+            port,
+            bound: Vec::new(),
+        };
+        Self {
+            listeners: vec![listener],
+            ports: 1,
+            gateways: Vec::new(),
         }
-        if !self.stands_for_all() {
-            return Endpoint::new(&self.host, self.port);
-        }
-        if self.gateways.contains(&peer.ip().to_canonical()) {
-            return Endpoint::new("localhost", self.port);
-        }
-        Endpoint::new(&local.ip().to_canonical().to_string(), self.port)
     }
 
+    /// Where this connection's client is told that the node is, the same in every reply: what its
+    /// own listener tells, for who came from inside a network can seldom reach what is told outside
+    /// of it.
+    pub fn endpoint(&self, peer: SocketAddr, local: SocketAddr) -> Endpoint {
+        let listener = self.reached(local);
+        if let Some(advertised) = &listener.advertised {
+            return advertised.clone();
+        }
+        if !listener.stands_for_all() {
+            return Endpoint::new(&listener.host, listener.port);
+        }
+        if self.gateways.contains(&peer.ip().to_canonical()) {
+            return Endpoint::new("localhost", listener.port);
+        }
+        Endpoint::new(&local.ip().to_canonical().to_string(), listener.port)
+    }
+
+    /// The listener that a connection came by. Several may have the same port, each at addresses of
+    /// its own.
+    fn reached(&self, local: SocketAddr) -> &Listener {
+        let has_port = |listener: &&Listener| {
+            let number = local.port().checked_sub(listener.port);
+            number.is_some_and(|number| number < self.ports)
+        };
+        let ip = local.ip().to_canonical();
+        let mut at_port = self.listeners.iter().filter(has_port);
+        let exact = at_port
+            .clone()
+            .find(|listener| listener.bound.contains(&ip));
+        exact
+            .or_else(|| at_port.next())
+            .unwrap_or(&self.listeners[0])
+    }
+}
+
+impl Listener {
     fn stands_for_all(&self) -> bool {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
         bare.is_empty() || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
@@ -59,38 +107,59 @@ impl Listener {
 mod tests {
     use super::*;
 
-    fn listener(host: &str) -> Listener {
-        Listener {
-            advertised: None,
-            host: host.into(),
-            port: 9092,
-            gateways: vec!["172.17.0.1".parse().unwrap()],
-        }
+    fn at(host: &str) -> Addresses {
+        let mut addresses = Addresses::of_one(host, 9092);
+        addresses.gateways = vec!["172.17.0.1".parse().unwrap()];
+        addresses
     }
 
-    fn told(listener: &Listener, peer: &str, local: &str) -> String {
-        let told = listener.endpoint(peer.parse().unwrap(), local.parse().unwrap());
+    fn told(addresses: &Addresses, peer: &str, local: &str) -> String {
+        let told = addresses.endpoint(peer.parse().unwrap(), local.parse().unwrap());
         format!("{} {}", told.host, told.port)
     }
 
     #[test]
     fn the_first_rule_that_applies_decides_the_address() {
-        let mut all = listener("0.0.0.0");
+        let mut all = at("0.0.0.0");
         let (peer, local) = ("10.0.0.9:5000", "10.0.0.1:9092");
 
-        assert_eq!(told(&listener("kafka.lan"), peer, local), "kafka.lan 9092");
+        assert_eq!(told(&at("kafka.lan"), peer, local), "kafka.lan 9092");
         assert_eq!(told(&all, peer, local), "10.0.0.1 9092");
         assert_eq!(told(&all, "172.17.0.1:5", local), "localhost 9092");
         assert_eq!(
-            told(
-                &listener("[::]"),
-                "[::ffff:10.0.0.9]:1",
-                "[::ffff:10.0.0.1]:9093"
-            ),
+            told(&at("[::]"), "[::ffff:10.0.0.9]:1", "[::ffff:10.0.0.1]:9093"),
             "10.0.0.1 9092"
         );
 
-        all.advertised = Some(Endpoint::new("public", 1));
+        all.listeners[0].advertised = Some(Endpoint::new("public", 1));
         assert_eq!(told(&all, peer, local), "public 1");
+    }
+
+    #[test]
+    fn every_listener_tells_its_own() {
+        let peer = "10.0.0.9:5000";
+        let mut both = at("0.0.0.0");
+        both.ports = 4;
+        let mut add = |host: &str, port: u16, bound: &[&str], told: Option<Endpoint>| {
+            both.listeners.push(Listener {
+                advertised: told,
+                host: host.into(),
+                port,
+                bound: bound.iter().map(|ip| ip.parse().unwrap()).collect(),
+            });
+        };
+        add("0.0.0.0", 19_092, &[], Some(Endpoint::new("broker", 1)));
+        add("inner", 7_000, &["10.0.0.1"], None);
+        add("outer", 7_000, &["10.0.0.2", "::2"], None);
+
+        let check = |local| told(&both, peer, local);
+
+        assert_eq!(check("10.0.0.1:9092"), "10.0.0.1 9092");
+        assert_eq!(check("10.0.0.1:9095"), "10.0.0.1 9092");
+        assert_eq!(check("10.0.0.1:19092"), "broker 1");
+        assert_eq!(check("10.0.0.1:19095"), "broker 1");
+        assert_eq!(check("10.0.0.1:7003"), "inner 7000");
+        assert_eq!(check("[::ffff:10.0.0.2]:7000"), "outer 7000");
+        assert_eq!(check("[::2]:7000"), "outer 7000");
     }
 }

@@ -12,7 +12,7 @@ use crate::groups::GroupConfig;
 use crate::journal::Settings;
 use crate::log::PartitionsSettings;
 
-use super::address::Listener;
+use super::address::Addresses;
 use super::layout::Layout;
 
 /// The configuration of one shard. The same for all shards of a process, but for `journal`.
@@ -23,7 +23,8 @@ pub struct ShardConfig {
     pub cluster_id: String,
     /// Every shard of the manifest, in order.
     pub shards: Vec<ShardId>,
-    pub listener: Listener,
+    /// Where clients connect, and what they are told.
+    pub addresses: Addresses,
     /// `listener.layout`: what clients take this node for.
     pub layout: Layout,
     /// `listener.ids.max`: more shards than this share broker ids, unless each has a port.
@@ -93,14 +94,14 @@ impl ShardConfig {
         node: NodeId,
         cluster_id: String,
         shards: Vec<ShardId>,
-        listener: Listener,
+        addresses: Addresses,
         journal: Settings,
     ) -> Self {
         Self {
             node,
             cluster_id,
             shards,
-            listener,
+            addresses,
             layout: Layout::Auto,
             ids_max: LISTENER_IDS_MAX,
             journal,

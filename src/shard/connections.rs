@@ -12,7 +12,7 @@ use crate::base::limits::{
 use crate::base::{IdMap, Span, Ticks, limits};
 use crate::runtime::{Actions, ConnectionId, Transit};
 
-use super::address::Listener;
+use super::address::Addresses;
 use super::admission::Admission;
 use super::config::{ConnectionLimits, ShardConfig};
 use super::connection::slots::Slot;
@@ -73,11 +73,11 @@ impl Connections {
         id: ConnectionId,
         peer: SocketAddr,
         local: SocketAddr,
-        listener: &Listener,
+        addresses: &Addresses,
         now: Ticks,
         timers: &mut Timers,
     ) {
-        let endpoint = listener.endpoint(peer, local);
+        let endpoint = addresses.endpoint(peer, local);
         self.map.insert(
             id,
             Connection::new(peer, endpoint, now, self.limits.frame_bytes_max),

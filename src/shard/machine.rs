@@ -116,12 +116,11 @@ impl Machine for Shard {
                 peer,
                 local,
             } => {
-                let listener = &self.config.listener;
                 self.connections.accepted(
                     connection,
                     peer,
                     local,
-                    listener,
+                    &self.config.addresses,
                     now.ticks,
                     &mut self.timers,
                 );

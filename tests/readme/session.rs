@@ -55,6 +55,40 @@ impl<'a> Session<'a> {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// Serves with a file of README's at free ports: clients are told what it advertises.
+    pub fn serve_file(&mut self, text: &str) {
+        let value = |key: &str| {
+            let mut lines = text.lines().filter_map(|line| line.split_once('='));
+            let (_, value) = lines.find(|(name, _)| *name == key).expect(key);
+            value.split(',').filter_map(|one| one.split_once("://"))
+        };
+        let free = value("listeners").map(|(name, _)| format!("{name}://127.0.0.1:0"));
+        let free = free.collect::<Vec<_>>().join(",");
+        let told: Vec<_> = value("advertised.listeners").map(|(_, at)| at).collect();
+        let (file, data_dir) = (
+            self.scratch.path("server.properties"),
+            self.scratch.path("by-file"),
+        );
+        let (before, rest) = text.split_once("listeners=").expect("listeners first");
+        let (_, rest) = rest.split_once('\n').expect("lines after it");
+        std::fs::write(&file, format!("{before}listeners={free}\n{rest}")).expect("a file");
+        let mut command = Command::new(THALWEG);
+        command.args(["serve", "--allow-buffered", "--config"]);
+        command.arg(&file).arg("--data-dir").arg(&data_dir);
+        system::die_with_parent(&mut command);
+
+        let broker = Broker::start_told(&data_dir, command, |said| {
+            let (_, listens) = said.split_once("listens on")?;
+            listens.split_once(" and ")?.0.trim().parse().ok()
+        });
+
+        let said = broker.introduction();
+        let expected = format!("clients use  {}\n", told.join(" and "));
+        assert!(said.contains(&expected), "{said}");
+        assert_eq!(broker.stop().0, Some(0));
+        self.ran += 1;
+    }
+
     pub fn run(&mut self, line: &str, rule: Rule) {
         let ours = line.replace(BUILT, &format!("{THALWEG} "));
         match rule {

@@ -3,7 +3,7 @@
 use thalweg::base::{ByteCount, NodeId, ShardId};
 use thalweg::journal::Settings;
 use thalweg::runtime::sim;
-use thalweg::shard::{Listener, Shard, ShardConfig, ShardError};
+use thalweg::shard::{Addresses, Shard, ShardConfig, ShardError};
 
 pub type World = sim::World<Shard>;
 
@@ -24,18 +24,13 @@ pub fn journal(segment: ByteCount, cache: ByteCount) -> Settings {
 }
 
 pub fn config(shards: u16, journal: Settings) -> ShardConfig {
-    let listener = Listener {
-        advertised: None,
-        host: "localhost".into(),
-        port: 9092,
-        gateways: Vec::new(),
-    };
+    let addresses = Addresses::of_one("localhost", 9092);
     let shards = (0..shards).map(ShardId).collect();
     ShardConfig::new(
         NodeId(1),
         "simulated-cluster".into(),
         shards,
-        listener,
+        addresses,
         journal,
     )
 }

@@ -106,6 +106,21 @@ impl Listeners {
         })
     }
 
+    /// All of several, which were bound for the same cores or shards.
+    pub fn join(several: Vec<Self>) -> Self {
+        let mut joined = several.into_iter();
+        let mut first = joined.next().expect("at least one");
+        for other in joined {
+            assert_eq!(first.is_by_shard, other.is_by_shard, "of one kind");
+            first.addresses.extend(other.addresses);
+            for (own, more) in first.sockets.iter_mut().zip(other.sockets) {
+                own.extend(more);
+            }
+            first.start.of_shards.extend(other.start.of_shards);
+        }
+        first
+    }
+
     /// What is bound, with real ports; of those that are dealt to shards the first.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses

@@ -29,7 +29,7 @@ use crate::wire::messages::produce_response::PartitionProduceResponse;
 use crate::wire::messages::*;
 use crate::wire::{StrBytes, client};
 
-use super::address::Listener;
+use super::address::Addresses;
 use super::{Shard, ShardConfig, ShardError};
 
 fn text(text: &str) -> StrBytes {
@@ -263,14 +263,9 @@ pub fn config(shards: u16) -> ShardConfig {
         parts_max: 32,
         incarnation: 1,
     };
-    let listener = Listener {
-        advertised: None,
-        host: "localhost".into(),
-        port: 9092,
-        gateways: Vec::new(),
-    };
+    let addresses = Addresses::of_one("localhost", 9092);
     let shards = (0..shards).map(ShardId).collect();
-    ShardConfig::new(NodeId(1), "a-cluster".into(), shards, listener, journal)
+    ShardConfig::new(NodeId(1), "a-cluster".into(), shards, addresses, journal)
 }
 
 pub fn name(text: &str) -> TopicName {

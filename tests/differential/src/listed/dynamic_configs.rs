@@ -9,7 +9,7 @@ const REFUSED_HERE: &[[&str; 3]] = &[
 /// Kafka's POLICY_VIOLATION would be answered to any key; ours is to this one.
 const REFUSED_BY_BOTH: &[[&str; 3]] = &[["responses[0].error_code", "40", "42"]];
 
-const NO_LISTENERS: &str = "there is one listener: what holds for it is set for the broker";
+const NO_LISTENERS: &str = "what holds for one listener holds for all, and is set for the broker";
 const NO_PROGRAMS: &str = "Java's programs are not run here, so that there is no list of them";
 const NO_SECURITY: &str =
     "there is no security yet: a setting that protects nobody must not be accepted";

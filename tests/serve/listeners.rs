@@ -1,0 +1,149 @@
+//! Several listeners: who comes by one is told what that one tells, as the usual set-up of Kafka in
+//! containers needs it (one address inside their network, one outside).
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use thalweg::wire::messages::FindCoordinatorRequest;
+use thalweg::wire::{StrBytes, messages::DescribeClusterRequest};
+
+use super::support::{Broker, Client, Scratch, batch_of, refusal, system};
+
+const NAMES: &str = "controller.listener.names=CONTROLLER\n\
+                     listener.security.protocol.map=CONTROLLER:PLAINTEXT,INSIDE:PLAINTEXT,\
+                     OUTSIDE:PLAINTEXT\n";
+
+fn command(data_dir: &Path, file: &Path, text: &str) -> Command {
+    fs::write(file, format!("{NAMES}{text}")).expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
+    command.args(["serve", "--output", "json", "--allow-buffered", "--config"]);
+    command.arg(file).arg("--data-dir").arg(data_dir);
+    system::die_with_parent(&mut command);
+    command
+}
+
+/// What a broker says that it listens on, in the order of its listeners.
+fn addresses(said: &str) -> Option<Vec<SocketAddr>> {
+    let told: serde_json::Value = serde_json::from_str(said).ok()?;
+    let listens = told["listens_on"].as_array()?.iter();
+    listens.map(|one| one.as_str()?.parse().ok()).collect()
+}
+
+fn start(data_dir: &Path, command: Command) -> (Broker, Vec<SocketAddr>) {
+    let broker = Broker::start_told(data_dir, command, |said| addresses(said)?.first().copied());
+    let listens = addresses(&broker.introduction()).expect("addresses");
+    (broker, listens)
+}
+
+/// What Metadata, DescribeCluster and FindCoordinator tell, each once.
+fn told(client: &mut Client) -> Vec<(String, i32)> {
+    let metadata = client.try_metadata().expect("an answer");
+    let brokers = metadata.brokers.into_iter();
+    let mut told: Vec<_> = brokers
+        .map(|broker| (broker.host.to_string(), broker.port))
+        .collect();
+    let cluster = client.call(&DescribeClusterRequest::default(), 0);
+    for broker in cluster.brokers {
+        told.push((broker.host.to_string(), broker.port));
+    }
+    let find = FindCoordinatorRequest::default().with_key(StrBytes::from_static_str("group"));
+    let found = client.call(&find, 2);
+    told.push((found.host.to_string(), found.port));
+    told.sort();
+    told.dedup();
+    told
+}
+
+fn address(host: &str, port: u16) -> (String, i32) {
+    (host.to_owned(), i32::from(port))
+}
+
+#[test]
+fn every_listener_tells_its_own_address_and_serves_the_same_topics() {
+    let scratch = Scratch::new("listeners");
+    let (file, data_dir) = (scratch.path("server.properties"), scratch.path("data"));
+    let text = "listeners=INSIDE://127.0.0.1:0,OUTSIDE://:0,CONTROLLER://:1\n\
+                advertised.listeners=INSIDE://broker:19092\nshards=3\n";
+    let (broker, listens) = start(&data_dir, command(&data_dir, &file, text));
+    let [inside, outside] = listens[..] else {
+        panic!("{listens:?}");
+    };
+    let introduction: serde_json::Value =
+        serde_json::from_str(&broker.introduction()).expect("one object");
+
+    let outside = SocketAddr::new(inside.ip(), outside.port());
+    let mut within = Client::try_connect(inside).expect("it listens");
+    let mut without = Client::try_connect(outside).expect("it listens");
+
+    assert_eq!(told(&mut within), [address("broker", 19_092)]);
+    let reached = address("127.0.0.1", outside.port());
+    assert_eq!(told(&mut without), [reached]);
+    let shown = introduction["clients_use"].as_str();
+    let expected = format!(
+        "broker:19092 and the address that they reached:{}",
+        outside.port()
+    );
+    assert_eq!(shown, Some(expected.as_str()));
+    within.create_topic("t", 6);
+    for partition in 0..6 {
+        let answer = within.produce("t", partition, Some(batch_of(&[b"inside"])));
+        assert_eq!(answer, (0, 0));
+        assert_eq!(without.read_all("t", partition).len(), 1);
+    }
+    assert_eq!(broker.stop().0, Some(0));
+}
+
+#[test]
+fn each_listener_has_a_port_for_every_shard_where_shards_have_ports() {
+    let scratch = Scratch::new("listeners-ports");
+    let (file, data_dir) = (scratch.path("server.properties"), scratch.path("data"));
+    let text = "listeners=INSIDE://127.0.0.1:0,OUTSIDE://127.0.0.1:0\n\
+                advertised.listeners=OUTSIDE://localhost:7000\n\
+                listener.layout=ports\nshards=3\n";
+    let (broker, listens) = start(&data_dir, command(&data_dir, &file, text));
+    assert_eq!(listens.len(), 6, "{listens:?}");
+
+    let own: Vec<_> = listens[..3]
+        .iter()
+        .map(|at| address("127.0.0.1", at.port()))
+        .collect();
+    let outer: Vec<_> = (7000..7003)
+        .map(|port| address("localhost", port))
+        .collect();
+    for (at, expected) in [(&listens[..3], &own), (&listens[3..], &outer)] {
+        for at in at {
+            let mut client = Client::try_connect(*at).expect("it listens");
+            assert_eq!(told(&mut client), *expected, "{at}");
+        }
+    }
+    assert_eq!(broker.stop().0, Some(0));
+}
+
+#[test]
+fn listeners_that_share_a_port_are_refused_before_anything_is_made() {
+    let scratch = Scratch::new("listeners-refused");
+    let (file, data_dir) = (scratch.path("server.properties"), scratch.path("data"));
+    for (text, words) in [
+        (
+            "listeners=INSIDE://127.0.0.1:7001,OUTSIDE://:7001\n",
+            "share a port",
+        ),
+        (
+            "listeners=INSIDE://127.0.0.1:7001,OUTSIDE://127.0.0.1:7003\n\
+             listener.layout=ports\nshards=3\n",
+            "takes 3 in a row",
+        ),
+        (
+            "listeners=INSIDE://127.0.0.1:7001\nadvertised.listeners=OUTSIDE://h:1\n",
+            "server.properties:4:1: advertised.listeners: there is no listener OUTSIDE",
+        ),
+    ] {
+        let (code, said) = refusal(command(&data_dir, &file, text));
+
+        assert_eq!(code, Some(78), "{said}");
+        assert!(said.contains(words), "{said}");
+        assert!(!data_dir.exists(), "the listeners come first");
+    }
+}
