@@ -16,10 +16,11 @@ use super::book::{Book, Segment};
 use super::boot::BootIndex;
 use super::checkpoint::{end_of, read_state};
 use super::damage::Damage;
-use super::entry::StreamId;
+use super::entry::{Index, StreamId};
 use super::error::JournalError;
 use super::format::{Kind, Row};
 use super::index::{NONE, SegmentIndex};
+use super::losses::Missing;
 use super::pages::PageCache;
 use super::parts::{Change, Part};
 use super::requests::Replay;
@@ -42,6 +43,10 @@ pub(super) struct Rebuild<'a> {
     pub proven: HashSet<StreamId>,
     /// Groups whose rows nobody knows.
     pub groups_lost: u64,
+    /// Segments that are not there, oldest first.
+    pub missing: Vec<Missing>,
+    /// Groups or segments are lost, and with them perhaps streams' newest checkpoints.
+    pub lacks_rows: bool,
 }
 
 impl<'a> Rebuild<'a> {
@@ -56,6 +61,8 @@ impl<'a> Rebuild<'a> {
             unsaved: HashSet::new(),
             proven: HashSet::new(),
             groups_lost: 0,
+            missing: Vec::new(),
+            lacks_rows: false,
         }
     }
 
@@ -75,9 +82,11 @@ impl<'a> Rebuild<'a> {
             self.find_checkpoints(source)?;
             share.grew(replay);
         }
+        self.note_missing();
         self.replay_unsaved(sources, replay)?;
         for source in sources.iter_mut() {
             if source.replayed {
+                self.count_missing(source.segment);
                 self.replay(source, losses, replay)?;
                 share.grew(replay);
             } else if source.footer.is_none() && self.unsaved.is_empty() {
@@ -85,6 +94,7 @@ impl<'a> Rebuild<'a> {
                 self.index(source.segment, &seen);
             }
         }
+        self.count_missing(u32::MAX);
         self.lose_ends(losses, replay);
         let last = sources.last().map(|source| source.file.file);
         let noticed = |loss: &&Loss| self.damage.iter().any(|known| known.first == loss.first);
@@ -98,6 +108,8 @@ impl<'a> Rebuild<'a> {
                 streams: Vec::new(),
             });
         }
+        self.forget_what_came();
+        self.note_missing_parts();
         self.note_holes()?;
         self.drop_lost_parts();
         Ok(())
@@ -256,6 +268,7 @@ impl<'a> Rebuild<'a> {
     }
 
     fn take(&mut self, segment: u32, row: &Row, run: u32, replay: &mut dyn Replay) {
+        let row = &self.without_checkpoint(segment, row, replay);
         self.note_gap(row);
         tell(row, replay);
         self.book.count(segment, row, run);
@@ -273,6 +286,25 @@ impl<'a> Rebuild<'a> {
             stream.end = end;
             replay.lost(row.stream, end);
         }
+    }
+
+    /// The row as it counts if its stream's newest checkpoint is lost. Nothing says then where the
+    /// stream began, so that older entries may yet come, carried to where they are now; one that
+    /// lies behind all that is known stands for the entry, of which nothing else is left.
+    fn without_checkpoint(&mut self, segment: u32, row: &Row, replay: &mut dyn Replay) -> Row {
+        let is_lost = self.lacks_rows || self.unsaved.contains(&row.stream);
+        if !is_lost || !row.kind.is_data() {
+            return *row;
+        }
+        if self.book.streams.get(row.stream).is_none() {
+            let begin = Row::bare(Kind::Trim, row.stream, Index(0));
+            tell(&begin, replay);
+            self.book.count(segment, &begin, NONE);
+        }
+        let known = self.book.streams.get(row.stream);
+        let is_behind = known.is_some_and(|stream| row.first >= stream.end);
+        let kind = if is_behind { Kind::Entry } else { row.kind };
+        Row { kind, ..*row }
     }
 
     /// What the segments that need no replay tell of the streams whose checkpoints are lost.
