@@ -1,13 +1,10 @@
 //! What a restart makes of lost groups: where they are missed, and which streams they may have cut.
 
-use std::collections::HashSet;
-
 use crate::base::Position;
 use crate::base::limits::LOST_GROUP_INDEXES;
 
-use super::checkpoint::SavedSegment;
 use super::damage::Damage;
-use super::entry::{Index, Sequence, StreamId};
+use super::entry::{Index, StreamId};
 use super::error::JournalError;
 use super::format::{Kind, Row};
 use super::parts::Part;
@@ -15,76 +12,8 @@ use super::rebuild::Rebuild;
 use super::requests::Replay;
 use super::sources::Source;
 use super::torn::Loss;
-use crate::runtime::FileId;
-
-/// A segment that the newest table names, and whose file is not there.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Missing {
-    number: u32,
-    file: FileId,
-    first: Sequence,
-    last: Sequence,
-    /// A restart needs it. Such a one is never freed; an older one may have been since.
-    pub replayed: bool,
-    counted: bool,
-}
-
-impl Missing {
-    /// `next` is the first group of the segment after it.
-    pub fn of(saved: &SavedSegment, next: Option<Sequence>, replayed: bool) -> Self {
-        let last = next.map_or(saved.first, |next| Sequence(next.0 - 1));
-        Self {
-            number: saved.number,
-            file: saved.file,
-            first: saved.first,
-            last: last.max(saved.first),
-            replayed,
-            counted: false,
-        }
-    }
-
-    fn damage(&self) -> Damage {
-        Damage {
-            file: self.file,
-            at: Position(0),
-            first: self.first,
-            last: self.last,
-            streams: Vec::new(),
-        }
-    }
-}
 
 impl Rebuild<'_> {
-    /// Notes the segments that a restart needs and does not have. What streams had before them is
-    /// missed because of them, too: their checkpoints knew where it had been carried.
-    pub(super) fn note_missing(&mut self) {
-        let needed = self.missing.iter().filter(|missing| missing.replayed);
-        self.damage.extend(needed.map(Missing::damage));
-    }
-
-    /// Of those before this segment nobody knows which ends of streams they had.
-    pub(super) fn count_missing(&mut self, before: u32) {
-        let due = |missing: &&mut Missing| missing.replayed && missing.number < before;
-        for missing in self.missing.iter_mut().filter(due) {
-            let groups = missing.last.0 - missing.first.0 + 1;
-            if !std::mem::replace(&mut missing.counted, true) {
-                self.groups_lost += groups;
-                self.proven.clear();
-            }
-        }
-    }
-
-    /// Notes those older segments in which streams have entries still: all others were freed.
-    pub(super) fn note_missing_parts(&mut self) {
-        let slots = 0..self.book.streams.slots();
-        let streams = slots.filter_map(|slot| self.book.streams.at(slot));
-        let parts = streams.flat_map(|stream| &stream.parts);
-        let used: HashSet<u32> = parts.flat_map(Part::segments).collect();
-        let older = self.missing.iter().filter(|missing| !missing.replayed);
-        let lost = older.filter(|missing| used.contains(&missing.number));
-        self.damage.extend(lost.map(Missing::damage));
-    }
-
     /// Notes the losses that lie before an item.
     pub(super) fn note_losses(&mut self, source: &Source, item: usize, losses: &[Loss]) {
         if source.groups.is_empty() {
@@ -133,43 +62,16 @@ impl Rebuild<'_> {
         }
     }
 
-    /// Notes the stream of `row` if it does not go on where the stream ended, or where what was
-    /// carried before it did. A stream that is new begins at 0, or has lost its beginning.
+    /// Notes the stream of `row` if it does not go on where the stream ended. One that is new
+    /// begins at 0, or has lost its beginning.
     pub(super) fn note_gap(&mut self, row: &Row) {
-        let Some(damage) = self.damage.last_mut() else {
-            return;
-        };
         let known = self.book.streams.get(row.stream);
-        let from = match row.kind {
-            Kind::Entry => known.map_or(Index(0), |stream| stream.end),
-            Kind::Moved => {
-                let part = known.and_then(|stream| stream.parts.get(stream.part_at(row.first)?));
-                part.map_or(row.first, |part| part.first)
-            }
-            Kind::Trim | Kind::Drop | Kind::Checkpoint | Kind::Segments => return,
-        };
-        if row.first > from {
-            damage.streams.push((row.stream, from, row.first));
-        }
-    }
-
-    /// Of what was missed some was found later, where it had been carried to.
-    pub(super) fn forget_what_came(&mut self) {
-        let streams = &self.book.streams;
-        for damage in &mut self.damage {
-            let noted = std::mem::take(&mut damage.streams);
-            for (id, from, to) in noted {
-                let parts = streams.get(id).map_or(&[][..], |stream| &stream.parts);
-                let mut missed_from = from;
-                for part in parts {
-                    if part.end > missed_from && part.first < to {
-                        damage.streams.push((id, missed_from, part.first));
-                        missed_from = part.end;
-                    }
-                }
-                damage.streams.push((id, missed_from, to));
-            }
-            damage.streams.retain(|(_, from, to)| from < to);
+        let end = known.map_or(Index(0), |stream| stream.end);
+        if row.kind == Kind::Entry
+            && row.first > end
+            && let Some(damage) = self.damage.last_mut()
+        {
+            damage.streams.push((row.stream, end, row.first));
         }
     }
 
@@ -194,9 +96,7 @@ impl Rebuild<'_> {
             .collect();
         for (stream, kept_from, part) in doubtful {
             let pieces = self.boot_index().unfold(stream, &part)?;
-            let known = self.book.segments.get(&part.segment).map(|it| it.file);
-            let gone = self.missing.iter().find(|it| it.number == part.segment);
-            let file = known.or(gone.map(|it| it.file));
+            let file = self.book.segments.get(&part.segment).map(|it| it.file);
             let near = self.damage.iter().rposition(|it| Some(it.file) == file);
             let last = self.damage.len() - 1;
             let streams = &mut self.damage[near.unwrap_or(last)].streams;

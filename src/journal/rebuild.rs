@@ -20,7 +20,6 @@ use super::entry::{Index, StreamId};
 use super::error::JournalError;
 use super::format::{Kind, Row};
 use super::index::{NONE, SegmentIndex};
-use super::losses::Missing;
 use super::pages::PageCache;
 use super::parts::{Change, Part};
 use super::requests::Replay;
@@ -43,10 +42,6 @@ pub(super) struct Rebuild<'a> {
     pub proven: HashSet<StreamId>,
     /// Groups whose rows nobody knows.
     pub groups_lost: u64,
-    /// Segments that are not there, oldest first.
-    pub missing: Vec<Missing>,
-    /// Groups or segments are lost, and with them perhaps streams' newest checkpoints.
-    pub lacks_rows: bool,
 }
 
 impl<'a> Rebuild<'a> {
@@ -61,8 +56,6 @@ impl<'a> Rebuild<'a> {
             unsaved: HashSet::new(),
             proven: HashSet::new(),
             groups_lost: 0,
-            missing: Vec::new(),
-            lacks_rows: false,
         }
     }
 
@@ -82,11 +75,9 @@ impl<'a> Rebuild<'a> {
             self.find_checkpoints(source)?;
             share.grew(replay);
         }
-        self.note_missing();
         self.replay_unsaved(sources, replay)?;
         for source in sources.iter_mut() {
             if source.replayed {
-                self.count_missing(source.segment);
                 self.replay(source, losses, replay)?;
                 share.grew(replay);
             } else if source.footer.is_none() && self.unsaved.is_empty() {
@@ -94,7 +85,6 @@ impl<'a> Rebuild<'a> {
                 self.index(source.segment, &seen);
             }
         }
-        self.count_missing(u32::MAX);
         self.lose_ends(losses, replay);
         let last = sources.last().map(|source| source.file.file);
         let noticed = |loss: &&Loss| self.damage.iter().any(|known| known.first == loss.first);
@@ -108,8 +98,6 @@ impl<'a> Rebuild<'a> {
                 streams: Vec::new(),
             });
         }
-        self.forget_what_came();
-        self.note_missing_parts();
         self.note_holes()?;
         self.drop_lost_parts();
         Ok(())
@@ -288,12 +276,12 @@ impl<'a> Rebuild<'a> {
         }
     }
 
-    /// The row as it counts if its stream's newest checkpoint is lost. Nothing says then where the
-    /// stream began, so that older entries may yet come, carried to where they are now; one that
-    /// lies behind all that is known stands for the entry, of which nothing else is left.
+    /// The row as it counts if its stream's newest checkpoint can not be read. Only that row, which
+    /// is yet to come, says where the stream began, so that older entries may come, carried to where
+    /// they are now; one that lies behind all that is known stands for the entry, of which nothing
+    /// else is left.
     fn without_checkpoint(&mut self, segment: u32, row: &Row, replay: &mut dyn Replay) -> Row {
-        let is_lost = self.lacks_rows || self.unsaved.contains(&row.stream);
-        if !is_lost || !row.kind.is_data() {
+        if !row.kind.is_data() || !self.unsaved.contains(&row.stream) {
             return *row;
         }
         if self.book.streams.get(row.stream).is_none() {

@@ -19,13 +19,12 @@ use super::entry::Sequence;
 use super::error::JournalError;
 use super::format::{Kind, UNIT, rows};
 use super::journal::Settings;
-use super::losses::Missing;
 use super::rebuild::Rebuild;
 use super::requests::Replay;
 use super::scan::{Item, Reader, ScannedGroup, Wanted, group_at, number_of, scan};
 use super::sources::Source;
 use super::superblock::{SUPERBLOCK_BYTES, SUPERBLOCK_FILE, Superblock};
-use super::torn::{Found, Verdict, judge};
+use super::torn::{Found, judge};
 
 /// Enough to find a file's first group.
 const HEAD_WINDOW_BYTES: u64 = UNIT as u64;
@@ -66,10 +65,6 @@ pub(super) struct Recovery<'a> {
     segments: BTreeMap<u32, FoundFile>,
     /// The newest table of segments that is durable, if there is one.
     table: BTreeMap<u32, SavedSegment>,
-    /// Those of the table whose files are not there: freed since, or lost.
-    missing: Vec<Missing>,
-    /// From this one on no segment was ever freed.
-    needed_from: u32,
     /// Higher than the number of any segment found.
     pub next_segment: u32,
     /// Higher than the number of any file found.
@@ -84,26 +79,32 @@ pub(super) fn recover(
     pool: &BlockPool,
     replay: &mut dyn Replay,
 ) -> Result<Recovered, JournalError> {
-    let mut recovery = Recovery::of(settings, directory, pool)?;
-    let mut superblock = recovery.superblock()?;
+    let files = directory.list()?;
+    let mut recovery = Recovery {
+        settings,
+        directory,
+        pool,
+        next_file: files.iter().map(|found| found.file.0).max().unwrap_or(0) + 1,
+        files,
+        segments: BTreeMap::new(),
+        table: BTreeMap::new(),
+        next_segment: 1,
+        spare: Vec::new(),
+    };
+    let superblock = recovery.superblock()?;
     recovery.find_segments()?;
-    if superblock.generation > 0 {
-        recovery.needed_from = superblock.replay_from;
-    }
+    let mut superblock = superblock;
     recovery.load_table(&mut superblock)?;
     let (mut sources, before) = recovery.sources(&superblock);
     let scan_from = sources.last().map_or(0, |source| source.segment + 1);
     let items = recovery.scan(scan_from, before)?;
-    let verdict = judge(&items, before, superblock.flushed, recovery.needed_from);
+    let verdict = judge(&items, before, superblock.flushed);
     let (kept, cut) = items.split_at(verdict.kept);
-    let lacks_rows = recovery.needs_more() || verdict.lacks_rows(&items);
-    if lacks_rows {
-        // Nobody knows whose checkpoints are lost, so that older segments must tell of all.
-        superblock.replay_from = 0;
-        sources.iter_mut().for_each(|source| source.replayed = true);
-    }
     recovery.add_scanned(&mut sources, kept);
-    let (mut book, damage) = recovery.rebuild(sources, &verdict, lacks_rows, replay)?;
+    let mut rebuild = Rebuild::new(recovery.directory, settings.incarnation);
+    rebuild.run(&mut sources, &verdict.losses, replay)?;
+    let (mut book, damage) = (rebuild.book, rebuild.damage);
+    damage.iter().for_each(Damage::report);
     if !superblock.clean {
         recovery.write_again(kept, verdict.flushed)?;
     }
@@ -146,28 +147,7 @@ fn session_after(superblock: &Superblock, items: &[Found]) -> u32 {
     seen.max().unwrap_or(0).max(superblock.session) + 1
 }
 
-impl<'a> Recovery<'a> {
-    fn of(
-        settings: Settings,
-        directory: &'a mut dyn Directory,
-        pool: &'a BlockPool,
-    ) -> Result<Self, JournalError> {
-        let files = directory.list()?;
-        Ok(Self {
-            settings,
-            directory,
-            pool,
-            next_file: files.iter().map(|found| found.file.0).max().unwrap_or(0) + 1,
-            files,
-            segments: BTreeMap::new(),
-            table: BTreeMap::new(),
-            missing: Vec::new(),
-            needed_from: u32::MAX,
-            next_segment: 1,
-            spare: Vec::new(),
-        })
-    }
-
+impl Recovery<'_> {
     /// The superblock, made if there is none: then nothing was ever acknowledged, or it is lost
     /// and the segments tell the rest.
     fn superblock(&mut self) -> Result<Superblock, JournalError> {
@@ -241,51 +221,22 @@ impl<'a> Recovery<'a> {
     }
 
     /// The segments that need no scan, and the last sequence before those that do.
-    fn sources(&mut self, superblock: &Superblock) -> (Vec<Source>, Option<Sequence>) {
-        let mut sources: Vec<Source> = Vec::new();
-        let first = self.segments.keys().next().copied().unwrap_or(1);
-        let is_lost = first > self.needed_from;
-        let mut before = (first == 1 || is_lost).then_some(Sequence(0));
-        let mut known = self.table.values().peekable();
-        while let Some(saved) = known.next() {
-            let replayed = saved.number >= superblock.replay_from;
+    fn sources(&self, superblock: &Superblock) -> (Vec<Source>, Option<Sequence>) {
+        let mut sources = Vec::new();
+        let first = self.segments.keys().next().copied();
+        let mut before = (first.unwrap_or(1) == 1).then_some(Sequence(0));
+        for (number, saved) in &self.table {
+            let Some(file) = self.segments.get(number) else {
+                continue;
+            };
+            let replayed = *number >= superblock.replay_from;
             if replayed && saved.footer.is_none() {
                 before = Some(Sequence(saved.first.0 - 1));
                 break;
             }
-            match self.segments.get(&saved.number) {
-                Some(file) => sources.push(Source::of(saved, *file, replayed)),
-                None => {
-                    let next = known.peek().map(|next| next.first);
-                    self.missing.push(Missing::of(saved, next, replayed));
-                }
-            }
+            sources.push(Source::of(saved, *file, replayed));
         }
         (sources, before)
-    }
-
-    fn rebuild(
-        &mut self,
-        mut sources: Vec<Source>,
-        verdict: &Verdict,
-        lacks_rows: bool,
-        replay: &mut dyn Replay,
-    ) -> Result<(Book, Vec<Damage>), JournalError> {
-        if lacks_rows {
-            tracing::error!("what a restart needs is lost; reading all segments");
-        }
-        let mut rebuild = Rebuild::new(self.directory, self.settings.incarnation);
-        rebuild.lacks_rows = lacks_rows;
-        rebuild.missing = std::mem::take(&mut self.missing);
-        rebuild.run(&mut sources, &verdict.losses, replay)?;
-        let (book, damage) = (rebuild.book, rebuild.damage);
-        damage.iter().for_each(Damage::report);
-        Ok((book, damage))
-    }
-
-    /// True if a segment that a restart replays is not there.
-    fn needs_more(&self) -> bool {
-        self.missing.iter().any(|missing| missing.replayed)
     }
 
     fn scan(&mut self, from: u32, before: Option<Sequence>) -> Result<Vec<Found>, JournalError> {

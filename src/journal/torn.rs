@@ -43,15 +43,9 @@ pub(super) struct Verdict {
     pub flushed: Sequence,
 }
 
-/// Judges the items, given that `before` is the last sequence ahead of them (None: unknown), that a
-/// superblock claims everything up to `flushed`, and that no segment from `needed_from` on was
-/// freed.
-pub(super) fn judge(
-    items: &[Found],
-    before: Option<Sequence>,
-    flushed: Sequence,
-    needed_from: u32,
-) -> Verdict {
+/// Judges the items, given that `before` is the last sequence ahead of them (None: unknown) and
+/// that a superblock claims everything up to `flushed`.
+pub(super) fn judge(items: &[Found], before: Option<Sequence>, flushed: Sequence) -> Verdict {
     let claims = claims(items, flushed);
     let mut verdict = Verdict {
         last: before.unwrap_or_default(),
@@ -65,8 +59,10 @@ pub(super) fn judge(
             continue;
         };
         let (sequence, claim) = (group.header.sequence, claims[number]);
+        // Between segments that do not follow each other others were freed: nothing is lost there.
         // Only what a superblock claims is freed; an unclaimed segment was torn as a whole.
-        if others_were_freed(items, number, needed_from) && claim.0 + 1 >= sequence.0 {
+        let apart = number > 0 && items[number - 1].segment + 1 < found.segment;
+        if apart && claim.0 + 1 >= sequence.0 {
             known = None;
         }
         let lost = known.is_some_and(|last| sequence.0 > last.0 + 1);
@@ -107,24 +103,7 @@ pub(super) fn judge(
     verdict
 }
 
-/// Between segments that do not follow each other others were freed: nothing is lost there.
-fn others_were_freed(items: &[Found], number: usize, needed_from: u32) -> bool {
-    let segment = items[number].segment;
-    number > 0 && items[number - 1].segment + 1 < segment && segment <= needed_from
-}
-
 impl Verdict {
-    /// True if groups are lost of which not even the rows are known.
-    pub fn lacks_rows(&self, items: &[Found]) -> bool {
-        self.losses.iter().any(|loss| {
-            let noticed_by = items.get(loss.item).and_then(|found| match &found.item {
-                Item::Group(group) => Some(group.header.sequence),
-                Item::Gap => None,
-            });
-            loss.rows_unknown(noticed_by)
-        })
-    }
-
     /// What the superblock claims beyond the last group is lost.
     fn miss_claimed_end(&mut self, flushed: Sequence) {
         if flushed > self.last {
@@ -201,7 +180,7 @@ mod tests {
     }
 
     fn check(items: &[Found], flushed: u64, kept: usize, losses: &[(u64, u64)]) {
-        let verdict = judge(items, Some(Sequence(0)), Sequence(flushed), u32::MAX);
+        let verdict = judge(items, Some(Sequence(0)), Sequence(flushed));
         let found: Vec<_> = verdict
             .losses
             .iter()
@@ -250,16 +229,6 @@ mod tests {
 
         check(&items, 4, 2, &[]);
         check(&items, 1, 1, &[]);
-    }
-
-    #[test]
-    fn a_segment_that_can_not_have_been_freed_is_lost() {
-        let items = [group_in(1, 1, 0, true), group_in(3, 5, 1, true)];
-
-        for (needed_from, losses) in [(1, 1), (2, 1), (3, 0), (4, 0)] {
-            let verdict = judge(&items, Some(Sequence(0)), Sequence(4), needed_from);
-            assert_eq!(verdict.losses.len(), losses, "{needed_from}");
-        }
     }
 
     #[test]

@@ -23,30 +23,15 @@ enum Harm {
     SectorSpoilt,
     /// A write that was meant for elsewhere landed on it.
     PageOfAnother,
-    /// Somebody, or a repair of the file system, took a segment's file away.
-    FileGone,
 }
 
+/// The last twice, for it does the most.
 const HARMS: [Harm; 4] = [
     Harm::BitTurned,
     Harm::SectorSpoilt,
     Harm::PageOfAnother,
-    Harm::FileGone,
+    Harm::PageOfAnother,
 ];
-
-/// Where harm was done.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    file: FileId,
-    /// None: all of the file.
-    at: Option<Position>,
-}
-
-impl Place {
-    fn of((file, at): (FileId, Position)) -> Self {
-        Self { file, at: Some(at) }
-    }
-}
 
 /// An entry's place in the model.
 type Known = (StreamId, Index);
@@ -68,10 +53,9 @@ fn run(seed: u64) -> (usize, usize) {
     disk.kill();
     let whole = disk.clone();
     let place = match HARMS[seed as usize % HARMS.len()] {
-        Harm::BitTurned => disk.rot().map(Place::of),
-        Harm::SectorSpoilt => disk.spoil().map(Place::of),
-        Harm::PageOfAnother => disk.misplace().map(Place::of),
-        Harm::FileGone => lose_segment(&mut disk, &bench.journal, &mut random),
+        Harm::BitTurned => disk.rot(),
+        Harm::SectorSpoilt => disk.spoil(),
+        Harm::PageOfAnother => disk.misplace(),
     };
     let Some(harm) = place else {
         return (0, 0);
@@ -83,22 +67,12 @@ fn run(seed: u64) -> (usize, usize) {
     check(&mut disk, journal, &bench.model, harm, &at_risk)
 }
 
-/// Takes away the file of one segment, but not of the newest: what was there nobody else knows of.
-fn lose_segment(disk: &mut SimDisk, journal: &Journal, random: &mut Random) -> Option<Place> {
-    let segments = journal.segments();
-    let old: Vec<_> = segments.iter().filter(|segment| !segment.open).collect();
-    let pick = random.below(old.len().max(1) as u64) as usize;
-    let file = old.get(pick)?.file;
-    disk.lose(file).then_some(Place { file, at: None })
-}
-
-/// The entries that lie in the harmed group, those carried there from older segments among them; of
-/// a file that is gone, in all its groups.
+/// The entries that lie in the harmed group, those carried there from older segments among them.
 fn entries_of_group(
     mut disk: SimDisk,
     settings: Settings,
     model: &Model,
-    Place { file, at }: Place,
+    (file, at): (FileId, Position),
 ) -> BTreeSet<Known> {
     let opened = open(&mut disk, settings, START, None).expect("a whole disk opens");
     let (journal, _) = opened.expect("nothing crashed");
@@ -109,16 +83,16 @@ fn entries_of_group(
     };
     let check = journal.check_segment(&mut directory, segment);
     let groups = check.expect("a whole segment").groups.into_iter();
-    let groups = groups.map(|(start, length)| start.0..start.0 + length.0);
-    let groups = groups.filter(|group| at.is_none_or(|at| group.contains(&at.0)));
+    let mut groups = groups.map(|(start, length)| start.0..start.0 + length.0);
+    let Some(group) = groups.find(|group| group.contains(&at.0)) else {
+        return BTreeSet::new();
+    };
+    let bytes = read(&mut directory, file, group);
     let starts = starts_of_payloads(model);
-    let mut found = BTreeSet::new();
-    for group in groups {
-        let bytes = read(&mut directory, file, group);
-        let windows = bytes.windows(START_BYTES);
-        found.extend(windows.filter_map(|start| starts.get(start).copied()));
-    }
-    found
+    let windows = bytes.windows(START_BYTES);
+    windows
+        .filter_map(|start| starts.get(start).copied())
+        .collect()
 }
 
 /// So much of a payload tells whose it is.
@@ -147,7 +121,7 @@ fn check(
     disk: &mut SimDisk,
     journal: Journal,
     model: &Model,
-    harm: Place,
+    harm: (FileId, Position),
     at_risk: &BTreeSet<Known>,
 ) -> (usize, usize) {
     let damage = journal.damage().len();
@@ -170,7 +144,6 @@ fn check(
                 continue;
             }
             missing += 1;
-            let named = is_named(&bench.journal, head, stream.first());
             assert!(
                 at_risk.contains(&(*id, head.first)),
                 "harm at {harm:?} cost {head:?} of group {}, which lay elsewhere",
@@ -179,7 +152,7 @@ fn check(
             // Of a stream that has nothing behind it nobody can say what it lost.
             let skipped = matches!(outcome, Outcome::Skipped) && behind;
             assert!(
-                !skipped || named,
+                !skipped || is_named(&bench.journal, head),
                 "harm at {harm:?}: nobody is told that {head:?} is gone: {:?}",
                 bench.journal.damage()
             );
@@ -201,11 +174,11 @@ fn journal_lost(bench: &Bench, model: &Model) -> bool {
     })
 }
 
-/// True if the journal says that the entry is lost, as far as the stream had not let go of it.
-fn is_named(journal: &Journal, head: &EntryHead, kept_from: i64) -> bool {
+/// True if the journal says that the entry is lost.
+fn is_named(journal: &Journal, head: &EntryHead) -> bool {
     let mut streams = journal.damage().iter().flat_map(|damage| &damage.streams);
     streams.any(|(stream, from, to)| {
-        *stream == head.stream && from.0 <= head.first.0.max(kept_from) && head.end() <= *to
+        *stream == head.stream && *from <= head.first && head.end() <= *to
     })
 }
 

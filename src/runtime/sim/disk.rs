@@ -406,14 +406,6 @@ impl SimDisk {
         replaced.then_some((file, Position(at.0 / ALIGN_BYTES.0 * ALIGN_BYTES.0)))
     }
 
-    /// A file is gone, as after a repair of the file system or by somebody's hand.
-    pub fn lose(&mut self, file: FileId) -> bool {
-        let lost = self.files.remove(&file).is_some();
-        self.harmed |= lost;
-        self.tally.add("disk: file lost", u64::from(lost));
-        lost
-    }
-
     fn some_place(&mut self) -> Option<(FileId, Position)> {
         let numbers: Vec<FileId> = self.files.keys().copied().collect();
         let pick = self.luck.below(numbers.len().max(1) as u64) as usize;
