@@ -144,6 +144,7 @@ fn every_block_of_the_readme_is_what_happens() {
         session.run(line, *rule);
     }
 
+    assert_eq!(told.properties.len(), 1, "the one of several listeners");
     for text in &told.properties {
         session.serve_file(text);
     }

@@ -76,10 +76,13 @@ pub struct Serve {
     /// Where everything is kept; made if it is not there [default: ./thalweg-data].
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<String>,
-    /// Where clients connect. An IPv6 address stands in brackets [default: localhost:9092].
+    /// Where clients connect. An IPv6 address stands in brackets [default: localhost:9092]. Several
+    /// listeners are NAME://HOST:PORT with commas, and best written in a file, with
+    /// listener.security.protocol.map.
     #[arg(long, value_name = "HOST:PORT")]
     pub listen: Option<String>,
-    /// The name and port that clients are told, if it is not the one they connect to.
+    /// The name and port that clients are told, if it is not the one they connect to. Of several
+    /// listeners NAME://HOST:PORT with commas.
     #[arg(long, value_name = "HOST:PORT")]
     pub advertise: Option<String>,
     /// What clients take this node for: auto, core, node, or ports, which gives each shard a port

@@ -21,25 +21,37 @@ pub fn bind(
 ) -> Result<(Listeners, Addresses), Failure> {
     let is_by_shard = settings.layout == Layout::Ports;
     let ports = if is_by_shard { shards } else { 1 };
-    let mut resolved = Vec::new();
+    // Only one of several could be named by a flag.
+    let is_one = settings.listeners.len() == 1;
+    let key = if is_one { "--listen" } else { "listeners" };
+    let mut resolved: Vec<Vec<SocketAddr>> = Vec::new();
     for listener in &settings.listeners {
-        check_range(&listener.at, "--listen", ports)?;
+        check_range(&listener.at, key, ports)?;
         if let Some(told) = &listener.advertised {
-            check_range(told, "--advertise", ports)?;
+            let key = if is_one {
+                "--advertise"
+            } else {
+                "advertised.listeners"
+            };
+            check_range(told, key, ports)?;
         }
-        let addresses = listener.at.resolve("--listen")?;
-        check_apart(&addresses, &resolved, ports)?;
+        check_told_apart(listener, &settings.listeners, ports)?;
+        let addresses = listener.at.resolve(key)?;
+        check_apart(&addresses, resolved.iter().flatten(), ports)?;
         resolved.push(addresses);
     }
-    let (mut bound, mut told) = (Vec::new(), Vec::new());
+    let (mut bound, mut told): (Vec<Listeners>, _) = (Vec::new(), Vec::new());
     for (listener, addresses) in settings.listeners.iter().zip(&resolved) {
         let sockets = if is_by_shard {
             let bound = Listeners::bind_each(addresses, shards);
-            bound.map_err(|error| refused(&listener.at, shards, &error))?
+            bound.map_err(|error| refused(&listener.at, key, shards, &error))?
         } else {
             let bound = Listeners::bind(addresses, cores);
-            bound.map_err(|error| Failure::unavailable(words(&error, "choose another port")))?
+            bound.map_err(|error| Failure::unavailable(words(&error, key, "another port")))?
         };
+        // A port of the system's choice may be one of another listener.
+        let others = bound.iter().flat_map(Listeners::addresses);
+        check_apart(sockets.addresses(), others, ports)?;
         told.push(what_is_told(listener, &sockets));
         bound.push(sockets);
     }
@@ -54,20 +66,26 @@ pub fn bind(
 /// What clients of one listener will be told, decided by flags and by what was bound.
 fn what_is_told(listener: &ListenAt, bound: &Listeners) -> Listener {
     let (at, addresses) = (&listener.at, bound.addresses());
-    let advertised = listener.advertised.as_ref();
+    let port = addresses.first().map_or(at.port, SocketAddr::port);
+    let advertised = listener.advertised.as_ref().map(|told| {
+        // As for Kafka, 0 is the one that was found.
+        let told_port = if told.port == 0 { port } else { told.port };
+        Endpoint::new(&told.host, told_port)
+    });
     Listener {
-        advertised: advertised.map(|told| Endpoint::new(&told.host, told.port)),
+        name: listener.name.clone(),
+        advertised,
         host: at.host.clone(),
-        port: addresses.first().map_or(at.port, SocketAddr::port),
+        port,
         bound: addresses.iter().map(SocketAddr::ip).collect(),
     }
 }
 
 /// Two listeners must not share a port, unless they have different addresses. The kernel would let
 /// them, for the cores share theirs too.
-fn check_apart(
+fn check_apart<'a>(
     addresses: &[SocketAddr],
-    others: &[Vec<SocketAddr>],
+    others: impl Iterator<Item = &'a SocketAddr> + Clone,
     ports: usize,
 ) -> Result<(), Failure> {
     // `[::]` is every address of both families.
@@ -81,7 +99,7 @@ fn check_apart(
         same_ip && apart < ports && one.port() != 0 && other.port() != 0
     };
     for one in addresses {
-        if let Some(other) = others.iter().flatten().find(|other| overlap(one, other)) {
+        if let Some(other) = others.clone().find(|other| overlap(one, other)) {
             return Err(Failure::config(format!(
                 "listeners: {one} and {other} share a port{}; each listener needs its own",
                 match ports {
@@ -94,6 +112,27 @@ fn check_apart(
     Ok(())
 }
 
+/// The ports of shards that one listener tells must not be those that another tells.
+fn check_told_apart(listener: &ListenAt, all: &[ListenAt], ports: usize) -> Result<(), Failure> {
+    let Some(told) = &listener.advertised else {
+        return Ok(());
+    };
+    let others = all.iter().filter(|other| other.name != listener.name);
+    let mut others = others.filter_map(|other| other.advertised.as_ref());
+    let overlaps = |other: &&HostPort| {
+        let apart = usize::from(other.port.abs_diff(told.port));
+        other.host == told.host && apart > 0 && apart < ports
+    };
+    match others.find(overlaps) {
+        None => Ok(()),
+        Some(other) => Err(Failure::config(format!(
+            "advertised.listeners: {}:{} and {}:{} are too close: listener.layout=ports tells \
+             {ports} ports in a row of each, one per shard",
+            told.host, told.port, other.host, other.port
+        ))),
+    }
+}
+
 /// Who comes from there came by a port that Docker or Podman published. In a Kubernetes pod nothing
 /// is published so, and processes of the pod's own host come from the gateway too.
 fn gateways() -> Vec<IpAddr> {
@@ -103,16 +142,14 @@ fn gateways() -> Vec<IpAddr> {
     probe::container_gateways(Path::new("/"))
 }
 
-/// Every address and port.
-pub fn all(bound: &Listeners) -> Vec<String> {
-    let firsts = bound.addresses().iter();
-    let ports = |first: &SocketAddr| {
+/// Every address and port of these, which are the first of so many ports each.
+pub fn all(firsts: impl Iterator<Item = SocketAddr>, ports: u16) -> Vec<String> {
+    let all = firsts.flat_map(|first| {
         let (ip, first) = (first.ip(), first.port());
-        (first..)
-            .take(bound.ports())
-            .map(move |port| SocketAddr::new(ip, port).to_string())
-    };
-    firsts.flat_map(ports).collect()
+        let ports = (first..).take(usize::from(ports));
+        ports.map(move |port| SocketAddr::new(ip, port).to_string())
+    });
+    all.collect()
 }
 
 /// Each address, with the last of its ports if it has several.
@@ -147,29 +184,29 @@ fn check_range(at: &HostPort, flag: &str, shards: usize) -> Result<(), Failure> 
     )))
 }
 
-fn refused(at: &HostPort, shards: usize, error: &BindError) -> Failure {
+fn refused(at: &HostPort, key: &str, shards: usize, error: &BindError) -> Failure {
     if at.port == 0 && error.is_taken() {
         return Failure::unavailable(format!(
             "found no {shards} free ports in a row at {} for listener.layout=ports; name the \
-             first of them with --listen HOST:PORT",
+             first of them with {key}",
             error.address.ip()
         ));
     }
     let advice = format!(
-        "choose another first port (listener.layout=ports takes {shards} in a row, one per shard)"
+        "another first port (listener.layout=ports takes {shards} in a row, one per shard)"
     );
-    Failure::unavailable(words(error, &advice))
+    Failure::unavailable(words(error, key, &advice))
 }
 
-fn words(error: &BindError, another: &str) -> String {
+fn words(error: &BindError, key: &str, another: &str) -> String {
     let advice = match error.error.kind() {
         std::io::ErrorKind::AddrInUse => {
-            format!("something listens there already; stop it, or {another} with --listen")
+            format!("something listens there already; stop it, or choose {another} with {key}")
         }
         std::io::ErrorKind::PermissionDenied => {
             "ports below 1024 need a privilege; choose another".to_owned()
         }
-        _ => "choose an address of this machine with --listen HOST:PORT".to_owned(),
+        _ => format!("choose an address of this machine with {key}"),
     };
     let (address, error) = (error.address, &error.error);
     format!("can not listen on {address}: {error}; {advice}")

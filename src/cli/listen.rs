@@ -16,6 +16,9 @@ impl HostPort {
     pub fn parse(text: &str, flag: &str) -> Result<Self, Failure> {
         let complain =
             |what: &str| Failure::usage(format!("{flag} {text}: {what}; write it as HOST:PORT"));
+        if text.contains("://") || text.contains(',') {
+            return Err(complain("one address is wanted here, without a name"));
+        }
         let (host, port) = text.rsplit_once(':').ok_or_else(|| complain("no port"))?;
         let port = port
             .parse()
@@ -88,6 +91,8 @@ mod tests {
             "[::1:9092",
             "host:port",
             "host:99999",
+            "INSIDE://:9092",
+            "a:1,b:2",
         ] {
             let failure = HostPort::parse(bad, "--listen").expect_err(bad);
             assert!(failure.message.contains("HOST:PORT"), "{}", failure.message);

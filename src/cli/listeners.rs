@@ -14,26 +14,30 @@ const OTHER_SECURITY: [&str; 3] = ["SSL", "SASL_PLAINTEXT", "SASL_SSL"];
 
 const LISTENERS: &str = "listeners";
 const ADVERTISED: &str = "advertised.listeners";
+const MAP: &str = "listener.security.protocol.map";
 
 /// One listener for clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenAt {
+    pub name: String,
     pub at: HostPort,
     /// What those who connect there are told, if not where they connected.
     pub advertised: Option<HostPort>,
 }
 
-/// An address of a list, with the name of its listener.
-struct Named {
+/// An address of a list.
+struct Item<'a> {
+    /// In capitals; PLAINTEXT if it was written without one.
     name: String,
+    is_named: bool,
     at: HostPort,
+    written: &'a str,
 }
 
 /// At least one. A mistake in a file is told with its place.
 pub fn resolve(broker: &BrokerConfig, places: &Places) -> Result<Vec<ListenAt>, Failure> {
     let text = broker.value_of(LISTENERS).unwrap_or_default();
-    let found = for_clients(text, broker, LISTENERS);
-    let listeners = places.tell(&[LISTENERS], found)?;
+    let listeners = places.tell(&[LISTENERS], listeners(text, broker))?;
     let told = match broker.given(ADVERTISED) {
         Some(text) => told(text, broker, &listeners),
         None => Ok(Vec::new()),
@@ -42,6 +46,7 @@ pub fn resolve(broker: &BrokerConfig, places: &Places) -> Result<Vec<ListenAt>, 
     let paired = listeners.into_iter().map(|listener| {
         let own = told.iter().position(|told| told.name == listener.name);
         ListenAt {
+            name: listener.name,
             at: listener.at,
             advertised: own.map(|own| told.swap_remove(own).at),
         }
@@ -49,52 +54,71 @@ pub fn resolve(broker: &BrokerConfig, places: &Places) -> Result<Vec<ListenAt>, 
     Ok(paired.collect())
 }
 
-/// What clients are told. Nobody can connect to an address that stands for all: Kafka too refuses
-/// it at the start.
-fn told(text: &str, broker: &BrokerConfig, listeners: &[Named]) -> Result<Vec<Named>, Failure> {
-    let mut told = for_clients(text, broker, ADVERTISED)?;
-    // Where there is one of each they belong together, even if only one of them has a name.
-    if let ([one], [listener], false) = (&mut told[..], listeners, text.contains("://")) {
-        one.name.clone_from(&listener.name);
+fn listeners<'a>(text: &'a str, broker: &BrokerConfig) -> Result<Vec<Item<'a>>, Failure> {
+    let found = items(text, broker, LISTENERS)?;
+    for item in &found {
+        check_security(item, broker)?;
     }
+    Ok(found)
+}
+
+/// What clients are told, each under the name of its listener.
+fn told<'a>(
+    text: &'a str,
+    broker: &BrokerConfig,
+    listeners: &[Item<'_>],
+) -> Result<Vec<Item<'a>>, Failure> {
+    let mut told = items(text, broker, ADVERTISED)?;
+    if let ([one], [listener]) = (&mut told[..], listeners)
+        && !(one.is_named && listener.is_named)
+    {
+        one.name.clone_from(&listener.name);
+        one.is_named = true;
+    }
+    let known: Vec<_> = listeners.iter().map(|one| one.name.as_str()).collect();
+    let known = known.join(" and ");
     for one in &told {
-        if one.at.concrete_host().is_none() {
-            return Err(Failure::config(format!(
-                "{ADVERTISED}: {} is no address that a client could connect to; name one, or \
-                 leave it out: then clients are told the address that they reached",
-                one.at.host
-            )));
-        }
-        if !listeners.iter().any(|listener| listener.name == one.name) {
-            let known: Vec<_> = listeners.iter().map(|one| one.name.as_str()).collect();
-            return Err(Failure::config(format!(
-                "{ADVERTISED}: there is no listener {}; {LISTENERS} has {}",
-                one.name,
-                known.join(" and ")
-            )));
-        }
+        // Kafka too refuses `0.0.0.0` at the start.
+        let what = if one.at.concrete_host().is_none() {
+            "is no address that a client could connect to; name one, or leave it out: then clients \
+             are told the address that they reached"
+                .to_owned()
+        } else if !one.is_named && listeners.len() > 1 {
+            format!("needs a name, NAME://HOST:PORT: there are the listeners {known}")
+        } else if !listeners.iter().any(|listener| listener.name == one.name) {
+            format!("is for no listener that there is: {LISTENERS} has {known}")
+        } else {
+            continue;
+        };
+        return Err(Failure::config(format!(
+            "{ADVERTISED}: {} {what}",
+            one.written
+        )));
     }
     Ok(told)
 }
 
-/// The listeners that clients may use, as `HOST:PORT` or `NAME://HOST:PORT`. Those that
-/// `controller.listener.names` has are none: there are no controllers.
-fn for_clients(text: &str, broker: &BrokerConfig, key: &str) -> Result<Vec<Named>, Failure> {
+/// The items of a list that are for clients, as `HOST:PORT` or `NAME://HOST:PORT`, each name once.
+/// Those that `controller.listener.names` has are for none: there are no controllers.
+fn items<'a>(text: &'a str, broker: &BrokerConfig, key: &str) -> Result<Vec<Item<'a>>, Failure> {
     let controllers = broker.given("controller.listener.names");
     let controllers = controllers.unwrap_or_default();
-    let mut found: Vec<Named> = Vec::new();
-    for listener in text.split(',').map(str::trim).filter(|one| !one.is_empty()) {
-        let (name, address) = listener.split_once("://").unwrap_or((PLAINTEXT, listener));
-        let name = name.to_ascii_uppercase();
+    let mut found: Vec<Item<'_>> = Vec::new();
+    for written in text.split(',').map(str::trim).filter(|one| !one.is_empty()) {
+        let (name, address) = match written.split_once("://") {
+            Some((name, address)) => (Some(name), address),
+            None => (None, written),
+        };
+        let is_named = name.is_some();
+        let name = name.unwrap_or(PLAINTEXT).to_ascii_uppercase();
         let is_controllers = |other: &str| other.trim().eq_ignore_ascii_case(&name);
         if controllers.split(',').any(is_controllers) {
             continue;
         }
-        check_security(&name, listener, broker, key)?;
         if found.iter().any(|other| other.name == name) {
             return Err(Failure::config(format!(
                 "{key}={text} has two listeners {name}; give each a name, NAME://HOST:PORT, and \
-                 add the new one to listener.security.protocol.map as NAME:{PLAINTEXT}"
+                 add the new one to {MAP} as NAME:{PLAINTEXT}"
             )));
         }
         // Kafka's way to say "all addresses".
@@ -102,7 +126,12 @@ fn for_clients(text: &str, broker: &BrokerConfig, key: &str) -> Result<Vec<Named
             .starts_with(':')
             .then(|| format!("0.0.0.0{address}"));
         let at = HostPort::parse(all.as_deref().unwrap_or(address), key)?;
-        found.push(Named { name, at });
+        found.push(Item {
+            name,
+            is_named,
+            at,
+            written,
+        });
     }
     if found.is_empty() {
         return Err(Failure::config(format!(
@@ -112,32 +141,28 @@ fn for_clients(text: &str, broker: &BrokerConfig, key: &str) -> Result<Vec<Named
     Ok(found)
 }
 
-fn check_security(
-    name: &str,
-    listener: &str,
-    broker: &BrokerConfig,
-    key: &str,
-) -> Result<(), Failure> {
-    let map = broker.given("listener.security.protocol.map");
-    let mut pairs = map.unwrap_or_default().split(',').filter_map(|pair| {
-        let (from, to) = pair.trim().split_once(':')?;
-        Some((from.trim(), to.trim()))
-    });
+fn check_security(item: &Item<'_>, broker: &BrokerConfig) -> Result<(), Failure> {
+    let Item { name, written, .. } = item;
+    let mut pairs = broker
+        .given(MAP)
+        .unwrap_or_default()
+        .split(',')
+        .filter_map(|pair| {
+            let (from, to) = pair.trim().split_once(':')?;
+            Some((from.trim(), to.trim()))
+        });
     let mapped = pairs.find(|(from, _)| from.eq_ignore_ascii_case(name));
-    let security = mapped.map_or(name, |(_, to)| to);
+    let security = mapped.map_or(name.as_str(), |(_, to)| to);
     if security.eq_ignore_ascii_case(PLAINTEXT) {
         return Ok(());
     }
-    let is_kafkas = |known: &&str| known.eq_ignore_ascii_case(security);
-    if mapped.is_none() && !OTHER_SECURITY.iter().any(is_kafkas) {
-        return Err(Failure::config(format!(
-            "{key}: nothing says which security the listener {name} has; add {name}:{PLAINTEXT} \
-             to listener.security.protocol.map"
-        )));
-    }
-    Err(Failure::config(format!(
-        "{key}: {listener} asks for {security}, and only {PLAINTEXT} is there yet"
-    )))
+    let is_security = |known: &&str| known.eq_ignore_ascii_case(security);
+    let what = if mapped.is_some() || OTHER_SECURITY.iter().any(is_security) {
+        format!("asks for {security}, and only {PLAINTEXT} is there yet")
+    } else {
+        format!("has no security that is known; add {name}:{PLAINTEXT} to {MAP}")
+    };
+    Err(Failure::config(format!("{LISTENERS}: {written} {what}")))
 }
 
 #[cfg(test)]
@@ -171,7 +196,12 @@ mod tests {
         check(&[(LISTENERS, "PLAINTEXT://:9094")], &["0.0.0.0 9094"]);
         check(&[(LISTENERS, "[::1]:7")], &["::1 7"]);
         check(
-            &[(LISTENERS, "out://h:7"), (ADVERTISED, "told:8"), MAP],
+            &[(LISTENERS, "out://h:7"), (ADVERTISED, "told:8"), NAMES],
+            &["h 7 as told 8"],
+        );
+        // As a flag over a file leaves it.
+        check(
+            &[(LISTENERS, "h:7"), (ADVERTISED, "OUT://told:8"), NAMES],
             &["h 7 as told 8"],
         );
         check(
@@ -179,7 +209,7 @@ mod tests {
                 (LISTENERS, "INSIDE://:19092,Out://:9092,CONTROLLER://:9093"),
                 (ADVERTISED, "OUT://localhost:9092,INSIDE://broker:19092"),
                 ("controller.listener.names", "CONTROLLER"),
-                MAP,
+                NAMES,
             ],
             &[
                 "0.0.0.0 19092 as broker 19092",
@@ -190,14 +220,14 @@ mod tests {
             &[
                 (LISTENERS, "INSIDE://:19092,OUT://:9092"),
                 (ADVERTISED, "OUT://o:1"),
-                MAP,
+                NAMES,
             ],
             &["0.0.0.0 19092", "0.0.0.0 9092 as o 1"],
         );
     }
 
-    const MAP: (&str, &str) = (
-        "listener.security.protocol.map",
+    const NAMES: (&str, &str) = (
+        MAP,
         "CONTROLLER:PLAINTEXT, inside:PLAINTEXT,OUT:plaintext,SAFE:SASL_SSL",
     );
 
@@ -209,21 +239,29 @@ mod tests {
         };
 
         check(&[(LISTENERS, "SSL://:9093")], "only PLAINTEXT is there");
-        check(&[(LISTENERS, "SAFE://:9093"), MAP], "asks for SASL_SSL");
-        check(&[(LISTENERS, "MINE://:9093"), MAP], "add MINE:PLAINTEXT");
+        check(&[(LISTENERS, "SAFE://:9093"), NAMES], "asks for SASL_SSL");
+        check(&[(LISTENERS, "MINE://:9093"), NAMES], "add MINE:PLAINTEXT");
         check(&[(LISTENERS, "a:1,b:2")], "give each a name");
         check(&[(LISTENERS, " , ")], "names no listener");
         for nowhere in ["0.0.0.0:9092", "PLAINTEXT://:9092", "[::]:9092"] {
             check(&[(ADVERTISED, nowhere)], "could connect to");
         }
         check(
-            &[(LISTENERS, "OUT://a:1"), (ADVERTISED, "INSIDE://a:1"), MAP],
-            "no listener INSIDE; listeners has OUT",
+            &[
+                (LISTENERS, "OUT://a:1"),
+                (ADVERTISED, "INSIDE://a:1"),
+                NAMES,
+            ],
+            "INSIDE://a:1 is for no listener that there is: listeners has OUT",
         );
         let two = (LISTENERS, "OUT://a:1,INSIDE://a:2");
         check(
-            &[two, (ADVERTISED, "told:1"), MAP],
-            "no listener PLAINTEXT; listeners has OUT and INSIDE",
+            &[two, (ADVERTISED, "told:1"), NAMES],
+            "told:1 needs a name, NAME://HOST:PORT: there are the listeners OUT and INSIDE",
+        );
+        check(
+            &[two, (ADVERTISED, "OUTSDE://h:1"), NAMES],
+            "OUTSDE://h:1 is for no listener",
         );
     }
 }

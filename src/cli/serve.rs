@@ -1,6 +1,6 @@
 //! `thalweg serve`: from flags to a running broker.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use crate::console;
 use crate::journal;
 use crate::runtime::Boot;
 use crate::runtime::real::{Config, Listeners, RunError, ShardHome, Stats, Stopper, run as drive};
-use crate::shard::{Addresses, Layout, Shard, ShardConfig};
+use crate::shard::{Addresses, Layout, Listener, Shard, ShardConfig};
 
 use super::arguments::{LogFormat, Output, Serve};
 use super::bind;
@@ -178,14 +178,17 @@ impl Plan<'_> {
         let metrics = metrics.and_then(|own| own.local_addr().ok());
         let metrics = metrics.map(|address| format!("http://{address}/metrics"));
         let clients = self.told();
+        let shown = clients.join(" and ");
         let notes = self.settings.notes.iter().chain(&self.machine.notes);
         let notes: Vec<&String> = notes.chain(&self.storage.notes).collect();
         let took = begun.elapsed().as_millis() as u64;
         if self.options.output == Output::Json {
+            let firsts = listeners.addresses().iter().copied();
             let told = json!({
                 "version": env!("CARGO_PKG_VERSION"),
-                "listens_on": bind::all(listeners),
-                "clients_use": clients,
+                "listens_on": bind::all(firsts, self.addresses.ports),
+                "clients_use": shown,
+                "listeners": self.listeners(),
                 "directory": display(&self.data_dir.path),
                 "is_new": self.data_dir.is_new,
                 "shards": shards,
@@ -202,7 +205,7 @@ impl Plan<'_> {
         let mut lines = vec![
             format!("thalweg {}", env!("CARGO_PKG_VERSION")),
             format!("  listens on   {}", bind::shown(listeners).join(" and ")),
-            format!("  clients use  {clients}"),
+            format!("  clients use  {shown}"),
             format!("  directory    {} ({made})", display(&self.data_dir.path)),
             format!("  shards       {shards} on {cores} cores"),
             format!("  durability   {mode}"),
@@ -221,20 +224,46 @@ impl Plan<'_> {
         println!("{}", lines.join("\n"));
     }
 
-    /// Where clients are told to connect, by each listener.
-    fn told(&self) -> String {
-        let told = self.addresses.listeners.iter().map(|listener| {
-            let (host, port) = match &listener.advertised {
-                Some(told) => (told.host.to_string(), told.port),
-                None => (listener.host.clone(), listener.port),
-            };
-            let shown = HostPort { host, port };
-            match shown.concrete_host() {
-                Some(host) => address_of(&host, port),
-                None => format!("the address that they reached:{port}"),
+    /// Where clients are told to connect, by each listener; with its name, if there are several.
+    fn told(&self) -> Vec<String> {
+        let listeners = &self.addresses.listeners;
+        let told = listeners.iter().map(|listener| {
+            let told = told_by(listener);
+            match listeners.len() {
+                1 => told,
+                _ => format!("{told} ({})", listener.name),
             }
         });
-        told.collect::<Vec<_>>().join(" and ")
+        told.collect()
+    }
+
+    /// For programs: which listens where, and what clients are told there.
+    fn listeners(&self) -> Vec<serde_json::Value> {
+        let listeners = self.addresses.listeners.iter();
+        let shown = listeners.map(|listener| {
+            let first = listener
+                .bound
+                .iter()
+                .map(|ip| SocketAddr::new(*ip, listener.port));
+            json!({
+                "name": listener.name,
+                "listens_on": bind::all(first, self.addresses.ports),
+                "clients_use": told_by(listener),
+            })
+        });
+        shown.collect()
+    }
+}
+
+fn told_by(listener: &Listener) -> String {
+    let (host, port) = match &listener.advertised {
+        Some(told) => (told.host.to_string(), told.port),
+        None => (listener.host.clone(), listener.port),
+    };
+    let shown = HostPort { host, port };
+    match shown.concrete_host() {
+        Some(host) => address_of(&host, port),
+        None => format!("the address that they reached:{port}"),
     }
 }
 

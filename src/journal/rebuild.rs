@@ -276,10 +276,10 @@ impl<'a> Rebuild<'a> {
         }
     }
 
-    /// The row as it counts if its stream's newest checkpoint can not be read. Only that row, which
-    /// is yet to come, says where the stream began, so that older entries may come, carried to where
-    /// they are now; one that lies behind all that is known stands for the entry, of which nothing
-    /// else is left.
+    /// The row as it counts if its stream's newest checkpoint can not be read. Only the row of that
+    /// checkpoint, which is yet to come, says where the stream began: older entries may come, from
+    /// where they were carried to. One behind all that is known stands for the entry, of which
+    /// nothing else is left.
     fn without_checkpoint(&mut self, segment: u32, row: &Row, replay: &mut dyn Replay) -> Row {
         if !row.kind.is_data() || !self.unsaved.contains(&row.stream) {
             return *row;

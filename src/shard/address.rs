@@ -23,6 +23,8 @@ impl Endpoint {
 /// What is known of one listener when addresses are decided.
 #[derive(Clone, Debug)]
 pub struct Listener {
+    /// What the operator calls it.
+    pub name: String,
     /// What `advertised.listeners` says of it, if anything: the first rule.
     pub advertised: Option<Endpoint>,
     /// The host as the operator wrote it, which may be a name, a concrete address, or one that
@@ -49,6 +51,7 @@ impl Addresses {
     /// One listener that tells its own host and port.
     pub fn of_one(host: &str, port: u16) -> Self {
         let listener = Listener {
+            name: "PLAINTEXT".to_owned(),
             advertised: None,
             host: host.to_owned(),
             port,
@@ -90,13 +93,19 @@ impl Addresses {
         let exact = at_port
             .clone()
             .find(|listener| listener.bound.contains(&ip));
-        exact
-            .or_else(|| at_port.next())
-            .unwrap_or(&self.listeners[0])
+        let all = at_port.clone().find(|listener| listener.covers(ip));
+        let reached = exact.or(all).or_else(|| at_port.next());
+        reached.unwrap_or(&self.listeners[0])
     }
 }
 
 impl Listener {
+    /// True if it has all addresses of the family; `::` has those of both.
+    fn covers(&self, ip: IpAddr) -> bool {
+        let mut bound = self.bound.iter();
+        bound.any(|at| at.is_unspecified() && (at.is_ipv6() || ip.is_ipv4()))
+    }
+
     fn stands_for_all(&self) -> bool {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
         bare.is_empty() || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
@@ -142,6 +151,7 @@ mod tests {
         both.ports = 4;
         let mut add = |host: &str, port: u16, bound: &[&str], told: Option<Endpoint>| {
             both.listeners.push(Listener {
+                name: host.to_uppercase(),
                 advertised: told,
                 host: host.into(),
                 port,
@@ -151,6 +161,10 @@ mod tests {
         add("0.0.0.0", 19_092, &[], Some(Endpoint::new("broker", 1)));
         add("inner", 7_000, &["10.0.0.1"], None);
         add("outer", 7_000, &["10.0.0.2", "::2"], None);
+        add("six", 5_000, &["fd00::5"], None);
+        add("0.0.0.0", 5_000, &["0.0.0.0"], None);
+        add("::", 6_000, &["::"], Some(Endpoint::new("any", 2)));
+        add("four", 6_000, &["10.0.0.1"], None);
 
         let check = |local| told(&both, peer, local);
 
@@ -161,5 +175,9 @@ mod tests {
         assert_eq!(check("10.0.0.1:7003"), "inner 7000");
         assert_eq!(check("[::ffff:10.0.0.2]:7000"), "outer 7000");
         assert_eq!(check("[::2]:7000"), "outer 7000");
+        assert_eq!(check("10.0.0.1:5000"), "10.0.0.1 5000");
+        assert_eq!(check("[fd00::5]:5001"), "six 5000");
+        assert_eq!(check("10.0.0.1:6000"), "four 6000");
+        assert_eq!(check("10.0.0.2:6000"), "any 2");
     }
 }

@@ -64,7 +64,8 @@ impl<'a> Session<'a> {
         };
         let free = value("listeners").map(|(name, _)| format!("{name}://127.0.0.1:0"));
         let free = free.collect::<Vec<_>>().join(",");
-        let told: Vec<_> = value("advertised.listeners").map(|(_, at)| at).collect();
+        let told = value("advertised.listeners").map(|(name, at)| format!("{at} ({name})"));
+        let told: Vec<_> = told.collect();
         let (file, data_dir) = (
             self.scratch.path("server.properties"),
             self.scratch.path("by-file"),

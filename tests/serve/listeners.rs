@@ -65,7 +65,8 @@ fn every_listener_tells_its_own_address_and_serves_the_same_topics() {
     let scratch = Scratch::new("listeners");
     let (file, data_dir) = (scratch.path("server.properties"), scratch.path("data"));
     let text = "listeners=INSIDE://127.0.0.1:0,OUTSIDE://:0,CONTROLLER://:1\n\
-                advertised.listeners=INSIDE://broker:19092\nshards=3\n";
+                advertised.listeners=INSIDE://broker:19092\nshards=3\n\
+                listener.layout=core\n";
     let (broker, listens) = start(&data_dir, command(&data_dir, &file, text));
     let [inside, outside] = listens[..] else {
         panic!("{listens:?}");
@@ -79,18 +80,25 @@ fn every_listener_tells_its_own_address_and_serves_the_same_topics() {
 
     assert_eq!(told(&mut within), [address("broker", 19_092)]);
     let reached = address("127.0.0.1", outside.port());
-    assert_eq!(told(&mut without), [reached]);
+    assert_eq!(told(&mut without), [reached.clone()]);
     let shown = introduction["clients_use"].as_str();
-    let expected = format!(
-        "broker:19092 and the address that they reached:{}",
-        outside.port()
-    );
-    assert_eq!(shown, Some(expected.as_str()));
+    let port = outside.port();
+    let use_outside = format!("the address that they reached:{port}");
+    let both = format!("broker:19092 (INSIDE) and {use_outside} (OUTSIDE)");
+    assert_eq!(shown, Some(both.as_str()));
+    let expected = serde_json::json!([
+        {"name": "INSIDE", "listens_on": [inside.to_string()], "clients_use": "broker:19092"},
+        {"name": "OUTSIDE", "listens_on": [format!("0.0.0.0:{port}")], "clients_use": use_outside},
+    ]);
+    assert_eq!(introduction["listeners"], expected);
     within.create_topic("t", 6);
     for partition in 0..6 {
         let answer = within.produce("t", partition, Some(batch_of(&[b"inside"])));
         assert_eq!(answer, (0, 0));
         assert_eq!(without.read_all("t", partition).len(), 1);
+        // Each has moved to the partition's shard by now, and is told the same there.
+        assert_eq!(told(&mut within), [address("broker", 19_092)]);
+        assert_eq!(told(&mut without), [reached.clone()]);
     }
     assert_eq!(broker.stop().0, Some(0));
 }
@@ -137,7 +145,13 @@ fn listeners_that_share_a_port_are_refused_before_anything_is_made() {
         ),
         (
             "listeners=INSIDE://127.0.0.1:7001\nadvertised.listeners=OUTSIDE://h:1\n",
-            "server.properties:4:1: advertised.listeners: there is no listener OUTSIDE",
+            "server.properties:4:1: advertised.listeners: OUTSIDE://h:1 is for no listener",
+        ),
+        (
+            "listeners=INSIDE://127.0.0.1:0,OUTSIDE://127.0.0.1:0\n\
+             advertised.listeners=INSIDE://h:7001,OUTSIDE://h:7002\n\
+             listener.layout=ports\nshards=3\n",
+            "h:7001 and h:7002 are too close",
         ),
     ] {
         let (code, said) = refusal(command(&data_dir, &file, text));

@@ -20,7 +20,8 @@ use super::arguments::Output;
 use super::{Failure, data_dir, has_colours};
 use crate::runtime::probe;
 
-/// Flags of `doctor`. Those that `serve` has too mean the same here.
+/// Flags of `doctor`. Those that `serve` has too mean the same here; of several listeners each is
+/// looked at by a call of its own.
 #[derive(Args, Clone, Debug)]
 pub struct Doctor {
     /// The data directory that the broker uses, or will use.
