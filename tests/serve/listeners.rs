@@ -79,8 +79,8 @@ fn every_listener_tells_its_own_address_and_serves_the_same_topics() {
     let mut without = Client::try_connect(outside).expect("it listens");
 
     assert_eq!(told(&mut within), [address("broker", 19_092)]);
-    let reached = address("127.0.0.1", outside.port());
-    assert_eq!(told(&mut without), [reached.clone()]);
+    let reached = [address("127.0.0.1", outside.port())];
+    assert_eq!(told(&mut without), reached);
     let shown = introduction["clients_use"].as_str();
     let port = outside.port();
     let use_outside = format!("the address that they reached:{port}");
@@ -98,7 +98,7 @@ fn every_listener_tells_its_own_address_and_serves_the_same_topics() {
         assert_eq!(without.read_all("t", partition).len(), 1);
         // Each has moved to the partition's shard by now, and is told the same there.
         assert_eq!(told(&mut within), [address("broker", 19_092)]);
-        assert_eq!(told(&mut without), [reached.clone()]);
+        assert_eq!(told(&mut without), reached);
     }
     assert_eq!(broker.stop().0, Some(0));
 }
