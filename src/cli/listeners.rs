@@ -57,7 +57,7 @@ pub fn resolve(broker: &BrokerConfig, places: &Places) -> Result<Vec<ListenAt>, 
 fn listeners<'a>(text: &'a str, broker: &BrokerConfig) -> Result<Vec<Item<'a>>, Failure> {
     let found = items(text, broker, LISTENERS)?;
     for item in &found {
-        check_security(item, broker)?;
+        check_security(item, broker, LISTENERS)?;
     }
     Ok(found)
 }
@@ -72,6 +72,7 @@ fn told<'a>(
     if let ([one], [listener]) = (&mut told[..], listeners)
         && !(one.is_named && listener.is_named)
     {
+        check_security(one, broker, ADVERTISED)?;
         one.name.clone_from(&listener.name);
         one.is_named = true;
     }
@@ -141,7 +142,7 @@ fn items<'a>(text: &'a str, broker: &BrokerConfig, key: &str) -> Result<Vec<Item
     Ok(found)
 }
 
-fn check_security(item: &Item<'_>, broker: &BrokerConfig) -> Result<(), Failure> {
+fn check_security(item: &Item<'_>, broker: &BrokerConfig, key: &str) -> Result<(), Failure> {
     let Item { name, written, .. } = item;
     let mut pairs = broker
         .given(MAP)
@@ -162,7 +163,7 @@ fn check_security(item: &Item<'_>, broker: &BrokerConfig) -> Result<(), Failure>
     } else {
         format!("has no security that is known; add {name}:{PLAINTEXT} to {MAP}")
     };
-    Err(Failure::config(format!("{LISTENERS}: {written} {what}")))
+    Err(Failure::config(format!("{key}: {written} {what}")))
 }
 
 #[cfg(test)]
@@ -243,6 +244,11 @@ mod tests {
         check(&[(LISTENERS, "MINE://:9093"), NAMES], "add MINE:PLAINTEXT");
         check(&[(LISTENERS, "a:1,b:2")], "give each a name");
         check(&[(LISTENERS, " , ")], "names no listener");
+        let nameless = (LISTENERS, "h:1");
+        check(
+            &[nameless, (ADVERTISED, "SSL://a:9093")],
+            "only PLAINTEXT is there",
+        );
         for nowhere in ["0.0.0.0:9092", "PLAINTEXT://:9092", "[::]:9092"] {
             check(&[(ADVERTISED, nowhere)], "could connect to");
         }
