@@ -1,5 +1,6 @@
 //! `thalweg serve`: from flags to a running broker.
 
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
@@ -200,7 +201,7 @@ impl Plan<'_> {
                 "notes": notes,
                 "started_in_ms": took,
             });
-            return println!("{told}");
+            return say(&told.to_string());
         }
         let mut lines = vec![
             format!("thalweg {}", env!("CARGO_PKG_VERSION")),
@@ -221,7 +222,7 @@ impl Plan<'_> {
         lines.extend(metrics.map(|address| format!("  metrics      {address}")));
         lines.extend(notes.iter().map(|note| format!("  note         {note}")));
         lines.push(format!("  started in   {took} ms"));
-        println!("{}", lines.join("\n"));
+        say(&lines.join("\n"));
     }
 
     /// Where clients are told to connect, by each listener; with its name, if there are several.
@@ -265,6 +266,11 @@ fn told_by(listener: &Listener) -> String {
         Some(host) => address_of(&host, port),
         None => format!("the address that they reached:{port}"),
     }
+}
+
+/// Whoever started us may be gone, and hears nothing: no reason to leave our directory behind.
+fn say(words: &str) {
+    let _ = writeln!(std::io::stdout(), "{words}");
 }
 
 /// Whoever started us for a while holds the other end; it closes when they end, however they do.

@@ -16,9 +16,17 @@ pub fn die_with_parent(command: &mut Command) {
     }
 }
 
-/// The child leads a process group of its own, as a shell's jobs do.
+/// The child leads a process group of its own, as a shell's jobs do, and Ctrl-C ends it: who runs
+/// tests behind a shell's back may have that ignored.
 pub fn lead_group(command: &mut Command) {
     command.process_group(0);
+    // SAFETY: signal with these arguments touches no memory and may be called after a fork.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGINT, libc::SIG_DFL);
+            Ok(())
+        });
+    }
 }
 
 /// SIGINT to every process of a group that a child of ours leads: what Ctrl-C does.
