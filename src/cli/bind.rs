@@ -10,7 +10,7 @@ use super::listeners::ListenAt;
 use super::settings::Settings;
 use crate::runtime::probe;
 use crate::runtime::real::{BindError, Listeners};
-use crate::shard::{Addresses, Endpoint, Layout, Listener};
+use crate::shard::{Addresses, Endpoint, Layout, Listener, covers};
 
 /// Binds all listeners for so many cores or, where each shard has ports of its own, for so many
 /// shards. Returns the sockets, and what clients will be told.
@@ -88,12 +88,8 @@ fn check_apart<'a>(
     others: impl Iterator<Item = &'a SocketAddr> + Clone,
     ports: usize,
 ) -> Result<(), Failure> {
-    // `[::]` is every address of both families.
-    let covers = |all: &SocketAddr, one: &SocketAddr| {
-        all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4())
-    };
     let overlap = |one: &SocketAddr, other: &SocketAddr| {
-        let same_ip = one.ip() == other.ip() || covers(one, other) || covers(other, one);
+        let same_ip = covers(one.ip(), other.ip()) || covers(other.ip(), one.ip());
         let apart = usize::from(one.port().abs_diff(other.port()));
         // Port 0 is any that is free.
         same_ip && apart < ports && one.port() != 0 && other.port() != 0

@@ -74,7 +74,6 @@ fn told<'a>(
     {
         check_security(one, broker, ADVERTISED)?;
         one.name.clone_from(&listener.name);
-        one.is_named = true;
     }
     let known: Vec<_> = listeners.iter().map(|one| one.name.as_str()).collect();
     let known = known.join(" and ");

@@ -264,9 +264,7 @@ impl<'a> Rebuild<'a> {
             return;
         }
         // The row itself is whole, and says where the stream began and ended.
-        let trim = Row::bare(Kind::Trim, row.stream, row.first);
-        tell(&trim, replay);
-        self.book.count(segment, &trim, NONE);
+        self.trim(segment, row.stream, row.first, replay);
         let end = end_of(row);
         if let Some(stream) = self.book.streams.get_mut(row.stream)
             && stream.end < end
@@ -274,6 +272,13 @@ impl<'a> Rebuild<'a> {
             stream.end = end;
             replay.lost(row.stream, end);
         }
+    }
+
+    /// Takes a stream to begin there, as a row of its own would have it.
+    fn trim(&mut self, segment: u32, stream: StreamId, first: Index, replay: &mut dyn Replay) {
+        let trim = Row::bare(Kind::Trim, stream, first);
+        tell(&trim, replay);
+        self.book.count(segment, &trim, NONE);
     }
 
     /// The row as it counts if its stream's newest checkpoint can not be read. Only the row of that
@@ -285,9 +290,7 @@ impl<'a> Rebuild<'a> {
             return *row;
         }
         if self.book.streams.get(row.stream).is_none() {
-            let begin = Row::bare(Kind::Trim, row.stream, Index(0));
-            tell(&begin, replay);
-            self.book.count(segment, &begin, NONE);
+            self.trim(segment, row.stream, Index(0), replay);
         }
         let known = self.book.streams.get(row.stream);
         let is_behind = known.is_some_and(|stream| row.first >= stream.end);

@@ -93,19 +93,21 @@ impl Addresses {
         let exact = at_port
             .clone()
             .find(|listener| listener.bound.contains(&ip));
-        let all = at_port.clone().find(|listener| listener.covers(ip));
+        let all = at_port
+            .clone()
+            .find(|listener| listener.bound.iter().any(|at| covers(*at, ip)));
         let reached = exact.or(all).or_else(|| at_port.next());
         reached.unwrap_or(&self.listeners[0])
     }
 }
 
-impl Listener {
-    /// True if it has all addresses of the family; `::` has those of both.
-    fn covers(&self, ip: IpAddr) -> bool {
-        let mut bound = self.bound.iter();
-        bound.any(|at| at.is_unspecified() && (at.is_ipv6() || ip.is_ipv4()))
-    }
+/// True if who listens at `at` listens at `ip`, too: `0.0.0.0` is every address of its family, and
+/// `::` every one of both.
+pub fn covers(at: IpAddr, ip: IpAddr) -> bool {
+    at == ip || at.is_unspecified() && (at.is_ipv6() || ip.is_ipv4())
+}
 
+impl Listener {
     fn stands_for_all(&self) -> bool {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
         bare.is_empty() || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())

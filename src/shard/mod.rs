@@ -55,7 +55,7 @@ mod broker_configs;
 #[cfg(test)]
 mod tests;
 
-pub use address::{Addresses, Endpoint, Listener};
+pub use address::{Addresses, Endpoint, Listener, covers};
 pub use boot::ShardError;
 pub use config::ShardConfig;
 pub use layout::Layout;

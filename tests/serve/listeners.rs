@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use thalweg::wire::messages::FindCoordinatorRequest;
-use thalweg::wire::{StrBytes, messages::DescribeClusterRequest};
+use thalweg::wire::StrBytes;
+use thalweg::wire::messages::{DescribeClusterRequest, FindCoordinatorRequest};
 
 use super::support::{Broker, Client, Scratch, batch_of, refusal, system};
 
@@ -31,7 +31,8 @@ fn addresses(said: &str) -> Option<Vec<SocketAddr>> {
     listens.map(|one| one.as_str()?.parse().ok()).collect()
 }
 
-fn start(data_dir: &Path, command: Command) -> (Broker, Vec<SocketAddr>) {
+/// A broker that says so as JSON, and where it listens.
+pub(super) fn start(data_dir: &Path, command: Command) -> (Broker, Vec<SocketAddr>) {
     let broker = Broker::start_told(data_dir, command, |said| addresses(said)?.first().copied());
     let listens = addresses(&broker.introduction()).expect("addresses");
     (broker, listens)

@@ -87,20 +87,8 @@ fn localhost_has_the_same_ports_at_both_families_and_an_advertised_one_counts_on
     command.args(["serve", "--listen", "localhost:0", "--output", "json"]);
     command.args(PORTS).arg("--data-dir").arg(&data_dir);
     system::die_with_parent(&mut command);
-    let out = data_dir.with_extension("out");
-    let broker = Broker::start_told(&data_dir, command, |said| {
-        let told: serde_json::Value = serde_json::from_str(said).ok()?;
-        told["listens_on"][0].as_str()?.parse().ok()
-    });
-
-    let told: serde_json::Value =
-        serde_json::from_str(&fs::read_to_string(out).expect("said")).expect("one object");
-    let listens = told["listens_on"].as_array().expect("addresses");
-    let listens = listens
-        .iter()
-        .map(|one| one.as_str().expect("text").parse());
-    let listens: Vec<SocketAddr> = listens.collect::<Result<_, _>>().expect("addresses");
-    assert_eq!(listens.len() % 5, 0, "{told}");
+    let (broker, listens) = super::listeners::start(&data_dir, command);
+    assert_eq!(listens.len() % 5, 0, "{listens:?}");
     for (at, address) in listens.iter().enumerate() {
         assert_eq!(address.port(), broker.address.port() + (at % 5) as u16);
         let mut client = Client::try_connect(*address).expect("open");
