@@ -304,7 +304,9 @@ impl BrokerReport {
     ) -> Self {
         let holds = outcome.holds();
         let cpu = used(before.broker, after.broker, |it| it.cpu_seconds);
-        let switches = used(before.broker, after.broker, |it| it.context_switches as f64);
+        // Less than none: threads have ended and taken their counts with them.
+        let switches = used(before.broker, after.broker, |it| it.context_switches as f64)
+            .filter(|it| *it >= 0.0);
         let written = used(before.disk, after.disk, |it| it.written_bytes as f64);
         let flushes = used(before.disk, after.disk, |it| it.flushes as f64);
         let produced = outcome.produced.bytes as f64;
@@ -332,11 +334,13 @@ impl BrokerReport {
             let per_gb = self
                 .cpu_seconds_per_gb
                 .map_or(String::new(), |it| format!("{it:.2}"));
+            let switches = self.context_switches_per_second;
+            let switches =
+                switches.map_or(String::new(), |it| format!(", {it:.0} context switches/s"));
             let _ = writeln!(
                 out,
                 "  broker         {per_gb} CPU s/GB ({cores:.2} cores), \
-                 {resident:.0} MiB resident, {:.0} context switches/s",
-                self.context_switches_per_second.unwrap_or_default()
+                 {resident:.0} MiB resident{switches}"
             );
         }
         if let Some(flushes) = self.flushes_per_second {

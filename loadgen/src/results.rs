@@ -1,4 +1,4 @@
-//! Everything under `loadgen/results`, made anew in one session of about a quarter of an hour.
+//! Everything under `loadgen/results`, made anew in one go of about half an hour.
 //!
 //! All brokers run side by side from beginning to end and take turns, so that each figure of one
 //! has its rival's from the same minute.
@@ -36,26 +36,70 @@ enum Party {
     Alone,
 }
 
-/// The presets that matter most, and who runs them.
-const PROGRAMME: [(&str, Party); 10] = [
+/// The presets, and who runs them. Partitions have a chart of their own, cores a table.
+const PROGRAMME: [(&str, Party); 21] = [
     ("two-million", Party::Everybody),
     ("two-million-3", Party::Everybody),
+    ("batch-16k", Party::Everybody),
+    ("batch-1k", Party::Everybody),
     ("fetch-1", Party::Unflushed),
     ("fetch-3", Party::Unflushed),
     ("one-in-flight", Party::Everybody),
     ("end-to-end", Party::Everybody),
     ("open-50k", Party::Everybody),
+    ("open-50k-batched", Party::Everybody),
     ("bulk", Party::Unflushed),
+    ("both", Party::Unflushed),
+    ("groups", Party::Unflushed),
+    ("backlog", Party::Unflushed),
     ("small-batches", Party::Everybody),
+    ("unbatched", Party::Everybody),
+    ("connections-10k", Party::Unflushed),
+    ("soak", Party::Unflushed),
+    ("topics-8k", Party::Alone),
     ("partitions-140k", Party::Alone),
+    ("linkedin-peak", Party::Alone),
 ];
+
+const CORES: &str = "cores";
+
+/// How a preset is made smaller than it is meant to be.
+struct Smaller {
+    preset: &'static str,
+    how: fn(Settings) -> Settings,
+    words: &'static str,
+}
+
+const SMALLER: [Smaller; 2] = [
+    Smaller {
+        preset: "backlog",
+        how: |it| Settings {
+            backlog: Some(2 << 30),
+            seconds: Some(60.0),
+            ..it
+        },
+        words: "2 GiB here",
+    },
+    Smaller {
+        preset: "soak",
+        how: |it| Settings {
+            seconds: Some(20.0),
+            ..it
+        },
+        words: "20 seconds here",
+    },
+];
+
+fn smaller(name: &str) -> Option<&'static Smaller> {
+    SMALLER.iter().find(|it| it.preset == name)
+}
 
 #[derive(Args)]
 pub struct ResultsArguments {
     /// Where the tables and charts go
     #[arg(long, default_value = "loadgen/results")]
     out: PathBuf,
-    /// Only these presets, and no scaling chart
+    /// Only these presets, and no scaling chart; those of the page that is there are lost
     #[arg(long, value_delimiter = ',')]
     presets: Vec<String>,
     /// How often each broker runs each preset
@@ -103,11 +147,14 @@ impl ResultsArguments {
                 chapters.push(self.chapter(name, party, &mut contenders)?);
             }
         }
-        let curves = match self.presets.is_empty() {
-            true => Some(self.scaling(&mut contenders)?),
-            false => None,
-        };
-        let page = self.page(&chapters, curves.as_deref());
+        let is_whole = self.presets.is_empty();
+        let curves = is_whole
+            .then(|| self.scaling(&mut contenders))
+            .transpose()?;
+        drop(contenders);
+        let is_wanted = is_whole || self.presets.iter().any(|it| it == CORES);
+        let cores = is_wanted.then(|| self.cores()).transpose()?;
+        let page = self.page(&chapters, curves.as_deref(), cores.as_deref());
         write_text(&self.out.join("README.md"), &page)?;
         print!("{page}");
         eprintln!("{:.0} s in all", begun.elapsed().as_secs_f64());
@@ -118,17 +165,39 @@ impl ResultsArguments {
         }
     }
 
-    fn settings(&self, preset: &str) -> Result<Settings, String> {
-        let preset = Preset::named(preset)?.settings(self.smoke);
+    fn settings(&self, name: &str) -> Result<Settings, String> {
+        let preset = Preset::named(name)?.settings(self.smoke);
         let short = Settings {
             seconds: Some(self.seconds),
             warm_up: Some(self.warm_up),
             ..Settings::default()
         };
-        Ok(match self.smoke {
-            true => preset,
-            false => short.or(preset),
+        Ok(match (self.smoke, smaller(name)) {
+            (true, _) => preset,
+            (false, Some(smaller)) => (smaller.how)(short.or(preset)),
+            (false, None) => short.or(preset),
         })
+    }
+
+    /// Thalweg with two cores and with one, in turn.
+    fn cores(&self) -> Result<String, String> {
+        let preset = Preset::named(CORES)?;
+        let settings = self.settings(CORES)?;
+        let marks = self.field.marks(SECONDS_EACH)?;
+        let mut contenders = self.field.start_with_cores(preset.cores())?;
+        for round in 1..=self.repeats {
+            for contender in &mut contenders {
+                let (repeats, name) = (self.repeats, contender.name);
+                eprintln!("{CORES}, round {round} of {repeats}: {name}");
+                let report = contender.run(CORES, &settings, marks)?;
+                print!("{}", report.table());
+            }
+        }
+        let comparison =
+            Comparison::new(contenders.iter_mut().map(|it| it.lane()).collect(), marks);
+        let runs: Vec<_> = contenders.into_iter().flat_map(|it| it.runs).collect();
+        self.write_chapter(preset, &settings, &comparison, &runs)?;
+        Ok(comparison.summary())
     }
 
     fn chapter(
@@ -228,7 +297,7 @@ impl ResultsArguments {
         Ok(said)
     }
 
-    fn page(&self, chapters: &[Chapter], curves: Option<&str>) -> String {
+    fn page(&self, chapters: &[Chapter], curves: Option<&str>, cores: Option<&str>) -> String {
         let mut out = String::from(
             "# Results\n\n\
              Written by `loadgen results`: every broker runs in the same minutes on the same\n\
@@ -246,8 +315,9 @@ impl ResultsArguments {
         }
         out.push('\n');
         for chapter in chapters {
-            let name = chapter.preset.name;
-            let _ = writeln!(out, "## {name}\n\n{}\n", chapter.preset.about);
+            let Preset { name, about, .. } = chapter.preset;
+            let size = smaller(name).map_or(String::new(), |it| format!(" ({})", it.words));
+            let _ = writeln!(out, "## {name}\n\n{about}{size}\n");
             let _ = writeln!(out, "![latency]({name}-latency.svg)");
             let _ = writeln!(out, "![throughput]({name}-throughput.svg)\n");
             for trouble in &chapter.troubles {
@@ -257,8 +327,11 @@ impl ResultsArguments {
         if let Some(curves) = curves {
             let _ = writeln!(
                 out,
-                "## Partitions\n\n![scaling](partitions-scaling.svg)\n\n```\n{curves}```"
+                "## Partitions\n\n![scaling](partitions-scaling.svg)\n\n```\n{curves}```\n"
             );
+        }
+        if let Some(cores) = cores {
+            let _ = writeln!(out, "## Cores\n\n```{cores}```");
         }
         out
     }

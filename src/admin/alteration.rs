@@ -16,6 +16,7 @@ use super::broker_config::{BrokerConfig, check};
 use super::broker_key::{BrokerKey, Named, Update};
 use super::error::AdminError;
 use super::in_force::InForce;
+use super::listener_key::{ListenerKey, names};
 use super::placement::Site;
 use super::resource::ResourceKind;
 
@@ -110,6 +111,22 @@ impl<'a> Alterable<'a> {
         }
     }
 
+    /// What is to be set for one listener, which must be there: a bound that nobody meets would
+    /// protect nobody.
+    fn key_of_listener(&self, of: &ListenerKey<'_>) -> Result<&'static BrokerKey, AdminError> {
+        let listeners = self.fixed.value_of("listeners").unwrap_or_default();
+        if names(listeners).any(|name| name.eq_ignore_ascii_case(&of.listener)) {
+            return Ok(of.key);
+        }
+        let there: Vec<String> = names(listeners).map(str::to_lowercase).collect();
+        Err(AdminError::Request(format!(
+            "{}: there is no listener {}, only {}",
+            of.name(),
+            of.listener,
+            there.join(" and ")
+        )))
+    }
+
     /// Whether a running broker may have `configs`, in which these names are new. Kafka answers
     /// INVALID_REQUEST where it refuses, whatever the reason.
     fn check_broker<'n>(
@@ -131,6 +148,8 @@ impl<'a> Alterable<'a> {
                 // Ours in TOML is not a name that clients know.
                 Named::Key(key) if key.name != name => return unknown(key.name),
                 Named::Key(key) => key,
+                Named::Listener(of) if of.name() != *name => return unknown(&of.name()),
+                Named::Listener(of) => self.key_of_listener(&of)?,
                 Named::Unknown { nearest } => return unknown(nearest),
                 Named::WithoutMeaning => {
                     let words = format!("{name} has no meaning for this broker");

@@ -7,11 +7,13 @@ use std::net::IpAddr;
 use crate::log::config_table::Expected;
 
 use super::broker_key::BrokerKey;
+use super::listener_key::ListenerKey;
 
 /// What was set when the broker was started (`STATIC_BROKER_CONFIG`). Only valid values are in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BrokerConfig {
-    set: BTreeMap<&'static str, String>,
+    /// By Kafka's names.
+    set: BTreeMap<String, String>,
 }
 
 /// Why a value is refused.
@@ -35,8 +37,25 @@ impl BrokerConfig {
     pub fn set(&mut self, key: &'static BrokerKey, value: &str) -> Result<(), BrokerConfigError> {
         let value = value.trim();
         check(key, value)?;
-        self.set.insert(key.name, value.to_owned());
+        self.set.insert(key.name.to_owned(), value.to_owned());
         Ok(())
+    }
+
+    /// Sets a value for one listener.
+    pub fn set_for_listener(
+        &mut self,
+        of: &ListenerKey<'_>,
+        value: &str,
+    ) -> Result<(), BrokerConfigError> {
+        let value = value.trim();
+        check(of.key, value)?;
+        self.set.insert(of.name(), value.to_owned());
+        Ok(())
+    }
+
+    /// Kafka's names of everything that was set.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.set.keys().map(String::as_str)
     }
 
     /// What was set, if anything was.

@@ -4,6 +4,7 @@ use crate::log::config_table::{Bounds, ConfigKind};
 
 use super::broker_table::BROKER_CONFIGS;
 use super::idle_table::IDLE_CONFIGS;
+use super::listener_key::{ListenerKey, is_of_a_listener};
 use super::topic_defaults::TOPIC_DEFAULTS;
 use super::without_meaning::WITHOUT_MEANING;
 
@@ -34,9 +35,11 @@ pub struct BrokerKey {
 }
 
 /// What a name of a configuration file stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Named {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named<'a> {
     Key(&'static BrokerKey),
+    /// For one listener only.
+    Listener(ListenerKey<'a>),
     /// One of Kafka's that has no meaning here.
     WithoutMeaning,
     /// Nothing; `nearest` is the name that it was perhaps meant to be.
@@ -59,13 +62,15 @@ impl BrokerKey {
             .chain(TOPIC_DEFAULTS)
     }
 
-    /// What `name` stands for in a configuration file. Listener prefixes
-    /// (`listener.name.NAME.`) are Kafka's way to configure one listener.
-    pub fn look_up(name: &str) -> Named {
+    /// What `name` stands for in a configuration file.
+    pub fn look_up(name: &str) -> Named<'_> {
         if let Some(key) = Self::find(name) {
             return Named::Key(key);
         }
-        if WITHOUT_MEANING.contains(&name) || name.starts_with("listener.name.") {
+        if let Some(key) = ListenerKey::read(name) {
+            return Named::Listener(key);
+        }
+        if WITHOUT_MEANING.contains(&name) || is_of_a_listener(name) {
             return Named::WithoutMeaning;
         }
         Named::Unknown {

@@ -1,10 +1,13 @@
 //! What DescribeConfigs says: every key with its value, where the value comes from, and what would
 //! hold otherwise.
 
+use std::borrow::Cow;
+
 use crate::log::{ConfigKey, ConfigKind, Overrides, TOPIC_CONFIGS};
 
 use super::broker_key::{BrokerKey, Update};
 use super::in_force::{IN_SEVERAL_UNITS, InForce};
+use super::listener_key::ListenerKey;
 
 /// Where a value comes from (`DescribeConfigsResponse.ConfigSource`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +28,7 @@ pub enum Source {
 /// One configuration as it is in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Described {
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// None: not set, and nothing stands for it.
     pub value: Option<String>,
     pub source: Source,
@@ -39,7 +42,7 @@ pub struct Described {
 /// One place where a value could come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Synonym {
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     pub value: String,
     pub source: Source,
 }
@@ -62,7 +65,12 @@ pub fn describe_broker<'a>(
 ) -> impl Iterator<Item = Described> + 'a {
     let keys = BrokerKey::all();
     let keys = keys.filter(move |key| wanted.is_none_or(|names| names.contains(&key.name)));
-    keys.map(move |key| broker_key(key, broker))
+    let keys = keys.map(move |key| broker_key(key, broker));
+    let own = broker
+        .listener_keys()
+        .map(move |of| listener_key(&of, broker));
+    let is_wanted = move |one: &Described| wanted.is_none_or(|names| names.contains(&&*one.name));
+    keys.chain(own.filter(is_wanted))
 }
 
 /// What was set for all brokers, likewise; nothing else is a configuration of theirs.
@@ -73,7 +81,8 @@ pub fn describe_cluster<'a>(
     let source = Source::DynamicDefaultBroker;
     let all = describe_broker(broker, wanted).filter_map(move |mut described| {
         described.synonyms.retain(|one| one.source == source);
-        let first = described.synonyms.first()?;
+        let mut own = described.synonyms.iter();
+        let first = own.next().filter(|first| first.name == described.name)?;
         described.value = Some(first.value.clone());
         Some(Described {
             source,
@@ -85,19 +94,19 @@ pub fn describe_cluster<'a>(
 
 fn topic_key(key: &'static ConfigKey, set: &Overrides, broker: InForce<'_>) -> Described {
     let own = set.get(key.name).map(|value| Synonym {
-        name: key.name,
+        name: key.name.into(),
         value: value.clone(),
         source: Source::Topic,
     });
     let given = broker.topic_default(key).map(|default| Synonym {
-        name: default.broker_name,
+        name: default.broker_name.into(),
         value: default.value,
         source: default.source,
     });
     // Kafka shows the broker's default under its name, if the broker's key has one.
     let named = BrokerKey::find(key.broker_name).filter(|broker| broker.default.is_some());
     let default = named.map(|broker| Synonym {
-        name: broker.name,
+        name: broker.name.into(),
         value: key.default.to_owned(),
         source: Source::Default,
     });
@@ -108,7 +117,7 @@ fn topic_key(key: &'static ConfigKey, set: &Overrides, broker: InForce<'_>) -> D
     }
     let first = synonyms.first();
     Described {
-        name: key.name,
+        name: key.name.into(),
         value: Some(first.map_or(key.default.to_owned(), |first| first.value.clone())),
         source: first.map_or(Source::Default, |first| first.source),
         kind: key.kind,
@@ -126,7 +135,7 @@ fn other_units(key: &ConfigKey) -> impl Iterator<Item = Synonym> + use<> {
     others.filter_map(|(name, _)| {
         let default = BrokerKey::find(name)?.default?;
         Some(Synonym {
-            name,
+            name: (*name).into(),
             value: default.to_owned(),
             source: Source::Default,
         })
@@ -137,13 +146,33 @@ fn broker_key(key: &'static BrokerKey, broker: InForce<'_>) -> Described {
     let synonyms = synonyms(key, broker);
     let first = synonyms.first();
     Described {
-        name: key.name,
+        name: key.name.into(),
         value: first.map(|first| first.value.clone()),
         source: first.map_or(Source::Default, |first| first.source),
         kind: key.kind,
         read_only: key.update == Update::ReadOnly,
         doc: key.doc,
         synonyms,
+    }
+}
+
+/// What is set for one listener, then what holds for all of them.
+fn listener_key(of: &ListenerKey<'_>, broker: InForce<'_>) -> Described {
+    let name = of.name();
+    let own = broker.set(&name).map(|(source, value)| Synonym {
+        name: name.clone().into(),
+        value: value.to_owned(),
+        source,
+    });
+    let mut described = broker_key(of.key, broker);
+    described.synonyms.splice(0..0, own);
+    if let Some(first) = described.synonyms.first() {
+        described.value = Some(first.value.clone());
+        described.source = first.source;
+    }
+    Described {
+        name: name.into(),
+        ..described
     }
 }
 
@@ -160,7 +189,7 @@ fn synonyms(key: &'static BrokerKey, broker: InForce<'_>) -> Vec<Synonym> {
         let default = BrokerKey::find(name).and_then(|key| key.default);
         let values = set.chain(default.map(|value| (Source::Default, value)));
         all.extend(values.map(|(source, value)| Synonym {
-            name,
+            name: name.into(),
             value: value.to_owned(),
             source,
         }));
@@ -189,9 +218,8 @@ mod tests {
 
     fn sources(described: &Described) -> Vec<(&str, &str, i8)> {
         let synonyms = described.synonyms.iter();
-        let row = |one: &Synonym| (one.name, one.source as i8);
         synonyms
-            .map(|one| (row(one).0, &*one.value, row(one).1))
+            .map(|one| (&*one.name, &*one.value, one.source as i8))
             .collect()
     }
 

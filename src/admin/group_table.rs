@@ -111,12 +111,12 @@ pub fn describe_defaults<'a>(
     let keys = keys.filter(move |key| wanted.is_none_or(|names| names.contains(&key.name)));
     keys.map(|key| {
         let synonym = key.named.then(|| Synonym {
-            name: key.name,
+            name: key.name.into(),
             value: key.default.to_owned(),
             source: Source::Default,
         });
         Described {
-            name: key.name,
+            name: key.name.into(),
             value: Some(key.default.to_owned()),
             source: Source::Default,
             kind: key.kind,

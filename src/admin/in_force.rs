@@ -1,6 +1,8 @@
 //! The broker's values as they are in force: what was set while it runs, for it and for all
 //! brokers, over what it was started with.
 
+use std::collections::BTreeSet;
+
 use crate::base::NodeId;
 use crate::cluster::{BrokerScope, Metadata};
 use crate::log::{ConfigKey, Overrides, TOPIC_CONFIGS};
@@ -8,6 +10,7 @@ use crate::log::{ConfigKey, Overrides, TOPIC_CONFIGS};
 use super::broker_config::BrokerConfig;
 use super::broker_key::BrokerKey;
 use super::description::Source;
+use super::listener_key::ListenerKey;
 
 /// One broker's values, by where they come from.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +115,21 @@ impl<'a> InForce<'a> {
     pub fn number(self, name: &str) -> Option<i64> {
         let key = BrokerKey::find(name)?;
         key.expected().check(self.value(key)?.trim())
+    }
+
+    /// The value in force of a key of one listener; None: it is set for none of its own.
+    pub fn listener_number(self, listener: &str, name: &str) -> Option<i64> {
+        let key = BrokerKey::find(name)?;
+        let (_, value) = self.set(&ListenerKey::new(listener, key).name()).next()?;
+        key.expected().check(value.trim())
+    }
+
+    /// The keys of single listeners that were set, each once, by name.
+    pub fn listener_keys(self) -> impl Iterator<Item = ListenerKey<'a>> {
+        let dynamic = self.own.keys().chain(self.cluster.keys());
+        let names = dynamic.map(String::as_str).chain(self.fixed.names());
+        let names: BTreeSet<&str> = names.collect();
+        names.into_iter().filter_map(ListenerKey::read)
     }
 
     /// What topics have by default, where the broker was told so.

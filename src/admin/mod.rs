@@ -13,6 +13,7 @@ pub mod broker_config;
 pub mod broker_key;
 mod broker_table;
 mod idle_table;
+pub mod listener_key;
 mod topic_defaults;
 mod without_meaning;
 
@@ -38,6 +39,7 @@ pub use broker_table::BROKER_CONFIGS;
 pub use description::{Described, Source};
 pub use error::AdminError;
 pub use in_force::InForce;
+pub use listener_key::ListenerKey;
 pub use placement::Site;
 pub use resource::ResourceKind;
 pub use topic_defaults::TOPIC_DEFAULTS;

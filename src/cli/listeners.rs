@@ -1,7 +1,8 @@
 //! `listeners` and `advertised.listeners`: who may connect where, and what they are told. A list
 //! of `NAME://HOST:PORT`; the names pair what is told with where it is told.
 
-use crate::admin::BrokerConfig;
+use crate::admin::listener_key::{NAMELESS, split_listener};
+use crate::admin::{BrokerConfig, ListenerKey};
 
 use super::Failure;
 use super::config_file::Places;
@@ -38,6 +39,7 @@ struct Item<'a> {
 pub fn resolve(broker: &BrokerConfig, places: &Places) -> Result<Vec<ListenAt>, Failure> {
     let text = broker.value_of(LISTENERS).unwrap_or_default();
     let listeners = places.tell(&[LISTENERS], listeners(text, broker))?;
+    check_keys(broker, places, &listeners)?;
     let told = match broker.given(ADVERTISED) {
         Some(text) => told(text, broker, &listeners),
         None => Ok(Vec::new()),
@@ -101,18 +103,12 @@ fn told<'a>(
 /// The items of a list that are for clients, as `HOST:PORT` or `NAME://HOST:PORT`, each name once.
 /// Those that `controller.listener.names` has are for none: there are no controllers.
 fn items<'a>(text: &'a str, broker: &BrokerConfig, key: &str) -> Result<Vec<Item<'a>>, Failure> {
-    let controllers = broker.given("controller.listener.names");
-    let controllers = controllers.unwrap_or_default();
     let mut found: Vec<Item<'_>> = Vec::new();
     for written in text.split(',').map(str::trim).filter(|one| !one.is_empty()) {
-        let (name, address) = match written.split_once("://") {
-            Some((name, address)) => (Some(name), address),
-            None => (None, written),
-        };
+        let (name, address) = split_listener(written);
         let is_named = name.is_some();
-        let name = name.unwrap_or(PLAINTEXT).to_ascii_uppercase();
-        let is_controllers = |other: &str| other.trim().eq_ignore_ascii_case(&name);
-        if controllers.split(',').any(is_controllers) {
+        let name = name.unwrap_or(NAMELESS).to_ascii_uppercase();
+        if is_for_controllers(&name, broker) {
             continue;
         }
         if found.iter().any(|other| other.name == name) {
@@ -139,6 +135,35 @@ fn items<'a>(text: &'a str, broker: &BrokerConfig, key: &str) -> Result<Vec<Item
         )));
     }
     Ok(found)
+}
+
+fn is_for_controllers(name: &str, broker: &BrokerConfig) -> bool {
+    let controllers = broker.given("controller.listener.names");
+    let mut controllers = controllers.unwrap_or_default().split(',');
+    controllers.any(|other| other.trim().eq_ignore_ascii_case(name))
+}
+
+/// What is set for one listener must be for one that there is: a bound that nobody meets would
+/// protect nobody.
+fn check_keys(
+    broker: &BrokerConfig,
+    places: &Places,
+    listeners: &[Item<'_>],
+) -> Result<(), Failure> {
+    for of in broker.names().filter_map(ListenerKey::read) {
+        let is_its = |item: &Item<'_>| item.name.eq_ignore_ascii_case(&of.listener);
+        if listeners.iter().any(is_its) || is_for_controllers(&of.listener, broker) {
+            continue;
+        }
+        let names: Vec<_> = listeners
+            .iter()
+            .map(|item| item.name.to_lowercase())
+            .collect();
+        let (key, there) = (of.name(), names.join(" and "));
+        let refused = Failure::config(format!("{key} is for no listener that there is: {there}"));
+        return places.tell(&[&key], Err(refused));
+    }
+    Ok(())
 }
 
 fn check_security(item: &Item<'_>, broker: &BrokerConfig, key: &str) -> Result<(), Failure> {

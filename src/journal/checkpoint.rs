@@ -3,7 +3,8 @@
 //! A round begins when a segment does. It stages the states of the next share of streams, a slice
 //! per turn, then the table of segments; when that is flushed the superblock names it, and with it
 //! the segment from which a restart replays. Few streams are one share, so that a restart reads
-//! little more than the open segment.
+//! little more than the open segment. After damage the round takes all of them: footers that the
+//! table names hide the loss from later starts, and so the ends that it raised must be saved first.
 //!
 //! A stream's payload: largest time and so on per part (48 bytes each) behind their count (4),
 //! then the caller's snapshot. A folded part's last four bytes, zero in others, say how many words
@@ -63,6 +64,8 @@ pub(super) enum Round {
 pub(super) struct Checkpoints {
     pub round: Round,
     cursor: u32,
+    /// The next round takes all streams, however many.
+    whole: bool,
     /// Bytes of states that this round has staged.
     staged: u64,
     /// As in `limits`; tests take fewer streams at a time.
@@ -87,6 +90,12 @@ impl Checkpoints {
             self.round = Round::Due;
         }
     }
+
+    /// A round is due that takes all streams.
+    pub fn begin_whole(&mut self) {
+        self.round = Round::Due;
+        self.whole = true;
+    }
 }
 
 impl Journal {
@@ -97,11 +106,14 @@ impl Journal {
             let share = slots
                 .div_ceil(CHECKPOINT_SHARES)
                 .max(self.checkpoints.streams_min);
-            if self.checkpoints.cursor >= slots {
+            if self.checkpoints.cursor >= slots || self.checkpoints.whole {
                 self.checkpoints.cursor = 0;
             }
             let next = self.checkpoints.cursor;
-            let until = next.saturating_add(share).min(slots);
+            let until = match self.checkpoints.whole {
+                true => slots,
+                false => next.saturating_add(share).min(slots),
+            };
             self.checkpoints.round = Round::Streams { next, until };
             self.checkpoints.staged = 0;
         }
@@ -111,14 +123,12 @@ impl Journal {
             let next = self.stage_states(snapshots, next, until);
             // Streams of many parts have large states: they must not fill the segments.
             let most = self.settings.segment_bytes.0 / ROUND_SHARE;
-            let until = if self.checkpoints.staged >= most {
-                next
-            } else {
-                until
-            };
+            let is_full = self.checkpoints.staged >= most && !self.checkpoints.whole;
+            let until = if is_full { next } else { until };
             self.checkpoints.round = Round::Streams { next, until };
             if next >= until && self.stage_table() {
                 self.checkpoints.cursor = until;
+                self.checkpoints.whole = false;
             }
         }
     }

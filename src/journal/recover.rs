@@ -49,7 +49,7 @@ impl Recovered {
     pub fn checkpoints(&self) -> Checkpoints {
         let mut checkpoints = Checkpoints::new(self.superblock.replay_from);
         if !self.damage.is_empty() {
-            checkpoints.begin();
+            checkpoints.begin_whole();
         }
         checkpoints
     }

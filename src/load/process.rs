@@ -13,6 +13,7 @@ const SECTOR_BYTES: u64 = 512;
 pub struct ProcessSample {
     pub cpu_seconds: f64,
     pub resident_bytes: u64,
+    /// Of the threads that there are now: the kernel keeps no count of those that have ended.
     pub context_switches: u64,
 }
 
@@ -45,6 +46,8 @@ impl ProcessSample {
     }
 }
 
+/// Of all threads but the kernel's own that work for io_uring: they come and go by the second, and
+/// take their counts with them.
 fn context_switches(folder: &Path) -> u64 {
     let Ok(tasks) = fs::read_dir(folder.join("task")) else {
         return 0;
@@ -53,6 +56,7 @@ fn context_switches(folder: &Path) -> u64 {
         .flatten()
         .flat_map(|it| fs::read_to_string(it.path().join("status")));
     statuses
+        .filter(|status| !status.starts_with("Name:\tiou-wrk-"))
         .map(|status| {
             number_after(&status, "\nvoluntary_ctxt_switches:").unwrap_or(0)
                 + number_after(&status, "nonvoluntary_ctxt_switches:").unwrap_or(0)

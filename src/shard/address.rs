@@ -68,7 +68,7 @@ impl Addresses {
     /// own listener tells, for who came from inside a network can seldom reach what is told outside
     /// of it.
     pub fn endpoint(&self, peer: SocketAddr, local: SocketAddr) -> Endpoint {
-        let listener = self.reached(local);
+        let listener = &self.listeners[self.reached(local)];
         if let Some(advertised) = &listener.advertised {
             return advertised.clone();
         }
@@ -81,23 +81,23 @@ impl Addresses {
         Endpoint::new(&local.ip().to_canonical().to_string(), listener.port)
     }
 
-    /// The listener that a connection came by. Several may have the same port, each at addresses of
-    /// its own.
-    fn reached(&self, local: SocketAddr) -> &Listener {
-        let has_port = |listener: &&Listener| {
+    /// The place among `listeners` of the one that a connection came by. Several may have the same
+    /// port, each at addresses of its own.
+    pub fn reached(&self, local: SocketAddr) -> usize {
+        let has_port = |(_, listener): &(usize, &Listener)| {
             let number = local.port().checked_sub(listener.port);
             number.is_some_and(|number| number < self.ports)
         };
         let ip = local.ip().to_canonical();
-        let mut at_port = self.listeners.iter().filter(has_port);
+        let mut at_port = self.listeners.iter().enumerate().filter(has_port);
         let exact = at_port
             .clone()
-            .find(|listener| listener.bound.contains(&ip));
+            .find(|(_, listener)| listener.bound.contains(&ip));
         let all = at_port
             .clone()
-            .find(|listener| listener.bound.iter().any(|at| covers(*at, ip)));
+            .find(|(_, listener)| listener.bound.iter().any(|at| covers(*at, ip)));
         let reached = exact.or(all).or_else(|| at_port.next());
-        reached.unwrap_or(&self.listeners[0])
+        reached.map_or(0, |(place, _)| place)
     }
 }
 

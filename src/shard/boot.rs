@@ -63,7 +63,10 @@ impl Shard {
             turn: 0,
             turn_bytes: 0,
             connections: Connections::new(&config),
-            door: Door::new(Bounds::new(InForce::fixed(&config.broker))),
+            door: Door::new(Bounds::new(
+                InForce::fixed(&config.broker),
+                &config.addresses,
+            )),
             calls: Calls::default(),
             sessions: Sessions::new(config.defaults.fetch_sessions),
             steering: Default::default(),

@@ -47,7 +47,7 @@ impl Shard {
     /// Bounds that are not topics'.
     fn follow_bounds(&mut self) {
         let broker = self.in_force();
-        let bounds = Bounds::new(broker);
+        let bounds = Bounds::new(broker, &self.config.addresses);
         let expiration = broker.number("producer.id.expiration.ms");
         let expiration = expiration.and_then(|time| u64::try_from(time).ok());
         self.door.follow(bounds);

@@ -17,12 +17,13 @@ use super::admission::Admission;
 use super::config::{ConnectionLimits, ShardConfig};
 use super::connection::slots::Slot;
 use super::connection::{Connection, Lingering, Silence};
+use super::door::Visitor;
 use super::message::Message;
 use super::steer::Guest;
 use super::timers::{Timer, Timers};
 
 use bytes::Bytes;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// The connections, and those among them that want a look.
 #[derive(Debug)]
@@ -109,8 +110,8 @@ impl Connections {
         }
     }
 
-    /// It is gone, and what it held is free. Returns its address, if it had been let in.
-    pub fn closed(&mut self, id: ConnectionId) -> Option<IpAddr> {
+    /// It is gone, and what it held is free. Returns as what it had been let in, if it had.
+    pub fn closed(&mut self, id: ConnectionId) -> Option<Visitor> {
         let connection = self.take_out(id)?;
         tracing::debug!(peer = %connection.peer, "connection closed");
         connection.entered

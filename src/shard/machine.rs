@@ -127,7 +127,7 @@ impl Machine for Shard {
                 if let Some(connection) = self.connections.get_mut(connection) {
                     connection.sees_shards = self.config.layout.sees_shards(None);
                 }
-                self.ask_entry(connection, peer.ip());
+                self.ask_entry(connection, peer.ip(), local);
             }
             Event::Received {
                 connection,

@@ -33,14 +33,19 @@ impl Pace {
         self.per_second = per_second;
     }
 
-    /// Counts a connection in, or says when one more may come.
-    pub fn enter(&mut self, now: Ticks) -> Result<(), Ticks> {
+    /// When one that came now would be paid for; or when one more may come.
+    pub fn ask(&self, now: Ticks) -> Result<Ticks, Ticks> {
         let one = Span(Span::seconds(1).0 / self.per_second);
         let paid_at = self.paid_at.max(now) + one;
-        if paid_at.since(now) > OWED_MAX {
-            return Err(Ticks(paid_at.0 - OWED_MAX.0));
+        match paid_at.since(now) > OWED_MAX {
+            true => Err(Ticks(paid_at.0 - OWED_MAX.0)),
+            false => Ok(paid_at),
         }
-        self.paid_at = paid_at;
+    }
+
+    /// Counts a connection in, or says when one more may come.
+    pub fn enter(&mut self, now: Ticks) -> Result<(), Ticks> {
+        self.paid_at = self.ask(now)?;
         Ok(())
     }
 }

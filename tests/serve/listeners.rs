@@ -7,7 +7,12 @@ use std::path::Path;
 use std::process::Command;
 
 use thalweg::wire::StrBytes;
-use thalweg::wire::messages::{DescribeClusterRequest, FindCoordinatorRequest};
+use thalweg::wire::messages::incremental_alter_configs_request::{
+    AlterConfigsResource, AlterableConfig,
+};
+use thalweg::wire::messages::{
+    DescribeClusterRequest, FindCoordinatorRequest, IncrementalAlterConfigsRequest,
+};
 
 use super::support::{Broker, Client, Scratch, batch_of, refusal, system};
 
@@ -102,6 +107,65 @@ fn every_listener_tells_its_own_address_and_serves_the_same_topics() {
         assert_eq!(told(&mut without), reached);
     }
     assert_eq!(broker.stop().0, Some(0));
+}
+
+#[test]
+fn a_listener_that_is_full_keeps_nobody_from_another() {
+    let scratch = Scratch::new("listeners-full");
+    let (file, data_dir) = (scratch.path("server.properties"), scratch.path("data"));
+    let text = "listeners=INSIDE://127.0.0.1:0,OUTSIDE://127.0.0.1:0\nshards=3\n\
+                listener.name.inside.max.connections=5\n\
+                listener.name.outside.max.connections=2\n";
+    let (broker, listens) = start(&data_dir, command(&data_dir, &file, text));
+    let [inside, outside] = listens[..] else {
+        panic!("{listens:?}");
+    };
+    let enter = |at| {
+        let mut client = Client::try_connect(at).expect("it listens");
+        client.try_metadata().map(|_| client)
+    };
+
+    let clients: Vec<_> = (0..2).map(|_| enter(outside).expect("room")).collect();
+    assert!(enter(outside).is_err(), "a third was served");
+    let mut admin = enter(inside).expect("the other listener has room");
+    let bound = AlterableConfig::default()
+        .with_name(StrBytes::from_static_str(
+            "listener.name.outside.max.connections",
+        ))
+        .with_value(Some(StrBytes::from_static_str("3")));
+    let all_brokers = AlterConfigsResource::default()
+        .with_resource_type(4)
+        .with_configs(vec![bound]);
+    let edit = IncrementalAlterConfigsRequest::default().with_resources(vec![all_brokers]);
+    let edited = admin.call(&edit, 1);
+    assert_eq!(edited.responses[0].error_code, 0, "{edited:?}");
+    let third = enter(outside).expect("room for one more");
+    assert!(enter(outside).is_err(), "a fourth was served");
+
+    drop((clients, third));
+    let log = broker.log();
+    let words = "all 2 connections of the listener OUTSIDE are taken \
+                 (listener.name.outside.max.connections)";
+    assert!(log.contains(words), "{log}");
+    assert_eq!(broker.stop().0, Some(0));
+}
+
+#[test]
+fn a_bound_for_no_listener_is_refused_with_its_place() {
+    let scratch = Scratch::new("listeners-typo");
+    let (file, data_dir) = (scratch.path("server.properties"), scratch.path("data"));
+    let text = "listeners=INSIDE://127.0.0.1:0,OUTSIDE://127.0.0.1:0\n\
+                listener.name.controller.max.connections=2\n\
+                listener.name.outsde.max.connections=2\n";
+
+    let (code, words) = refusal(command(&data_dir, &file, text));
+
+    let place = format!("{}:5:1", file.display());
+    assert_eq!(code, Some(78), "{words}");
+    assert!(words.contains(&place), "{words}");
+    let what = "listener.name.outsde.max.connections is for no listener that there is: \
+                inside and outside";
+    assert!(words.contains(what), "{words}");
 }
 
 #[test]

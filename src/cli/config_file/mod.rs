@@ -5,6 +5,7 @@
 mod properties;
 mod toml_file;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -42,7 +43,7 @@ pub struct Places(BTreeMap<String, String>);
 impl Places {
     /// Something else goes before the file.
     pub fn forget(&mut self, key: &str) {
-        self.0.remove(kafkas(key));
+        self.0.remove(&*kafkas(key));
     }
 
     /// A failure that comes of one of these keys is told with the place of the first that the file
@@ -57,8 +58,12 @@ impl Places {
 }
 
 /// The name that Kafka has for a key, if it is known.
-fn kafkas(key: &str) -> &str {
-    BrokerKey::find(key).map_or(key, |known| known.name)
+fn kafkas(key: &str) -> Cow<'_, str> {
+    match BrokerKey::look_up(key) {
+        Named::Key(known) => known.name.into(),
+        Named::Listener(known) => known.name().into(),
+        Named::WithoutMeaning | Named::Unknown { .. } => key.into(),
+    }
 }
 
 /// Reads the file into `config`. Returns what the operator should know of it, a line each, and
@@ -85,7 +90,7 @@ pub fn read(path: &Path, config: &mut BrokerConfig) -> Result<(Vec<String>, Plac
     let notes = apply(&entries, config).map_err(told)?.into_iter();
     let notes = notes.map(|(at, words)| format!("{name}:{}: {words}", at.line));
     let places = entries.iter();
-    let places = places.map(|entry| (kafkas(&entry.key).to_owned(), place(entry.at)));
+    let places = places.map(|entry| (kafkas(&entry.key).into_owned(), place(entry.at)));
     Ok((notes.collect(), Places(places.collect())))
 }
 
@@ -96,14 +101,24 @@ pub fn set(config: &mut BrokerConfig, key: &str, value: &str) -> Result<Option<S
             let value = in_bytes(known, value);
             let set = config.set(known, &value);
             set.map_err(|error| error.to_string())?;
-            Ok((!known.acts && known.default != Some(value.trim()))
-                .then(|| format!("{key} has no effect here: {}", known.doc)))
+            Ok(note(key, known, &value))
+        }
+        Named::Listener(of) => {
+            let set = config.set_for_listener(&of, value);
+            set.map_err(|error| error.to_string())?;
+            Ok(note(key, of.key, value))
         }
         Named::WithoutMeaning => Ok(Some(format!("{key} has no meaning here"))),
         Named::Unknown { nearest } => {
             Err(format!("unknown key '{key}'; did you mean '{nearest}'?"))
         }
     }
+}
+
+/// What is said of a key that was set and does not act.
+fn note(name: &str, key: &BrokerKey, value: &str) -> Option<String> {
+    let is_idle = !key.acts && key.default != Some(value.trim());
+    is_idle.then(|| format!("{name} has no effect here: {}", key.doc))
 }
 
 fn apply(entries: &[Entry], config: &mut BrokerConfig) -> Result<Vec<(Place, String)>, Mistake> {

@@ -145,6 +145,41 @@ fn indexes_that_a_lost_group_may_have_had_are_never_given_again() {
 }
 
 #[test]
+fn the_ends_that_a_loss_raised_are_saved_for_all_streams_before_a_footer_hides_the_loss() {
+    for sealed in 1..6 {
+        let mut world = World::new(18);
+        for stream in 20..29 {
+            flush_one(&mut world, stream);
+        }
+        let payload = flush_one(&mut world, 20);
+        flush_one(&mut world, 40);
+        world.settle();
+        let (file, [header, ..]) = places(&world, &payload);
+        world.disk.corrupt(file, header);
+
+        for start in 0..3 {
+            world.reopen().expect("it opens");
+            world.journal.checkpoints.streams_min = 1;
+            let ends: Vec<i64> = (20..29).map(|stream| world.end_of(stream)).collect();
+            assert_eq!(
+                ends,
+                [1 + LOST_GROUP_INDEXES; 9],
+                "start {start}, {sealed} segments"
+            );
+            let newest = |world: &World| world.journal.book.segments.keys().next_back().copied();
+            let (first, mut turns) = (newest(&world).expect("a segment"), 0);
+            while newest(&world).expect("a segment") < first + sealed {
+                world.stage_patiently(40, 1, 3_000);
+                world.step();
+                turns += 1;
+                assert!(turns < 10_000, "no segment ends");
+            }
+            world.settle();
+        }
+    }
+}
+
+#[test]
 fn one_unreadable_slot_of_the_superblock_is_survived_and_two_are_not() {
     let mut world = World::new(16);
     for _ in 0..400 {

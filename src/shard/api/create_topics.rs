@@ -13,6 +13,7 @@ use super::super::calls::{Asked, Call};
 use super::super::codes::Failure;
 use super::super::machine::Shard;
 use super::super::message::Outcome;
+use super::describe_configs::text_of;
 use super::named::{Named, once_each};
 
 /// From here on the reply shows what was created.
@@ -139,7 +140,7 @@ fn show(result: &mut CreatableTopicResult, made: &Topic, broker: InForce<'_>, ve
     result.replication_factor = 1;
     let configs = describe_topic(&made.overrides, broker, None).map(|one| {
         CreatableTopicConfigs::default()
-            .with_name(StrBytes::from_static_str(one.name))
+            .with_name(text_of(one.name))
             .with_value(one.value.map(StrBytes::from_string))
             .with_config_source(one.source as i8)
     });

@@ -1,5 +1,7 @@
 //! DescribeConfigs 1-4: what is set, what holds by default, and where each value comes from.
 
+use std::borrow::Cow;
+
 use crate::admin::description::{Synonym, describe_broker, describe_cluster, describe_topic};
 use crate::admin::group_table::{CLIENT_METRICS_CONFIGS, GROUP_CONFIGS, describe_defaults};
 use crate::admin::{Described, ResourceKind};
@@ -131,14 +133,14 @@ fn refusal(resources: &[DescribeConfigsResource]) -> Option<Failure> {
 fn shown(described: Described, shown: Shown) -> DescribeConfigsResourceResult {
     let text = |text: String| StrBytes::from_string(text);
     let mut result = DescribeConfigsResourceResult::default()
-        .with_name(StrBytes::from_static_str(described.name))
+        .with_name(text_of(described.name))
         .with_value(described.value.map(text))
         .with_read_only(described.read_only)
         .with_config_source(described.source as i8);
     if shown.synonyms {
         let synonym = |one: Synonym| {
             DescribeConfigsSynonym::default()
-                .with_name(StrBytes::from_static_str(one.name))
+                .with_name(text_of(one.name))
                 .with_value(Some(text(one.value)))
                 .with_source(one.source as i8)
         };
@@ -150,6 +152,13 @@ fn shown(described: Described, shown: Shown) -> DescribeConfigsResourceResult {
         result.documentation = doc.map(StrBytes::from_static_str);
     }
     result
+}
+
+pub(super) fn text_of(name: Cow<'static, str>) -> StrBytes {
+    match name {
+        Cow::Borrowed(name) => StrBytes::from_static_str(name),
+        Cow::Owned(name) => StrBytes::from_string(name),
+    }
 }
 
 /// `DescribeConfigsResponse.ConfigType`.

@@ -5,7 +5,7 @@ pub mod outbound;
 pub mod slots;
 pub mod steering;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use crate::base::limits::{HANDSHAKE_WAIT, LINGER_WAIT, STALLED_SEND_WAIT};
 use crate::base::{ByteCount, ShardId, Span, Ticks};
@@ -14,6 +14,7 @@ use crate::wire::StrBytes;
 
 use super::address::Endpoint;
 use super::admission::Begun;
+use super::door::Visitor;
 use inbound::Inbound;
 use outbound::Outbound;
 use slots::Slots;
@@ -28,8 +29,8 @@ pub struct Connection {
     pub inbound: Inbound,
     pub slots: Slots,
     pub outbound: Outbound,
-    /// Its address, once shard 0 has let it in; it is read from then on.
-    pub entered: Option<IpAddr>,
+    /// As what it counts, once shard 0 has let it in; it is read from then on.
+    pub entered: Option<Visitor>,
     /// A receive is with the driver.
     pub receiving: bool,
     /// The peer has finished sending; what is owed is still sent.
@@ -154,8 +155,8 @@ impl Connection {
     }
 
     /// It was let in, and has as long for its first request as if it came now.
-    pub fn enter(&mut self, address: IpAddr, now: Ticks) {
-        self.entered = Some(address);
+    pub fn enter(&mut self, visitor: Visitor, now: Ticks) {
+        self.entered = Some(visitor);
         self.opened = now;
     }
 

@@ -178,6 +178,26 @@ const REFUSED: &[Refused<'_>] = &[
     ("", &[("message.max.bytes", SET, None)], "no value"),
     (
         "",
+        &[("listener.name.inside.max.connections", SET, Some("5"))],
+        "there is no listener inside, only plaintext",
+    ),
+    (
+        "1000",
+        &[("listener.name.PLAINTEXT.max.connections", SET, Some("5"))],
+        "is it listener.name.plaintext.max.connections?",
+    ),
+    (
+        "1000",
+        &[("listener.name.plaintext.max.connections", SET, Some("-1"))],
+        "Invalid value -1",
+    ),
+    (
+        "1000",
+        &[("listener.name.plaintext.ssl.client.auth", SET, Some("none"))],
+        "has no meaning",
+    ),
+    (
+        "",
         &[
             ("log.cleaner.min.compaction.lag.ms", SET, Some("9")),
             ("log.cleaner.max.compaction.lag.ms", SET, Some("8")),
@@ -268,6 +288,38 @@ fn a_bound_on_connections_of_one_address_holds_from_the_answer_on() {
     assert!(!is_served(&mut broker));
     bounds(&mut broker, &[("max.connections.per.ip", DELETE, None)]);
     assert!(is_served(&mut broker));
+}
+
+#[test]
+fn a_bound_of_one_listener_holds_from_the_answer_on_and_is_described() {
+    let mut broker = Broker::start(2);
+    let admin = broker.connect();
+    let key = "listener.name.plaintext.max.connections";
+    let edit = |broker: &mut Broker, id, what, value| {
+        let response = broker.ask(admin, &edit_of(BROKER, id, &[(key, what, value)]), 1);
+        assert_eq!(response.responses[0].error_code, 0, "{response:?}");
+    };
+    let is_served = |broker: &mut Broker| {
+        let socket = broker.connect();
+        broker.send(socket, &ApiVersionsRequest::default(), 0);
+        broker.frame_within(socket, Span::seconds(1)).is_some()
+    };
+
+    edit(&mut broker, "", SET, Some("1"));
+    assert!(!is_served(&mut broker));
+    edit(&mut broker, "1000", SET, Some("40"));
+    assert!(is_served(&mut broker));
+    let base = layer("2147483647", DEFAULT);
+    let cluster = layer("1", DYNAMIC_DEFAULT);
+    let layers = [layer("40", DYNAMIC), cluster.clone(), base.clone()];
+    assert_eq!(broker.layers(BROKER, "1001", key), layers);
+    assert_eq!(broker.layers(BROKER, "", key), [cluster]);
+    assert_eq!(broker.layers(BROKER, "1000", "max.connections"), [base]);
+    edit(&mut broker, "1000", DELETE, None);
+    assert!(!is_served(&mut broker));
+    edit(&mut broker, "", DELETE, None);
+    assert!(is_served(&mut broker));
+    assert_eq!(broker.described(BROKER, ""), []);
 }
 
 #[test]

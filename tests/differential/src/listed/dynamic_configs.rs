@@ -9,7 +9,8 @@ const REFUSED_HERE: &[[&str; 3]] = &[
 /// Kafka's POLICY_VIOLATION would be answered to any key; ours is to this one.
 const REFUSED_BY_BOTH: &[[&str; 3]] = &[["responses[0].error_code", "40", "42"]];
 
-const NO_LISTENERS: &str = "what holds for one listener holds for all, and is set for the broker";
+const NOT_THAT_LISTENER: &str =
+    "a bound for a listener that is not there protects nobody: Kafka takes it and never heeds it";
 const NO_PROGRAMS: &str = "Java's programs are not run here, so that there is no list of them";
 const NO_SECURITY: &str =
     "there is no security yet: a setting that protects nobody must not be accepted";
@@ -27,6 +28,8 @@ pub const LISTED: &[Listed] = &[
     listed("AlterConfigs", &[
         "dynamic/all, background.threads=9",
         "dynamic/all, compression.*",
+        "dynamic/all, listener.name.plaintext.max.*",
+        "dynamic/all, listener.name.plaintext.num.*",
         "dynamic/all, log.*",
         "dynamic/all, max.connection*",
         "dynamic/all, message.max.bytes=5",
@@ -43,15 +46,27 @@ pub const LISTED: &[Listed] = &[
 
     // Refused, each for its own reason; first the old form for all brokers, in which Kafka
     // refuses everything, as above.
-    listed("AlterConfigs", &["dynamic/all, listener.name.*"], REFUSED_BY_BOTH, NO_LISTENERS),
+    listed("AlterConfigs", &[
+        "dynamic/all, listener.name.nosuch.*",
+        "dynamic/all, listener.name.PLAINTEXT.*",
+    ], REFUSED_BY_BOTH, NOT_THAT_LISTENER),
+    listed("AlterConfigs", &["dynamic/all, listener.name.plaintext.ssl.*"], REFUSED_BY_BOTH,
+        NO_SECURITY),
     listed("AlterConfigs", &["dynamic/all, metric.reporters="], REFUSED_BY_BOTH, NO_PROGRAMS),
-    listed("*AlterConfigs", &["dynamic/one, listener.name.plaintext.*"], REFUSED_HERE,
-        NO_LISTENERS),
-    listed("IncrementalAlterConfigs", &["dynamic/all, listener.name.plaintext.*"], REFUSED_HERE,
-        NO_LISTENERS),
+    listed("*AlterConfigs", &[
+        "dynamic/one, listener.name.nosuch.*",
+        "dynamic/one, listener.name.PLAINTEXT.*",
+    ], REFUSED_HERE, NOT_THAT_LISTENER),
+    listed("IncrementalAlterConfigs", &[
+        "dynamic/all, listener.name.nosuch.*",
+        "dynamic/all, listener.name.PLAINTEXT.*",
+    ], REFUSED_HERE, NOT_THAT_LISTENER),
+    listed("*AlterConfigs", &["dynamic/one, listener.name.plaintext.ssl.*"], REFUSED_HERE,
+        NO_SECURITY),
     listed("*AlterConfigs", &["dynamic/one, listener.security.protocol.map=*,CONTROLLER:PLAINTEXT"],
         REFUSED_HERE,
-        "listeners are those of the start: sockets that come and go under clients are not built"),
+        "listeners are those of the start; Kafka can open one more, which tells clients nothing, \
+         since the controller does not know of it, and which only a restart closes"),
     listed("*AlterConfigs", &["dynamic/one, metric.reporters="], REFUSED_HERE, NO_PROGRAMS),
     listed("IncrementalAlterConfigs", &["dynamic/all, metric.reporters="], REFUSED_HERE,
         NO_PROGRAMS),
