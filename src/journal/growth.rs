@@ -3,8 +3,9 @@
 //! Memory of the kernel's that nobody has touched can be very dear: on the 2-core reference machine
 //! (a virtual one, whose host backs a page when it is first written) it cost 0.15 to 3.9 s of
 //! processor time per GB, where memory used again costs none. So the caches begin small and grow
-//! by what was made ready off the core: by a little per second while there is more than they hold,
-//! and faster while readers come for what has left them.
+//! by what was made ready off the core: slowly while there is more than they hold, and faster while
+//! readers come for what has left them. How fast that is depends on what memory costs, for it is the
+//! processor's time that is bounded (`Haste`).
 //!
 //! Two caches share the bound: the tail's, and that of the windows that were read for readers far
 //! behind it. Neither takes what the other has, until all is given out: then the tail takes from
@@ -15,7 +16,7 @@ use crate::base::limits::{
     CACHE_START_BYTES, COLD_FLOOR_BYTES, READY_BYTES_MAX,
 };
 use crate::base::{ByteCount, Span, Ticks};
-use crate::runtime::BlockPool;
+use crate::runtime::{BlockPool, Haste};
 
 /// By so much at a time.
 const STEP: u64 = CACHE_START_BYTES.0;
@@ -53,10 +54,10 @@ impl Part {
         self.owed = self.owed.max(self.floor.saturating_sub(self.bound));
     }
 
-    fn take(&mut self, pool: &BlockPool, room: u64) {
+    fn take(&mut self, pool: &BlockPool, room: u64, haste: Haste) {
         let wanted = self.owed.min(room);
         if wanted >= STEP {
-            let granted = pool.claim(ByteCount(wanted)).0;
+            let granted = pool.claim(ByteCount(wanted), haste).0;
             self.bound += granted;
             self.owed -= granted;
         }
@@ -136,10 +137,14 @@ impl Growth {
             self.cold
                 .earn(share(CACHE_GROWTH_WANTED_BYTES_PER_S, passed));
         }
-        self.grant();
+        let haste = |until: Ticks| match now < until {
+            true => Haste::Quick,
+            false => Haste::Slow,
+        };
+        self.grant(haste(self.missed_until), haste(self.cold_until));
     }
 
-    fn grant(&mut self) {
+    fn grant(&mut self, tail: Haste, cold: Haste) {
         let room = self.most - self.tail.bound - self.cold.bound;
         // What is left is less than anybody is given at a time.
         if room < STEP && self.tail.owed >= STEP && self.cold.bound > self.cold.floor {
@@ -148,9 +153,9 @@ impl Growth {
             self.tail.bound += moved;
             self.tail.owed -= moved;
         }
-        self.tail.take(&self.pool, room);
+        self.tail.take(&self.pool, room, tail);
         let room = self.most - self.tail.bound - self.cold.bound;
-        self.cold.take(&self.pool, room);
+        self.cold.take(&self.pool, room, cold);
     }
 }
 

@@ -1,7 +1,9 @@
 use super::*;
 use crate::runtime::Keeper;
 
-const SECOND: Span = Span::seconds(1);
+/// Often enough that nothing which is earned is beyond what may be owed.
+const LOOKS_PER_SECOND: u64 = 64;
+const BETWEEN_LOOKS: Span = Span(Span::seconds(1).0 / LOOKS_PER_SECOND);
 const START: u64 = CACHE_START_BYTES.0;
 const FLOOR: u64 = CACHE_FLOOR_BYTES.0;
 const RATE: u64 = CACHE_GROWTH_BYTES_PER_S.0;
@@ -36,8 +38,8 @@ fn cold_after(growth: &mut Growth, seconds: u64, demand: Demand) -> u64 {
 
 /// The tail's bound after so many seconds of it.
 fn tail_after(growth: &mut Growth, seconds: u64, demand: Demand) -> u64 {
-    for _ in 0..seconds {
-        growth.look(growth.looked + SECOND, demand);
+    for _ in 0..seconds * LOOKS_PER_SECOND {
+        growth.look(growth.looked + BETWEEN_LOOKS, demand);
     }
     growth.tail()
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::fresh::{Keeper, Stock};
+use super::fresh::{Haste, Keeper, Stock};
 use super::pool::Pool;
 use super::raw::Raw;
 use crate::base::ByteCount;
@@ -172,11 +172,11 @@ impl BlockPool {
     /// to hold beside what it holds already; `take` gives it out. More is made ready meanwhile, up
     /// to what the caller still wants. Without a keeper it is all the caller's at once, and dear
     /// when it is first written to.
-    pub fn claim(&self, most: ByteCount) -> ByteCount {
+    pub fn claim(&self, most: ByteCount, haste: Haste) -> ByteCount {
         let Some(stock) = self.pool.stock() else {
             return most;
         };
-        ByteCount(stock.claim(&self.pool, most.as_usize()) as u64)
+        ByteCount(stock.claim(&self.pool, most.as_usize(), haste) as u64)
     }
 
     /// What was asked to be ready for this pool, or is ready, and was not claimed.

@@ -31,10 +31,19 @@ const UNFREED_BYTES_MAX: usize = 2 * SPARE_BYTES_MAX;
 
 const _: () = assert!(READY_BYTES_MAX.as_usize().is_multiple_of(SLAB_BYTES));
 
+/// How much of a core memory may take while it is made ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// An eighth: it would be of use one day.
+    Slow,
+    /// A half: somebody wants it now, and is served from the disk until then.
+    Quick,
+}
+
 /// What the thread is asked for.
 enum Order {
     /// So many slabs for this pool.
-    Ready(Weak<Pool>, usize),
+    Ready(Weak<Pool>, usize, Haste),
     /// Back to the kernel.
     Free(Raw),
     /// This pool has a spare, which it may leave unused.
@@ -114,7 +123,7 @@ impl Stock {
 
     /// Counts up to `most` bytes of what is ready as the caller's, and asks for as much again as
     /// may be ready at once. Only the pool's home thread calls it.
-    pub(super) fn claim(&self, pool: &Arc<Pool>, most: usize) -> usize {
+    pub(super) fn claim(&self, pool: &Arc<Pool>, most: usize, haste: Haste) -> usize {
         let unclaimed = self.unclaimed.load(Ordering::Relaxed);
         let granted = unclaimed.min(most);
         self.unclaimed.fetch_sub(granted, Ordering::Relaxed);
@@ -123,7 +132,8 @@ impl Stock {
         if slabs > 0 {
             self.ordered
                 .fetch_add(slabs * SLAB_BYTES, Ordering::Relaxed);
-            self.keeper.ask(Order::Ready(Arc::downgrade(pool), slabs));
+            let order = Order::Ready(Arc::downgrade(pool), slabs, haste);
+            self.keeper.ask(order);
         }
         granted
     }
@@ -227,7 +237,7 @@ fn keep(orders: &Receiver<Order>, unfreed: &AtomicUsize) {
             Some(at) => orders.recv_timeout(at.saturating_duration_since(Instant::now())),
         };
         match order {
-            Ok(Order::Ready(pool, slabs)) => make_ready(&pool, slabs),
+            Ok(Order::Ready(pool, slabs, haste)) => make_ready(&pool, slabs, haste),
             Ok(Order::Free(raw)) => {
                 let bytes = raw.size.bytes();
                 raw.free_gently();
@@ -247,16 +257,24 @@ fn keep(orders: &Receiver<Order>, unfreed: &AtomicUsize) {
     }
 }
 
-/// Between two slabs the thread rests so many times as long as the first took it, so that it takes
-/// a quarter of a core at the most, however dear memory is.
-const REST: u32 = 3;
+impl Haste {
+    /// Between two slabs the thread rests so many times as long as the first took it, so that it
+    /// takes that part of a core at the most, however dear memory is.
+    fn rests(self) -> u32 {
+        match self {
+            Self::Slow => 7,
+            Self::Quick => 1,
+        }
+    }
+}
 
-fn make_ready(pool: &Weak<Pool>, slabs: usize) {
+fn make_ready(pool: &Weak<Pool>, slabs: usize, haste: Haste) {
     for _ in 0..slabs {
         if pool.strong_count() == 0 {
             return;
         }
-        let begun = Instant::now();
+        // Of the processor, not of the clock: beside a busy core it waits long enough already.
+        let begun = system::thread_time();
         let pieces = raw::slab(SLAB_PIECES);
         let Some(pool) = pool.upgrade() else {
             return pieces.into_iter().flatten().for_each(Raw::free);
@@ -269,7 +287,8 @@ fn make_ready(pool: &Weak<Pool>, slabs: usize) {
         }
         stock.ordered.fetch_sub(SLAB_BYTES, Ordering::Relaxed);
         drop(pool);
-        std::thread::sleep(begun.elapsed() * REST);
+        let taken = system::thread_time().saturating_sub(begun);
+        std::thread::sleep(taken * haste.rests());
     }
 }
 

@@ -32,7 +32,7 @@ fn what_is_claimed_was_made_ready_and_is_given_out_once() {
     let mut claimed = 0;
 
     wait_until("memory", || {
-        claimed += stock(&pool).claim(&pool, wanted - claimed);
+        claimed += stock(&pool).claim(&pool, wanted - claimed, Haste::Quick);
         claimed == wanted
     });
 
@@ -55,17 +55,17 @@ fn no_more_is_made_ready_ahead_than_the_bound() {
     let pool = pool();
 
     for _ in 0..10 {
-        stock(&pool).claim(&pool, 0);
+        stock(&pool).claim(&pool, 0, Haste::Quick);
         assert_eq!(stock(&pool).asked(), 0);
     }
-    stock(&pool).claim(&pool, usize::MAX / 2);
+    stock(&pool).claim(&pool, usize::MAX / 2, Haste::Quick);
     let most = READY_BYTES_MAX.as_usize();
     assert_eq!(stock(&pool).asked(), most);
     wait_until("memory", || {
         stock(&pool).unclaimed.load(Ordering::Relaxed) == most
     });
 
-    assert_eq!(stock(&pool).claim(&pool, most), most);
+    assert_eq!(stock(&pool).claim(&pool, most, Haste::Slow), most);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_spare_that_nobody_uses_goes_back_to_the_kernel() {
 #[test]
 fn a_pool_that_is_gone_stops_its_keeper() {
     let pool = pool();
-    stock(&pool).claim(&pool, usize::MAX / 2);
+    stock(&pool).claim(&pool, usize::MAX / 2, Haste::Quick);
     pool.put(pool.take(8 << 20));
     let gone = Arc::downgrade(&pool);
 

@@ -34,6 +34,6 @@ mod conformance;
 pub use block::{Block, BlockPool};
 pub use disk::{Directory, DiskDone, DiskError, DiskOp, DiskOutput, DiskSpace, FileId, Ticket};
 pub use event::{Actions, CloseReason, ConnectionId, Event, Send, Transit};
-pub use fresh::Keeper;
+pub use fresh::{Haste, Keeper};
 pub use machine::{Boot, Machine};
 pub use system::{end_with_closed_pipe, keep_freed_memory};

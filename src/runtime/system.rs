@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -34,12 +35,17 @@ pub(super) fn ticks() -> Ticks {
     Ticks(read_clock(libc::CLOCK_MONOTONIC))
 }
 
+/// The processor's time that the calling thread has had.
+pub(super) fn thread_time() -> Duration {
+    Duration::from_nanos(read_clock(libc::CLOCK_THREAD_CPUTIME_ID))
+}
+
 fn read_clock(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: `time` is valid for writes. The two clocks used here exist on every Linux, so the
+    // SAFETY: `time` is valid for writes. The clocks used here exist on every Linux, so the
     // call can not fail.
     unsafe { libc::clock_gettime(clock, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
