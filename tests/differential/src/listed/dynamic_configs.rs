@@ -50,8 +50,6 @@ pub const LISTED: &[Listed] = &[
         "dynamic/all, listener.name.nosuch.*",
         "dynamic/all, listener.name.PLAINTEXT.*",
     ], REFUSED_BY_BOTH, NOT_THAT_LISTENER),
-    listed("AlterConfigs", &["dynamic/all, listener.name.plaintext.ssl.*"], REFUSED_BY_BOTH,
-        NO_SECURITY),
     listed("AlterConfigs", &["dynamic/all, metric.reporters="], REFUSED_BY_BOTH, NO_PROGRAMS),
     listed("*AlterConfigs", &[
         "dynamic/one, listener.name.nosuch.*",
@@ -63,6 +61,8 @@ pub const LISTED: &[Listed] = &[
     ], REFUSED_HERE, NOT_THAT_LISTENER),
     listed("*AlterConfigs", &["dynamic/one, listener.name.plaintext.ssl.*"], REFUSED_HERE,
         NO_SECURITY),
+    listed("*AlterConfigs", &["dynamic/one, listener.name.plaintext.listeners=x"], REFUSED_HERE,
+        "no key: Kafka takes any name that begins so, and heeds none that it does not know"),
     listed("*AlterConfigs", &["dynamic/one, listener.security.protocol.map=*,CONTROLLER:PLAINTEXT"],
         REFUSED_HERE,
         "listeners are those of the start; Kafka can open one more, which tells clients nothing, \
