@@ -153,7 +153,8 @@ impl ResultsArguments {
             .transpose()?;
         drop(contenders);
         let is_wanted = is_whole || self.presets.iter().any(|it| it == CORES);
-        let cores = is_wanted.then(|| self.cores()).transpose()?;
+        // One that fails must not cost the others their page.
+        let cores = is_wanted.then(|| self.cores().unwrap_or_else(|error| format!("\n{error}\n")));
         let page = self.page(&chapters, curves.as_deref(), cores.as_deref());
         write_text(&self.out.join("README.md"), &page)?;
         print!("{page}");

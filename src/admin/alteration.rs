@@ -114,11 +114,10 @@ impl<'a> Alterable<'a> {
     /// What is to be set for one listener, which must be there: a bound that nobody meets would
     /// protect nobody.
     fn key_of_listener(&self, of: &ListenerKey<'_>) -> Result<&'static BrokerKey, AdminError> {
-        let listeners = self.fixed.value_of("listeners").unwrap_or_default();
-        if names(listeners).any(|name| name.eq_ignore_ascii_case(&of.listener)) {
+        if names(self.fixed).any(|name| name.eq_ignore_ascii_case(&of.listener)) {
             return Ok(of.key);
         }
-        let there: Vec<String> = names(listeners).map(str::to_lowercase).collect();
+        let there: Vec<String> = names(self.fixed).map(str::to_lowercase).collect();
         Err(AdminError::Request(format!(
             "{}: there is no listener {}, only {}",
             of.name(),
@@ -158,6 +157,11 @@ impl<'a> Alterable<'a> {
             };
             match key.update {
                 Update::ReadOnly => read_only.push(key.name),
+                // As Kafka has it, though a file may say so.
+                Update::ClusterWide if key.name == "max.connections" && value.trim() == "0" => {
+                    let words = format!("Invalid {name} 0: nobody could come to change it again");
+                    return Err(AdminError::Request(words));
+                }
                 Update::ClusterWide => {
                     check(key, value).map_err(|error| AdminError::Request(error.to_string()))?
                 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::broker_config::BrokerConfig;
 use super::broker_key::BrokerKey;
 
 const PREFIX: &str = "listener.name.";
@@ -33,9 +34,16 @@ impl<'a> ListenerKey<'a> {
     /// Reads a name, in any case and with Kafka's name of the key or ours. None: no key of a
     /// listener, or one that has no meaning here.
     pub fn read(name: &'a str) -> Option<Self> {
-        let (listener, key) = name.strip_prefix(PREFIX)?.split_once('.')?;
-        let key = BrokerKey::find(key)?;
-        (KEYS.contains(&key.name) && !listener.is_empty()).then(|| Self::new(listener, key))
+        let rest = name.strip_prefix(PREFIX)?;
+        // A listener's name may have dots, too.
+        KEYS.iter()
+            .filter_map(|key| BrokerKey::find(key))
+            .find_map(|key| {
+                let listener = [key.name.to_owned(), key.toml_name()]
+                    .iter()
+                    .find_map(|key| rest.strip_suffix(key.as_str())?.strip_suffix('.'))?;
+                (!listener.is_empty()).then(|| Self::new(listener, key))
+            })
     }
 
     /// The name that Kafka has for it.
@@ -60,11 +68,20 @@ pub fn split_listener(written: &str) -> (Option<&str>, &str) {
 /// What a listener is called that was given no name.
 pub const NAMELESS: &str = "PLAINTEXT";
 
-/// The names in a value of `listeners`, as they are written.
-pub fn names(listeners: &str) -> impl Iterator<Item = &str> {
-    let all = listeners.split(',').map(str::trim);
-    let all = all.filter(|one| !one.is_empty());
-    all.map(|one| split_listener(one).0.unwrap_or(NAMELESS))
+/// The names of a broker's listeners for clients, as they are written.
+pub fn names(broker: &BrokerConfig) -> impl Iterator<Item = &str> {
+    let all = broker.value_of("listeners").unwrap_or_default();
+    let all = all.split(',').map(str::trim);
+    let names = all.filter(|one| !one.is_empty());
+    let names = names.map(|one| split_listener(one).0.unwrap_or(NAMELESS));
+    names.filter(|name| !is_for_controllers(name, broker))
+}
+
+/// True of those that `controller.listener.names` has: they are for no client.
+pub fn is_for_controllers(name: &str, broker: &BrokerConfig) -> bool {
+    let controllers = broker.given("controller.listener.names");
+    let mut controllers = controllers.unwrap_or_default().split(',');
+    controllers.any(|other| other.trim().eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -83,9 +100,12 @@ mod tests {
         check("listener.name.INSIDE.max-connections", max);
         let rate = "listener.name.a-b.max.connection.creation.rate";
         check(rate, Some(rate));
+        let dotted = "listener.name.a.b.max.connections";
+        check(dotted, Some(dotted));
         for other in [
             "max.connections",
             "listener.name.max.connections",
+            "listener.name.insidemax.connections",
             "listener.name..max.connections",
             "listener.name.inside.max.connections.per.ip",
             "listener.name.inside.num.partitions",
@@ -98,7 +118,19 @@ mod tests {
 
     #[test]
     fn listeners_are_called_as_they_are_written() {
-        let all: Vec<&str> = names("INSIDE://:19092, out://h:9092,, h:1").collect();
+        let mut broker = BrokerConfig::default();
+        for (name, value) in [
+            (
+                "listeners",
+                "INSIDE://:19092, out://h:9092,, h:1,CONTROLLER://:2",
+            ),
+            ("controller.listener.names", "other, Controller"),
+        ] {
+            let key = BrokerKey::find(name).expect("a key");
+            broker.set(key, value).expect("a value");
+        }
+
+        let all: Vec<&str> = names(&broker).collect();
 
         assert_eq!(all, ["INSIDE", "out", NAMELESS]);
     }

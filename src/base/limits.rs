@@ -23,11 +23,6 @@ pub const INDEX_CACHE_BYTES: ByteCount = ByteCount::mib(128);
 pub const CACHE_START_BYTES: ByteCount = ByteCount::mib(16);
 pub const CACHE_FLOOR_BYTES: ByteCount = ByteCount::mib(64);
 
-/// Beyond that it grows by so much per second at the most while it is full; and by the second of
-/// these while readers want what has left it. Where memory is dear it is less (`runtime::Haste`).
-pub const CACHE_GROWTH_BYTES_PER_S: ByteCount = ByteCount::mib(512);
-pub const CACHE_GROWTH_WANTED_BYTES_PER_S: ByteCount = ByteCount::mib(1_024);
-
 /// Memory that is made ready for one core ahead of need, at most.
 pub const READY_BYTES_MAX: ByteCount = ByteCount::mib(64);
 

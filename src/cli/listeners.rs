@@ -1,7 +1,7 @@
 //! `listeners` and `advertised.listeners`: who may connect where, and what they are told. A list
 //! of `NAME://HOST:PORT`; the names pair what is told with where it is told.
 
-use crate::admin::listener_key::{NAMELESS, split_listener};
+use crate::admin::listener_key::{NAMELESS, is_for_controllers, split_listener};
 use crate::admin::{BrokerConfig, ListenerKey};
 
 use super::Failure;
@@ -39,7 +39,6 @@ struct Item<'a> {
 pub fn resolve(broker: &BrokerConfig, places: &Places) -> Result<Vec<ListenAt>, Failure> {
     let text = broker.value_of(LISTENERS).unwrap_or_default();
     let listeners = places.tell(&[LISTENERS], listeners(text, broker))?;
-    check_keys(broker, places, &listeners)?;
     let told = match broker.given(ADVERTISED) {
         Some(text) => told(text, broker, &listeners),
         None => Ok(Vec::new()),
@@ -137,33 +136,34 @@ fn items<'a>(text: &'a str, broker: &BrokerConfig, key: &str) -> Result<Vec<Item
     Ok(found)
 }
 
-fn is_for_controllers(name: &str, broker: &BrokerConfig) -> bool {
-    let controllers = broker.given("controller.listener.names");
-    let mut controllers = controllers.unwrap_or_default().split(',');
-    controllers.any(|other| other.trim().eq_ignore_ascii_case(name))
-}
-
 /// What is set for one listener must be for one that there is: a bound that nobody meets would
-/// protect nobody.
-fn check_keys(
+/// protect nobody. Not where the file has controllers, or a flag has replaced its listeners: then
+/// it is said, a line each.
+pub fn check_keys(
     broker: &BrokerConfig,
     places: &Places,
-    listeners: &[Item<'_>],
-) -> Result<(), Failure> {
+    listeners: &[ListenAt],
+    replaced: bool,
+) -> Result<Vec<String>, Failure> {
+    let mut notes = Vec::new();
     for of in broker.names().filter_map(ListenerKey::read) {
-        let is_its = |item: &Item<'_>| item.name.eq_ignore_ascii_case(&of.listener);
-        if listeners.iter().any(is_its) || is_for_controllers(&of.listener, broker) {
+        let is_its = |it: &ListenAt| it.name.eq_ignore_ascii_case(&of.listener);
+        if listeners.iter().any(is_its) {
             continue;
         }
-        let names: Vec<_> = listeners
-            .iter()
-            .map(|item| item.name.to_lowercase())
-            .collect();
-        let (key, there) = (of.name(), names.join(" and "));
-        let refused = Failure::config(format!("{key} is for no listener that there is: {there}"));
+        let key = of.name();
+        if replaced || is_for_controllers(&of.listener, broker) {
+            notes.push(format!("{key} has no effect: there is no such listener"));
+            continue;
+        }
+        let there: Vec<_> = listeners.iter().map(|it| it.name.to_lowercase()).collect();
+        let refused = Failure::config(format!(
+            "{key} is for no listener that there is: {}",
+            there.join(" and ")
+        ));
         return places.tell(&[&key], Err(refused));
     }
-    Ok(())
+    Ok(notes)
 }
 
 fn check_security(item: &Item<'_>, broker: &BrokerConfig, key: &str) -> Result<(), Failure> {

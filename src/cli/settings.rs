@@ -60,10 +60,15 @@ impl Settings {
             set.map_err(|words| wrong_usage("--dev", &words))?;
         }
         check_pairs(&broker, &places)?;
+        let listeners = listeners::resolve(&broker, &places)?;
+        let replaced = options.listen.is_some();
+        notes.extend(listeners::check_keys(
+            &broker, &places, &listeners, replaced,
+        )?);
         let metrics = broker.given("metrics");
         let metrics = metrics.map(|text| HostPort::parse(text, "--metrics"));
         Ok(Self {
-            listeners: listeners::resolve(&broker, &places)?,
+            listeners,
             layout: Layout::of(&broker),
             directories: places.tell(&["log.dirs", "log.dir"], directories(&broker))?,
             node: places.tell(&["node.id", "broker.id"], node(&broker))?,

@@ -3,8 +3,9 @@
 //! A round begins when a segment does. It stages the states of the next share of streams, a slice
 //! per turn, then the table of segments; when that is flushed the superblock names it, and with it
 //! the segment from which a restart replays. Few streams are one share, so that a restart reads
-//! little more than the open segment. After damage the round takes all of them: footers that the
-//! table names hide the loss from later starts, and so the ends that it raised must be saved first.
+//! little more than the open segment. After damage the round takes all of them, in as many segments
+//! as it takes: footers that the table names hide the loss from later starts, and so the ends that
+//! it raised must be saved first.
 //!
 //! A stream's payload: largest time and so on per part (48 bytes each) behind their count (4),
 //! then the caller's snapshot. A folded part's last four bytes, zero in others, say how many words

@@ -3,37 +3,37 @@
 //! Memory of the kernel's that nobody has touched can be very dear: on the 2-core reference machine
 //! (a virtual one, whose host backs a page when it is first written) it cost 0.15 to 3.9 s of
 //! processor time per GB, where memory used again costs none. So the caches begin small and grow
-//! by what was made ready off the core: slowly while there is more than they hold, and faster while
-//! readers come for what has left them. How fast that is depends on what memory costs, for it is the
-//! processor's time that is bounded (`Haste`).
+//! by what was made ready off the core: as what they give up shows that they have use for it, and as
+//! fast as a bounded share of the processor's time can make it ready (`Haste`).
 //!
 //! Two caches share the bound: the tail's, and that of the windows that were read for readers far
 //! behind it. Neither takes what the other has, until all is given out: then the tail takes from
-//! the windows, never the other way round.
+//! the windows, down to their floor, and never the other way round.
 
 use crate::base::limits::{
-    CACHE_FLOOR_BYTES, CACHE_GROWTH_BYTES_PER_S, CACHE_GROWTH_WANTED_BYTES_PER_S,
-    CACHE_START_BYTES, COLD_FLOOR_BYTES, READY_BYTES_MAX,
+    CACHE_FLOOR_BYTES, CACHE_START_BYTES, COLD_FLOOR_BYTES, READY_BYTES_MAX,
 };
 use crate::base::{ByteCount, Span, Ticks};
 use crate::runtime::{BlockPool, Haste};
 
 /// By so much at a time.
 const STEP: u64 = CACHE_START_BYTES.0;
-/// So long a cache counts as full after it gave something up, and as missed.
+/// A cache grows by so many times what it gave up, and so holds most of what comes.
+const TIMES: u64 = 4;
+/// So long the tail counts as missed.
 const REMEMBERED: Span = Span::seconds(1);
 
 /// What the caches had use for since they were last looked at.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Demand {
-    /// The tail's gave something up.
-    pub tail_full: bool,
+    /// Bytes that the tail's gave up.
+    pub tail_left: u64,
     /// Somebody wanted what had left it, and would still be there if it had all it may have.
     pub tail_missed: bool,
     /// The windows' gave something up.
     pub cold_full: bool,
-    /// Something was read again that it had given up.
-    pub cold_missed: bool,
+    /// Bytes that were read again after it had given them up.
+    pub cold_again: u64,
 }
 
 /// One cache's part.
@@ -46,21 +46,29 @@ struct Part {
 }
 
 impl Part {
-    fn earn(&mut self, bytes: u64) {
-        self.owed = (self.owed + bytes).min(READY_BYTES_MAX.0);
+    fn earn(&mut self, given_up: u64) {
+        let more = given_up.saturating_mul(TIMES);
+        self.owed = self.owed.saturating_add(more).min(READY_BYTES_MAX.0);
     }
 
     fn earn_floor(&mut self) {
         self.owed = self.owed.max(self.floor.saturating_sub(self.bound));
     }
 
-    fn take(&mut self, pool: &BlockPool, room: u64, haste: Haste) {
+    fn is_poor(&self) -> bool {
+        self.bound < self.floor
+    }
+
+    /// True if it got anything.
+    fn take(&mut self, pool: &BlockPool, room: u64, haste: Haste) -> bool {
         let wanted = self.owed.min(room);
-        if wanted >= STEP {
-            let granted = pool.claim(ByteCount(wanted), haste).0;
-            self.bound += granted;
-            self.owed -= granted;
+        if wanted < STEP {
+            return false;
         }
+        let granted = pool.claim(ByteCount(wanted), haste).0;
+        self.bound += granted;
+        self.owed -= granted;
+        granted > 0
     }
 }
 
@@ -69,11 +77,10 @@ pub(super) struct Growth {
     tail: Part,
     cold: Part,
     most: u64,
-    looked: Ticks,
-    /// Until when the tail's cache counts as full and as missed, and the windows' as missed.
-    full_until: Ticks,
+    /// Until when the tail's cache counts as missed.
     missed_until: Ticks,
-    cold_until: Ticks,
+    /// The windows got something last.
+    was_cold: bool,
     pool: BlockPool,
 }
 
@@ -91,10 +98,8 @@ impl Growth {
             tail: part(CACHE_START_BYTES.0, CACHE_FLOOR_BYTES.0, tail),
             cold: part(CACHE_START_BYTES.0, COLD_FLOOR_BYTES.0, cold),
             most: most.0,
-            looked: now,
-            full_until: now,
             missed_until: now,
-            cold_until: now,
+            was_cold: false,
             pool,
         }
     }
@@ -107,14 +112,11 @@ impl Growth {
         self.cold.bound
     }
 
-    /// Grants what was earned since the last look, as far as there is memory for it.
+    /// Grants what was earned by now, as far as there is memory for it.
     pub fn look(&mut self, now: Ticks, demand: Demand) {
-        // At most a second's worth at a time: after a quiet hour no burst may take it all at once.
-        let passed = now.since(self.looked).min(Span::seconds(1));
-        self.looked = now;
-        if demand.tail_full {
-            self.full_until = now + REMEMBERED;
+        if demand.tail_left > 0 {
             self.tail.earn_floor();
+            self.tail.earn(demand.tail_left);
         }
         if demand.tail_missed {
             self.missed_until = now + REMEMBERED;
@@ -122,47 +124,59 @@ impl Growth {
         if demand.cold_full {
             self.cold.earn_floor();
         }
-        if demand.cold_missed {
-            self.cold_until = now + REMEMBERED;
-        }
-        if now < self.full_until {
-            let is_missed = now < self.missed_until;
-            let rate = match is_missed {
-                true => CACHE_GROWTH_WANTED_BYTES_PER_S,
-                false => CACHE_GROWTH_BYTES_PER_S,
-            };
-            self.tail.earn(share(rate, passed));
-        }
-        if now < self.cold_until {
-            self.cold
-                .earn(share(CACHE_GROWTH_WANTED_BYTES_PER_S, passed));
-        }
-        let haste = |until: Ticks| match now < until {
-            true => Haste::Quick,
-            false => Haste::Slow,
-        };
-        self.grant(haste(self.missed_until), haste(self.cold_until));
+        self.cold.earn(demand.cold_again);
+        self.rob();
+        self.grant(now < self.missed_until);
     }
 
-    fn grant(&mut self, tail: Haste, cold: Haste) {
-        let room = self.most - self.tail.bound - self.cold.bound;
-        // What is left is less than anybody is given at a time.
-        if room < STEP && self.tail.owed >= STEP && self.cold.bound > self.cold.floor {
-            let moved = self.tail.owed.min(self.cold.bound - self.cold.floor);
+    /// Where next to nothing is left, the tail takes what the windows have beyond their floor.
+    fn rob(&mut self) {
+        let spare = self.cold.bound.saturating_sub(self.cold.floor);
+        if self.tail_room() < STEP && self.tail.owed >= STEP && spare > 0 {
+            let moved = self.tail.owed.min(spare);
             self.cold.bound -= moved;
             self.tail.bound += moved;
             self.tail.owed -= moved;
         }
-        self.tail.take(&self.pool, room, tail);
-        let room = self.most - self.tail.bound - self.cold.bound;
-        self.cold.take(&self.pool, room, cold);
     }
-}
 
-/// What a rate gives in that time.
-fn share(rate: ByteCount, passed: Span) -> u64 {
-    let share = u128::from(rate.0) * u128::from(passed.0) / 1_000_000_000;
-    share as u64
+    /// What the windows' floor needs is not the tail's, though they may not have it yet.
+    fn tail_room(&self) -> u64 {
+        let cold = self.cold.bound.max(self.cold.floor);
+        self.most.saturating_sub(self.tail.bound + cold)
+    }
+
+    /// In turn, so that none takes everything that gets ready; but first whoever is below its floor,
+    /// then whoever is missed. (Nobody reads windows again but because they are missed.)
+    fn grant(&mut self, is_tail_missed: bool) {
+        let tail = (self.tail.is_poor(), is_tail_missed);
+        let cold = (self.cold.is_poor(), true);
+        let is_cold_first = match tail == cold {
+            true => !self.was_cold,
+            false => cold > tail,
+        };
+        if is_cold_first {
+            self.grant_cold();
+        }
+        let haste = match tail {
+            (false, false) => Haste::Slow,
+            _ => Haste::Quick,
+        };
+        let room = self.tail_room();
+        if self.tail.take(&self.pool, room, haste) {
+            self.was_cold = false;
+        }
+        if !is_cold_first {
+            self.grant_cold();
+        }
+    }
+
+    fn grant_cold(&mut self) {
+        let room = self.most - self.tail.bound - self.cold.bound;
+        if self.cold.take(&self.pool, room, Haste::Quick) {
+            self.was_cold = true;
+        }
+    }
 }
 
 #[cfg(test)]

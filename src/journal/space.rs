@@ -75,12 +75,12 @@ impl Journal {
 
     /// Gives up the oldest groups, indexes and pages beyond their bounds.
     pub(super) fn shrink(&mut self, now: Now) {
-        let (cold_full, cold_missed) = self.reads.windows.take_demand();
+        let (cold_full, cold_again) = self.reads.windows.take_demand();
         let demand = Demand {
-            tail_full: std::mem::take(&mut self.turn.gave_up),
+            tail_left: std::mem::take(&mut self.turn.gave_up),
             tail_missed: std::mem::take(&mut self.reads.tail_missed),
             cold_full,
-            cold_missed,
+            cold_again,
         };
         self.turn.growth.look(now.ticks, demand);
         self.reads.windows.keep(self.turn.growth.cold());
@@ -90,11 +90,11 @@ impl Journal {
             Some(group) => (group.segment, group.at),
             None => (tail.segment, tail.at),
         };
+        let before = self.cache.bytes();
         while self.cache.bytes() + self.turn.index_bytes > limit
             && self.cache.pop_before(keep.0, keep.1)
-        {
-            self.turn.gave_up = true;
-        }
+        {}
+        self.turn.gave_up = before - self.cache.bytes();
         self.reads.shrink(self.settings.index_cache_bytes.0);
         let resident = self
             .cache

@@ -65,7 +65,7 @@ pub(super) struct Turn {
     /// How much memory the cache may take by now.
     pub growth: Growth,
     /// The cache gave something up in this turn.
-    pub gave_up: bool,
+    pub gave_up: u64,
     pub groups_in_flight: usize,
     pub writes_durable: bool,
     pub counts: Counts,
@@ -108,7 +108,7 @@ impl Turn {
         Self {
             pool,
             growth,
-            gave_up: false,
+            gave_up: 0,
             groups_in_flight: JOURNAL_GROUPS_IN_FLIGHT,
             writes_durable: JOURNAL_WRITES_DURABLE,
             counts: Counts::default(),

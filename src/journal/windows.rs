@@ -138,9 +138,9 @@ pub(super) struct Windows {
     dice: u32,
     /// How much was asked for of a window since it was last read whole.
     warm: Remembered<u32>,
-    /// Those that were given up, and whether one of them is read again.
+    /// Those that were given up, and how many bytes of them were read again.
     gone: Remembered<()>,
-    missed: bool,
+    again: u64,
     is_full: bool,
     /// To be read, by id and end.
     due: Vec<(WindowId, u32)>,
@@ -158,7 +158,7 @@ impl Windows {
             dice: 1,
             warm: Remembered::default(),
             gone: Remembered::default(),
-            missed: false,
+            again: 0,
             is_full: false,
             due: Vec::new(),
         }
@@ -170,12 +170,12 @@ impl Windows {
         self.shrink(self.bytes_max);
     }
 
-    /// Since the last call: whether anything was given up, and whether something is read again that
-    /// was.
-    pub fn take_demand(&mut self) -> (bool, bool) {
+    /// Since the last call: whether anything was given up, and how many bytes are read again that
+    /// were.
+    pub fn take_demand(&mut self) -> (bool, u64) {
         (
             std::mem::take(&mut self.is_full),
-            std::mem::take(&mut self.missed),
+            std::mem::take(&mut self.again),
         )
     }
 
@@ -288,7 +288,7 @@ impl Windows {
             touched: false,
         };
         if self.gone.contains(&id) {
-            self.missed = true;
+            self.again += u64::from(self.grid.bytes);
         }
         // Once it is given up, as much is to be asked for again.
         if let Some(asked) = self.warm.known.get_mut(&id) {

@@ -263,8 +263,11 @@ fn what_is_read_again_after_it_was_given_up_is_told() {
     let with_room = windows.take_demand();
     windows.keep(0);
 
-    assert_eq!(once, (true, false));
-    assert_eq!(twice, (true, true));
-    assert_eq!(with_room, (false, false));
+    assert_eq!(once, (true, 0));
+    assert!(
+        twice.0 && twice.1 > 0 && twice.1.is_multiple_of(u64::from(WINDOW)),
+        "{twice:?}"
+    );
+    assert_eq!(with_room, (false, 0));
     assert_eq!(windows.bytes(), KEPT_MIN * u64::from(WINDOW));
 }

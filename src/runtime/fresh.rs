@@ -43,7 +43,7 @@ pub enum Haste {
 /// What the thread is asked for.
 enum Order {
     /// So many slabs for this pool.
-    Ready(Weak<Pool>, usize, Haste),
+    Ready(Weak<Pool>, usize),
     /// Back to the kernel.
     Free(Raw),
     /// This pool has a spare, which it may leave unused.
@@ -101,6 +101,8 @@ pub(super) struct Stock {
     unclaimed: AtomicUsize,
     /// Bytes that were asked for and are not ready yet.
     ordered: AtomicUsize,
+    /// They are wanted at once.
+    in_haste: AtomicBool,
     /// Memory of one large frame, for the next one. Its first word is its size.
     spare: AtomicPtr<u8>,
     /// How often there was one, and whether the thread knows.
@@ -115,6 +117,7 @@ impl Stock {
             ready: Stack::default(),
             unclaimed: AtomicUsize::default(),
             ordered: AtomicUsize::default(),
+            in_haste: AtomicBool::default(),
             spare: AtomicPtr::default(),
             spares: AtomicUsize::default(),
             watched: AtomicBool::default(),
@@ -124,6 +127,11 @@ impl Stock {
     /// Counts up to `most` bytes of what is ready as the caller's, and asks for as much again as
     /// may be ready at once. Only the pool's home thread calls it.
     pub(super) fn claim(&self, pool: &Arc<Pool>, most: usize, haste: Haste) -> usize {
+        // What was asked for in haste stays so until it is ready.
+        if haste == Haste::Quick || self.asked() == 0 {
+            self.in_haste
+                .store(haste == Haste::Quick, Ordering::Relaxed);
+        }
         let unclaimed = self.unclaimed.load(Ordering::Relaxed);
         let granted = unclaimed.min(most);
         self.unclaimed.fetch_sub(granted, Ordering::Relaxed);
@@ -132,8 +140,7 @@ impl Stock {
         if slabs > 0 {
             self.ordered
                 .fetch_add(slabs * SLAB_BYTES, Ordering::Relaxed);
-            let order = Order::Ready(Arc::downgrade(pool), slabs, haste);
-            self.keeper.ask(order);
+            self.keeper.ask(Order::Ready(Arc::downgrade(pool), slabs));
         }
         granted
     }
@@ -226,33 +233,112 @@ struct Watched {
     spares: usize,
 }
 
-/// The thread.
+/// Slabs for a pool, those that are left to do.
+struct Wanted {
+    pool: Weak<Pool>,
+    slabs: usize,
+}
+
+/// The thread's own.
+#[derive(Default)]
+struct Work {
+    /// In the order of asking.
+    wanted: Vec<Wanted>,
+    watched: Vec<Watched>,
+    look_at: Option<Instant>,
+    /// When the last slab was ready, and how much of the processor's time it took.
+    rested_since: Option<(Instant, Duration)>,
+}
+
+/// The thread. It looks for orders between any two slabs, so that none of them waits for long.
 fn keep(orders: &Receiver<Order>, unfreed: &AtomicUsize) {
     system::be_modest();
-    let mut watched: Vec<Watched> = Vec::new();
-    let mut look_at: Option<Instant> = None;
+    let mut work = Work::default();
     loop {
-        let order = match look_at {
+        let order = match work.next_at() {
             None => orders.recv().map_err(RecvTimeoutError::from),
             Some(at) => orders.recv_timeout(at.saturating_duration_since(Instant::now())),
         };
         match order {
-            Ok(Order::Ready(pool, slabs, haste)) => make_ready(&pool, slabs, haste),
+            Ok(Order::Ready(pool, slabs)) => work.wanted.push(Wanted { pool, slabs }),
             Ok(Order::Free(raw)) => {
                 let bytes = raw.size.bytes();
                 raw.free_gently();
                 unfreed.fetch_sub(bytes, Ordering::Relaxed);
             }
-            Ok(Order::Watch(pool)) => watched.push(Watched { pool, spares: 0 }),
+            Ok(Order::Watch(pool)) => work.watched.push(Watched { pool, spares: 0 }),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        if look_at.is_some_and(|at| at <= Instant::now()) {
-            watched.retain_mut(is_in_use);
-            look_at = None;
+        work.look();
+        work.make_one_ready();
+    }
+}
+
+impl Work {
+    /// Until when there is nothing to do without a new order.
+    fn next_at(&self) -> Option<Instant> {
+        let slab = self.first().map(|first| self.rested_at(first));
+        slab.into_iter().chain(self.look_at).min()
+    }
+
+    fn look(&mut self) {
+        if self.look_at.is_some_and(|at| at <= Instant::now()) {
+            self.watched.retain_mut(is_in_use);
+            self.look_at = None;
         }
-        if !watched.is_empty() {
-            look_at = look_at.or_else(|| Some(Instant::now() + SPARE_WAIT));
+        if !self.watched.is_empty() {
+            self.look_at = self.look_at.or_else(|| Some(Instant::now() + SPARE_WAIT));
+        }
+    }
+
+    /// Who is next: the first who is in haste, or else the first.
+    fn first(&self) -> Option<usize> {
+        let quick = self
+            .wanted
+            .iter()
+            .position(|wanted| wanted.haste() == Haste::Quick);
+        quick.or((!self.wanted.is_empty()).then_some(0))
+    }
+
+    /// When the thread has rested for long enough after the last slab.
+    fn rested_at(&self, next: usize) -> Instant {
+        let rests = self.wanted[next].haste().rests();
+        match self.rested_since {
+            Some((since, taken)) => since + taken * rests,
+            None => Instant::now(),
+        }
+    }
+
+    fn make_one_ready(&mut self) {
+        let Some(first) = self.first() else { return };
+        if self.rested_at(first) > Instant::now() {
+            return;
+        }
+        let wanted = &mut self.wanted[first];
+        wanted.slabs = wanted.slabs.saturating_sub(1);
+        if wanted.pool.strong_count() == 0 {
+            wanted.slabs = 0;
+        } else {
+            // Of the processor, not of the clock: beside a busy core it waits long enough already.
+            let begun = system::thread_time();
+            make_ready(&wanted.pool);
+            let taken = system::thread_time().saturating_sub(begun);
+            self.rested_since = Some((Instant::now(), taken));
+        }
+        if wanted.slabs == 0 {
+            self.wanted.remove(first);
+        }
+    }
+}
+
+impl Wanted {
+    fn haste(&self) -> Haste {
+        let pool = self.pool.upgrade();
+        let stock = pool.as_ref().and_then(|pool| pool.stock());
+        match stock.is_some_and(|stock| stock.in_haste.load(Ordering::Relaxed)) {
+            true => Haste::Quick,
+            false => Haste::Slow,
         }
     }
 }
@@ -268,28 +354,18 @@ impl Haste {
     }
 }
 
-fn make_ready(pool: &Weak<Pool>, slabs: usize, haste: Haste) {
-    for _ in 0..slabs {
-        if pool.strong_count() == 0 {
-            return;
-        }
-        // Of the processor, not of the clock: beside a busy core it waits long enough already.
-        let begun = system::thread_time();
-        let pieces = raw::slab(SLAB_PIECES);
-        let Some(pool) = pool.upgrade() else {
-            return pieces.into_iter().flatten().for_each(Raw::free);
-        };
-        let Some(stock) = pool.stock() else { return };
-        // The system refuses more: the pool will ask again, or do without.
-        if let Some(pieces) = pieces {
-            pieces.into_iter().for_each(|raw| stock.push(raw));
-            stock.unclaimed.fetch_add(SLAB_BYTES, Ordering::Relaxed);
-        }
-        stock.ordered.fetch_sub(SLAB_BYTES, Ordering::Relaxed);
-        drop(pool);
-        let taken = system::thread_time().saturating_sub(begun);
-        std::thread::sleep(taken * haste.rests());
+fn make_ready(pool: &Weak<Pool>) {
+    let pieces = raw::slab(SLAB_PIECES);
+    let Some(pool) = pool.upgrade() else {
+        return pieces.into_iter().flatten().for_each(Raw::free);
+    };
+    let Some(stock) = pool.stock() else { return };
+    // The system refuses more: the pool will ask again, or do without.
+    if let Some(pieces) = pieces {
+        pieces.into_iter().for_each(|raw| stock.push(raw));
+        stock.unclaimed.fetch_add(SLAB_BYTES, Ordering::Relaxed);
     }
+    stock.ordered.fetch_sub(SLAB_BYTES, Ordering::Relaxed);
 }
 
 /// False: the pool has not used its spare for a while, and has it no longer.

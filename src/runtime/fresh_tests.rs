@@ -69,6 +69,31 @@ fn no_more_is_made_ready_ahead_than_the_bound() {
 }
 
 #[test]
+fn whoever_is_in_haste_goes_first_and_hurries_what_was_asked_for_before() {
+    let (slow, quick) = (pool(), pool());
+    let mut work = Work::default();
+    for pool in [&slow, &quick] {
+        let pool = Arc::downgrade(pool);
+        work.wanted.push(Wanted { pool, slabs: 4 });
+    }
+    let taken = Duration::from_millis(10);
+    let since = Instant::now();
+    work.rested_since = Some((since, taken));
+    stock(&slow)
+        .ordered
+        .store(4 * SLAB_BYTES, Ordering::Relaxed);
+
+    assert_eq!(work.first(), Some(0));
+    assert_eq!(work.next_at(), Some(since + taken * Haste::Slow.rests()));
+    stock(&quick).claim(&quick, 0, Haste::Quick);
+    assert_eq!(work.first(), Some(1));
+    assert_eq!(work.next_at(), Some(since + taken * Haste::Quick.rests()));
+    stock(&slow).claim(&slow, 0, Haste::Quick);
+    stock(&slow).claim(&slow, 0, Haste::Slow);
+    assert_eq!(work.first(), Some(0));
+}
+
+#[test]
 fn memory_of_a_large_frame_serves_the_next_one_that_fits() {
     let pool = pool();
     let large = 20 << 20;

@@ -3,8 +3,8 @@
 //!
 //! A connection may come to any shard, so shard 0 counts for all of them: whoever accepts asks, and
 //! reads nothing before the answer. Whoever comes too fast waits for it, as in Kafka: in a row at
-//! each listener, so that a crowd at one keeps nobody from another that may be faster. A connection
-//! that moves stays counted.
+//! each listener. The rows take turns, and whoever finds no room pays for nothing, so that a crowd at
+//! one listener keeps nobody from another. A connection that moves stays counted.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
@@ -20,6 +20,10 @@ use super::message::Message;
 use super::pace::Pace;
 use super::timers::Timer;
 use crate::base::{ShardId, Ticks};
+
+/// Who would wait for longer is closed at once: clients give up by then, and those who wait are not
+/// read, so that nobody notices.
+const WAIT_MAX_SECONDS: u64 = 30;
 
 const MAX: &str = "max.connections";
 const RATE: &str = "max.connection.creation.rate";
@@ -71,9 +75,19 @@ pub enum Knock {
 /// Why there is no room for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
-    Broker { max: usize },
-    Listener { max: usize },
-    Address { max: usize },
+    Broker {
+        max: usize,
+    },
+    Listener {
+        max: usize,
+    },
+    Address {
+        max: usize,
+    },
+    /// So many wait in the listener's row already.
+    Row {
+        max: u64,
+    },
 }
 
 /// The count of all connections of the process. Shard 0's.
@@ -86,8 +100,8 @@ pub struct Door {
     pace: Pace,
     /// One per listener.
     gates: Vec<Gate>,
-    /// How many have come to any row.
-    came: u64,
+    /// Whose turn it is.
+    turn: usize,
     /// When the timer goes off that was set last, if somebody waits for it.
     watched: Option<Ticks>,
 }
@@ -97,14 +111,12 @@ pub struct Door {
 struct Gate {
     all: usize,
     pace: Pace,
-    /// Who came too fast, in their order. As many as the shards' connections at most.
+    /// Who came too fast, in their order.
     row: VecDeque<Waiting>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Waiting {
-    /// Of all that have come.
-    number: u64,
     from: ShardId,
     connection: ConnectionId,
     visitor: Visitor,
@@ -151,7 +163,7 @@ impl Door {
             bounds,
             all: 0,
             by_address: HashMap::new(),
-            came: 0,
+            turn: 0,
             watched: None,
         }
     }
@@ -165,40 +177,59 @@ impl Door {
         self.bounds = bounds;
     }
 
-    /// At the end of the row of its listener.
-    fn wait(&mut self, from: ShardId, connection: ConnectionId, visitor: Visitor) {
-        self.came += 1;
-        self.gates[visitor.listener].row.push_back(Waiting {
-            number: self.came,
+    /// At the end of the row of its listener, if that is not too long already.
+    fn wait(
+        &mut self,
+        from: ShardId,
+        connection: ConnectionId,
+        visitor: Visitor,
+    ) -> Result<(), Full> {
+        let of = &self.bounds.listeners[visitor.listener];
+        let rate = self.bounds.per_second.min(of.per_second);
+        let max = rate.saturating_mul(WAIT_MAX_SECONDS);
+        let row = &mut self.gates[visitor.listener].row;
+        if row.len() as u64 >= max {
+            return Err(Full::Row { max });
+        }
+        row.push_back(Waiting {
             from,
             connection,
             visitor,
         });
+        Ok(())
     }
 
-    /// Who came first of those that may come now; or when to look again, if anybody waits.
-    fn next(&mut self, now: Ticks) -> Result<Waiting, Option<Ticks>> {
-        let mut first: Option<Waiting> = None;
+    /// The next who need not wait any longer, and whether it is counted in or finds no room; or when
+    /// to look again, if anybody waits.
+    fn next(&mut self, now: Ticks) -> Result<(Waiting, Result<(), Full>), Option<Ticks>> {
         let mut again: Option<Ticks> = None;
-        for gate in &self.gates {
-            let Some(waiting) = gate.row.front() else {
+        let count = self.gates.len();
+        for place in (self.turn..self.turn + count).map(|place| place % count) {
+            let gate = &self.gates[place];
+            let Some(waiting) = gate.row.front().copied() else {
                 continue;
             };
-            match gate.pace.ask(now) {
-                Ok(_) if first.is_none_or(|first| waiting.number < first.number) => {
-                    first = Some(*waiting);
-                }
-                Ok(_) => {}
-                Err(at) => again = Some(again.map_or(at, |other| other.min(at))),
+            let outcome = self.room_for(waiting.visitor);
+            // The broker's rate is asked last, for it counts whoever asks.
+            let may = match outcome {
+                Err(_) => Ok(()),
+                Ok(()) => gate.pace.ask(now).and_then(|_| self.pace.enter(now)),
+            };
+            if let Err(at) = may {
+                again = Some(again.map_or(at, |other| other.min(at)));
+                continue;
             }
+            let gate = &mut self.gates[place];
+            gate.row.pop_front();
+            if outcome.is_ok() {
+                let entered = gate.pace.enter(now);
+                debug_assert!(entered.is_ok(), "it was asked before");
+                self.count(waiting.visitor);
+            }
+            self.turn = (place + 1) % count;
+            return Ok((waiting, outcome));
         }
-        let first = first.ok_or(again)?;
-        self.pace.enter(now).map_err(Some)?;
-        let gate = &mut self.gates[first.visitor.listener];
-        let entered = gate.pace.enter(now);
-        debug_assert!(entered.is_ok(), "it was asked before");
-        gate.row.pop_front();
-        Ok(first)
+        Err(again)
     }
 
     /// When a timer must be set, for somebody who may come at `at`: no other goes off in time.
@@ -212,8 +243,7 @@ impl Door {
         self.watched = self.watched.filter(|at| *at > now);
     }
 
-    /// Counts a connection in, if there is room.
-    fn enter(&mut self, visitor: Visitor) -> Result<(), Full> {
+    fn room_for(&self, visitor: Visitor) -> Result<(), Full> {
         let Visitor { address, listener } = visitor;
         let max = self.bounds.all;
         if self.all >= max {
@@ -224,14 +254,17 @@ impl Door {
             return Err(Full::Listener { max });
         }
         let max = self.bounds.of(address);
-        let here = self.by_address.get(&address).copied().unwrap_or(0);
-        if here >= max {
-            return Err(Full::Address { max });
+        match self.by_address.get(&address) {
+            Some(here) if *here >= max => Err(Full::Address { max }),
+            None if max == 0 => Err(Full::Address { max }),
+            Some(_) | None => Ok(()),
         }
+    }
+
+    fn count(&mut self, visitor: Visitor) {
         self.all += 1;
-        self.gates[listener].all += 1;
-        self.by_address.insert(address, here + 1);
-        Ok(())
+        self.gates[visitor.listener].all += 1;
+        *self.by_address.entry(visitor.address).or_default() += 1;
     }
 
     /// Counts one out that was counted in.
@@ -258,7 +291,7 @@ impl fmt::Display for Told<'_> {
         match full {
             Full::Broker { max } => write!(f, "all {max} connections are taken ({MAX})"),
             Full::Listener { max } => {
-                let of = listener.to_lowercase();
+                let of = listener.to_ascii_lowercase();
                 write!(
                     f,
                     "all {max} connections of the listener {listener} are taken \
@@ -268,6 +301,11 @@ impl fmt::Display for Told<'_> {
             Full::Address { max } => {
                 write!(f, "its address has {max} already (max.connections.per.ip)")
             }
+            Full::Row { max } => write!(
+                f,
+                "{max} wait at the listener {listener} already, which is {WAIT_MAX_SECONDS} s \
+                 ({RATE})"
+            ),
         }
     }
 }
@@ -293,7 +331,14 @@ impl Shard {
                 connection,
                 visitor,
             } => {
-                self.door.wait(from, connection, visitor);
+                if let Err(full) = self.door.wait(from, connection, visitor) {
+                    let entered = Knock::Entered {
+                        connection,
+                        visitor,
+                        outcome: Err(full),
+                    };
+                    return self.tell(from, Message::Door(entered));
+                }
                 self.let_in();
             }
             Knock::Entered {
@@ -309,11 +354,11 @@ impl Shard {
     pub(super) fn let_in(&mut self) {
         let at = loop {
             match self.door.next(self.now.ticks) {
-                Ok(next) => {
+                Ok((next, outcome)) => {
                     let entered = Knock::Entered {
                         connection: next.connection,
                         visitor: next.visitor,
-                        outcome: self.door.enter(next.visitor),
+                        outcome,
                     };
                     self.tell(next.from, Message::Door(entered));
                 }
@@ -358,159 +403,5 @@ impl Shard {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::admin::{BrokerConfig, BrokerKey, ListenerKey};
-    use crate::base::Span;
-    use crate::shard::address::Listener;
-
-    const SECOND: u64 = Span::seconds(1).0;
-
-    fn bounds(values: &[(&str, &str)]) -> Bounds {
-        let mut fixed = BrokerConfig::default();
-        for (name, value) in values {
-            match ListenerKey::read(name) {
-                Some(of) => fixed.set_for_listener(&of, value),
-                None => fixed.set(BrokerKey::find(name).expect("a key"), value),
-            }
-            .expect("a value");
-        }
-        let mut addresses = Addresses::of_one("a", 1);
-        addresses.listeners.push(Listener {
-            name: "INSIDE".to_owned(),
-            ..addresses.listeners[0].clone()
-        });
-        Bounds::new(InForce::fixed(&fixed), &addresses)
-    }
-
-    fn door(values: &[(&str, &str)]) -> Door {
-        Door::new(bounds(values))
-    }
-
-    fn at(listener: usize, last: u8) -> Visitor {
-        Visitor {
-            address: IpAddr::from([10, 0, 0, last]),
-            listener,
-        }
-    }
-
-    fn from(last: u8) -> Visitor {
-        at(0, last)
-    }
-
-    /// Who comes next, by the number of its connection.
-    fn next(door: &mut Door, now: u64) -> Result<u64, Option<u64>> {
-        let next = door.next(Ticks(now)).map(|next| next.connection.0);
-        next.map_err(|at| at.map(|at| at.0))
-    }
-
-    #[test]
-    fn one_that_leaves_makes_room_for_one_from_anywhere() {
-        let mut door = door(&[(MAX, "2")]);
-
-        assert_eq!(door.enter(from(1)), Ok(()));
-        assert_eq!(door.enter(at(1, 2)), Ok(()));
-        assert_eq!(door.enter(from(3)), Err(Full::Broker { max: 2 }));
-        door.leave(from(1));
-        assert_eq!(door.enter(from(3)), Ok(()));
-        assert_eq!(door.enter(from(1)), Err(Full::Broker { max: 2 }));
-    }
-
-    #[test]
-    fn an_exception_counts_instead_of_the_rule() {
-        let mut door = door(&[
-            ("max.connections.per.ip", "1"),
-            ("max.connections.per.ip.overrides", "10.0.0.2:2, 10.0.0.3:0"),
-        ]);
-
-        assert_eq!(door.enter(from(1)), Ok(()));
-        assert_eq!(door.enter(at(1, 1)), Err(Full::Address { max: 1 }));
-        assert_eq!(door.enter(from(2)), Ok(()));
-        assert_eq!(door.enter(from(2)), Ok(()));
-        assert_eq!(door.enter(from(2)), Err(Full::Address { max: 2 }));
-        assert_eq!(door.enter(from(3)), Err(Full::Address { max: 0 }));
-    }
-
-    #[test]
-    fn a_listener_that_is_full_leaves_room_at_the_others() {
-        let mut door = door(&[(MAX, "3"), ("listener.name.plaintext.max.connections", "1")]);
-
-        assert_eq!(door.enter(from(1)), Ok(()));
-        assert_eq!(door.enter(from(2)), Err(Full::Listener { max: 1 }));
-        assert_eq!(door.enter(at(1, 2)), Ok(()));
-        assert_eq!(door.enter(at(1, 2)), Ok(()));
-        assert_eq!(door.enter(at(1, 2)), Err(Full::Broker { max: 3 }));
-        door.leave(from(1));
-        assert_eq!(door.enter(from(2)), Ok(()));
-    }
-
-    #[test]
-    fn a_rate_that_was_set_at_the_start_holds_in_order_of_coming() {
-        let mut door = door(&[(RATE, "1")]);
-        for number in 0..12 {
-            let listener = number as usize % 2;
-            door.wait(ShardId::ZERO, ConnectionId(number), at(listener, 1));
-        }
-
-        for number in 0..10 {
-            assert_eq!(next(&mut door, 5), Ok(number));
-        }
-        assert_eq!(next(&mut door, 5), Err(Some(5 + SECOND)));
-        assert_eq!(next(&mut door, 4 + SECOND), Err(Some(5 + SECOND)));
-        assert_eq!(next(&mut door, 5 + SECOND), Ok(10));
-        assert_eq!(next(&mut door, 5 + 2 * SECOND), Ok(11));
-        assert_eq!(next(&mut door, 5 + 2 * SECOND), Err(None));
-    }
-
-    #[test]
-    fn a_crowd_at_a_slow_listener_keeps_nobody_from_another() {
-        let rate = "listener.name.inside.max.connection.creation.rate";
-        let mut door = door(&[(RATE, "4"), (rate, "1")]);
-        for number in 0..20 {
-            door.wait(ShardId::ZERO, ConnectionId(number), at(1, 1));
-        }
-        assert!((0..10).all(|number| next(&mut door, 0) == Ok(number)));
-        assert_eq!(next(&mut door, 0), Err(Some(SECOND)));
-        for number in 20..60 {
-            door.wait(ShardId::ZERO, ConnectionId(number), at(0, 1));
-        }
-
-        // Of the 40 that may be owed in all, 30 are left.
-        assert!((20..50).all(|number| next(&mut door, 0) == Ok(number)));
-        assert_eq!(next(&mut door, 0), Err(Some(SECOND / 4)));
-        assert_eq!(next(&mut door, SECOND / 4), Ok(50));
-        // Whoever has waited longest goes first as soon as its own listener lets it.
-        assert_eq!(next(&mut door, SECOND), Ok(10));
-        assert_eq!(next(&mut door, SECOND), Ok(51));
-    }
-
-    #[test]
-    fn a_timer_is_set_for_the_soonest_and_one_too_late_sets_none() {
-        let mut door = door(&[]);
-
-        assert_eq!(door.watch(Ticks(50)), Some(Ticks(50)));
-        assert_eq!(door.watch(Ticks(50)), None);
-        assert_eq!(door.watch(Ticks(60)), None);
-        assert_eq!(door.watch(Ticks(20)), Some(Ticks(20)));
-        door.rang(Ticks(20));
-        assert_eq!(door.watch(Ticks(70)), Some(Ticks(70)));
-        // The one for 50, which 20 had overtaken.
-        door.rang(Ticks(50));
-        assert_eq!(door.watch(Ticks(70)), None);
-    }
-
-    #[test]
-    fn bounds_that_shrink_send_nobody_away() {
-        let mut door = door(&[]);
-        for _ in 0..3 {
-            assert_eq!(door.enter(from(1)), Ok(()));
-        }
-
-        door.follow(bounds(&[(MAX, "2")]));
-
-        assert_eq!(door.enter(from(2)), Err(Full::Broker { max: 2 }));
-        door.leave(from(1));
-        door.leave(from(1));
-        assert_eq!(door.enter(from(2)), Ok(()));
-    }
-}
+#[path = "door_tests.rs"]
+mod tests;

@@ -124,10 +124,12 @@ impl Machine for Shard {
                     now.ticks,
                     &mut self.timers,
                 );
-                if let Some(connection) = self.connections.get_mut(connection) {
-                    connection.sees_shards = self.config.layout.sees_shards(None);
+                if let Some(known) = self.connections.get_mut(connection)
+                    && !known.doomed
+                {
+                    known.sees_shards = self.config.layout.sees_shards(None);
+                    self.ask_entry(connection, peer.ip(), local);
                 }
-                self.ask_entry(connection, peer.ip(), local);
             }
             Event::Received {
                 connection,

@@ -166,6 +166,14 @@ fn a_bound_for_no_listener_is_refused_with_its_place() {
     let what = "listener.name.outsde.max.connections is for no listener that there is: \
                 inside and outside";
     assert!(words.contains(what), "{words}");
+
+    // A flag that replaces the file's listeners takes them from nobody unawares.
+    let mut replaced = command(&data_dir, &file, text);
+    replaced.args(["--listen", "127.0.0.1:0"]);
+    let (broker, _) = start(&data_dir, replaced);
+    let said = "listener.name.outsde.max.connections has no effect: there is no such listener";
+    assert!(broker.log().contains(said), "{}", broker.log());
+    assert_eq!(broker.stop().0, Some(0));
 }
 
 #[test]

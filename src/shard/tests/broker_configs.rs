@@ -193,6 +193,11 @@ const REFUSED: &[Refused<'_>] = &[
     ),
     (
         "1000",
+        &[("listener.name.plaintext.max.connections", SET, Some("0"))],
+        "nobody could come",
+    ),
+    (
+        "1000",
         &[("listener.name.plaintext.ssl.client.auth", SET, Some("none"))],
         "has no meaning",
     ),
