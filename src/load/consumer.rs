@@ -173,8 +173,12 @@ impl<'a> Consumer<'a> {
             if self.to_the_end && empty_polls > EMPTY_POLLS_MAX {
                 return Ok(());
             }
-            if self.session.is_some() {
-                group = std::mem::take(&mut self.sink.moved);
+            if let Some(session) = self.session {
+                let moved = std::mem::take(&mut self.sink.moved);
+                group = match session.id {
+                    0 => (0..self.sink.places.len()).collect(),
+                    _ => moved,
+                };
             } else {
                 // Kafka fills a reply in the order of the request: the first shall be the last.
                 group.rotate_left(1);
@@ -334,18 +338,36 @@ impl<'a> Consumer<'a> {
 /// ones those whose place has moved.
 #[derive(Clone, Copy, Default)]
 struct Session {
+    /// 0: it has not begun.
     id: i32,
     epoch: i32,
+    refused: u32,
 }
 
+/// A broker may have no session for a connection that is about to move, or no room for one just
+/// now; so often in a row it has none for so many partitions.
+const SESSION_TRIES: u32 = 20;
+
 impl Session {
-    const NONE: Self = Self { id: 0, epoch: -1 };
+    const NONE: Self = Self {
+        id: 0,
+        epoch: -1,
+        refused: 0,
+    };
 
     fn goes_on_as(&mut self, id: i32) -> Result<(), LoadError> {
         if id == 0 {
-            return Err(LoadError::Reply("no fetch session for so many partitions"));
+            self.refused += 1;
+            *self = Self {
+                refused: self.refused,
+                ..Self::default()
+            };
+            return match self.refused {
+                SESSION_TRIES.. => Err(LoadError::Reply("no fetch session for so many partitions")),
+                _ => Ok(()),
+            };
         }
-        self.id = id;
+        (self.id, self.refused) = (id, 0);
         self.epoch = self.epoch.checked_add(1).unwrap_or(1);
         Ok(())
     }
@@ -354,5 +376,28 @@ impl Session {
 impl Place {
     pub fn is_done(&self) -> bool {
         self.next >= self.end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_is_refused_begins_anew_and_one_that_always_is_ends_the_run() {
+        let mut session = Session::default();
+        for _ in 1..SESSION_TRIES {
+            session.goes_on_as(0).expect("another try");
+            assert_eq!((session.id, session.epoch), (0, 0));
+        }
+
+        session.goes_on_as(7).expect("it has begun");
+        session.goes_on_as(7).expect("it goes on");
+
+        assert_eq!((session.id, session.epoch), (7, 2));
+        for _ in 1..SESSION_TRIES {
+            session.goes_on_as(0).expect("another try");
+        }
+        assert!(session.goes_on_as(0).is_err());
     }
 }
