@@ -329,7 +329,7 @@ impl<'a> Rebuild<'a> {
     }
 
     /// The payloads of the checkpoints at which streams are taken up here, by their places. A round
-    /// of checkpoints is a small part of a segment.
+    /// of checkpoints is a small part of a segment, but for the one after damage.
     fn states(
         &mut self,
         source: &Source,
