@@ -3,8 +3,8 @@
 //! Memory of the kernel's that nobody has touched can be very dear: on the 2-core reference machine
 //! (a virtual one, whose host backs a page when it is first written) it cost 0.15 to 3.9 s of
 //! processor time per GB, where memory used again costs none. So the caches begin small and grow
-//! by what was made ready off the core: as what they give up shows that they have use for it, and as
-//! fast as a bounded share of the processor's time can make it ready (`Haste`).
+//! by what was made ready off the core: as what they give up shows that they have use for it, and
+//! as fast as a bounded share of the processor's time can make it ready (`Haste`).
 //!
 //! Two caches share the bound: the tail's, and that of the windows that were read for readers far
 //! behind it. Neither takes what the other has, until all is given out: then the tail takes from
@@ -146,8 +146,8 @@ impl Growth {
         self.most.saturating_sub(self.tail.bound + cold)
     }
 
-    /// In turn, so that none takes everything that gets ready; but first whoever is below its floor,
-    /// then whoever is missed. (Nobody reads windows again but because they are missed.)
+    /// In turn, so that none takes everything that gets ready; but first whoever is below its
+    /// floor, then whoever is missed. (Nobody reads windows again but because they are missed.)
     fn grant(&mut self, is_tail_missed: bool) {
         let tail = (self.tail.is_poor(), is_tail_missed);
         let cold = (self.cold.is_poor(), true);

@@ -3,8 +3,8 @@
 //!
 //! A connection may come to any shard, so shard 0 counts for all of them: whoever accepts asks, and
 //! reads nothing before the answer. Whoever comes too fast waits for it, as in Kafka: in a row at
-//! each listener. The rows take turns, and whoever finds no room pays for nothing, so that a crowd at
-//! one listener keeps nobody from another. A connection that moves stays counted.
+//! each listener. The rows take turns, and whoever finds no room pays for nothing, so that a crowd
+//! at one listener keeps nobody from another. A connection that moves stays counted.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
@@ -199,8 +199,8 @@ impl Door {
         Ok(())
     }
 
-    /// The next who need not wait any longer, and whether it is counted in or finds no room; or when
-    /// to look again, if anybody waits.
+    /// The next who need not wait any longer, and whether it is counted in or finds no room; or
+    /// when to look again, if anybody waits.
     fn next(&mut self, now: Ticks) -> Result<(Waiting, Result<(), Full>), Option<Ticks>> {
         let mut again: Option<Ticks> = None;
         let count = self.gates.len();

@@ -172,7 +172,8 @@ fn a_bound_for_no_listener_is_refused_with_its_place() {
     replaced.args(["--listen", "127.0.0.1:0"]);
     let (broker, _) = start(&data_dir, replaced);
     let said = "listener.name.outsde.max.connections has no effect: there is no such listener";
-    assert!(broker.log().contains(said), "{}", broker.log());
+    let introduction = broker.introduction();
+    assert!(introduction.contains(said), "{introduction}");
     assert_eq!(broker.stop().0, Some(0));
 }
 
