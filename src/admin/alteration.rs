@@ -16,7 +16,7 @@ use super::broker_config::{BrokerConfig, check};
 use super::broker_key::{BrokerKey, Named, Update};
 use super::error::AdminError;
 use super::in_force::InForce;
-use super::listener_key::{ListenerKey, names};
+use super::listener_key::ListenerKey;
 use super::placement::Site;
 use super::resource::ResourceKind;
 
@@ -114,16 +114,12 @@ impl<'a> Alterable<'a> {
     /// What is to be set for one listener, which must be there: a bound that nobody meets would
     /// protect nobody.
     fn key_of_listener(&self, of: &ListenerKey<'_>) -> Result<&'static BrokerKey, AdminError> {
-        if names(self.fixed).any(|name| name.eq_ignore_ascii_case(&of.listener)) {
+        let Some(others) = of.others(self.fixed) else {
             return Ok(of.key);
-        }
-        let there: Vec<String> = names(self.fixed).map(str::to_lowercase).collect();
-        Err(AdminError::Request(format!(
-            "{}: there is no listener {}, only {}",
-            of.name(),
-            of.listener,
-            there.join(" and ")
-        )))
+        };
+        let (name, listener) = (of.name(), &of.listener);
+        let words = format!("{name}: there is no listener {listener}, only {others}");
+        Err(AdminError::Request(words))
     }
 
     /// Whether a running broker may have `configs`, in which these names are new. Kafka answers

@@ -46,6 +46,13 @@ impl<'a> ListenerKey<'a> {
             })
     }
 
+    /// The names of all listeners for clients, if its own is not one of them.
+    pub fn others(&self, broker: &BrokerConfig) -> Option<String> {
+        let all: Vec<String> = names(broker).map(str::to_ascii_lowercase).collect();
+        let is_there = all.iter().any(|name| *name == self.listener);
+        (!is_there).then(|| all.join(" and "))
+    }
+
     /// The name that Kafka has for it.
     pub fn name(&self) -> String {
         format!("{PREFIX}{}.{}", self.listener, self.key.name)
@@ -69,7 +76,7 @@ pub fn split_listener(written: &str) -> (Option<&str>, &str) {
 pub const NAMELESS: &str = "PLAINTEXT";
 
 /// The names of a broker's listeners for clients, as they are written.
-pub fn names(broker: &BrokerConfig) -> impl Iterator<Item = &str> {
+fn names(broker: &BrokerConfig) -> impl Iterator<Item = &str> {
     let all = broker.value_of("listeners").unwrap_or_default();
     let all = all.split(',').map(str::trim);
     let names = all.filter(|one| !one.is_empty());

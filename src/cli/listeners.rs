@@ -142,25 +142,20 @@ fn items<'a>(text: &'a str, broker: &BrokerConfig, key: &str) -> Result<Vec<Item
 pub fn check_keys(
     broker: &BrokerConfig,
     places: &Places,
-    listeners: &[ListenAt],
     replaced: bool,
 ) -> Result<Vec<String>, Failure> {
     let mut notes = Vec::new();
     for of in broker.names().filter_map(ListenerKey::read) {
-        let is_its = |it: &ListenAt| it.name.eq_ignore_ascii_case(&of.listener);
-        if listeners.iter().any(is_its) {
+        let Some(others) = of.others(broker) else {
             continue;
-        }
+        };
         let key = of.name();
         if replaced || is_for_controllers(&of.listener, broker) {
             notes.push(format!("{key} has no effect: there is no such listener"));
             continue;
         }
-        let there: Vec<_> = listeners.iter().map(|it| it.name.to_lowercase()).collect();
-        let refused = Failure::config(format!(
-            "{key} is for no listener that there is: {}",
-            there.join(" and ")
-        ));
+        let words = format!("{key} is for no listener that there is: {others}");
+        let refused = Failure::config(words);
         return places.tell(&[&key], Err(refused));
     }
     Ok(notes)

@@ -62,9 +62,7 @@ impl Settings {
         check_pairs(&broker, &places)?;
         let listeners = listeners::resolve(&broker, &places)?;
         let replaced = options.listen.is_some();
-        notes.extend(listeners::check_keys(
-            &broker, &places, &listeners, replaced,
-        )?);
+        notes.extend(listeners::check_keys(&broker, &places, replaced)?);
         let metrics = broker.given("metrics");
         let metrics = metrics.map(|text| HostPort::parse(text, "--metrics"));
         Ok(Self {
