@@ -153,13 +153,15 @@ impl ResultsArguments {
             .transpose()?;
         drop(contenders);
         let is_wanted = is_whole || self.presets.iter().any(|it| it == CORES);
-        // One that fails must not cost the others their page.
-        let cores = is_wanted.then(|| self.cores().unwrap_or_else(|error| format!("\n{error}\n")));
-        let page = self.page(&chapters, curves.as_deref(), cores.as_deref());
+        let cores = is_wanted.then(|| self.cores());
+        let page = self.page(&chapters, curves.as_deref(), cores.as_ref());
         write_text(&self.out.join("README.md"), &page)?;
         print!("{page}");
         eprintln!("{:.0} s in all", begun.elapsed().as_secs_f64());
-        let troubles = chapters.iter().map(|it| it.troubles.len()).sum::<usize>();
+        // That they could not even begin must not cost the others their page.
+        let cores = cores.transpose()?;
+        let chapters = chapters.iter().chain(&cores);
+        let troubles = chapters.map(|it| it.troubles.len()).sum::<usize>();
         match troubles {
             0 => Ok(()),
             count => Err(format!("{count} runs came to nothing; the page says which")),
@@ -181,24 +183,10 @@ impl ResultsArguments {
     }
 
     /// Thalweg with two cores and with one, in turn.
-    fn cores(&self) -> Result<String, String> {
-        let preset = Preset::named(CORES)?;
-        let settings = self.settings(CORES)?;
-        let marks = self.field.marks(SECONDS_EACH)?;
-        let mut contenders = self.field.start_with_cores(preset.cores())?;
-        for round in 1..=self.repeats {
-            for contender in &mut contenders {
-                let (repeats, name) = (self.repeats, contender.name);
-                eprintln!("{CORES}, round {round} of {repeats}: {name}");
-                let report = contender.run(CORES, &settings, marks)?;
-                print!("{}", report.table());
-            }
-        }
-        let comparison =
-            Comparison::new(contenders.iter_mut().map(|it| it.lane()).collect(), marks);
-        let runs: Vec<_> = contenders.into_iter().flat_map(|it| it.runs).collect();
-        self.write_chapter(preset, &settings, &comparison, &runs)?;
-        Ok(comparison.summary())
+    fn cores(&self) -> Result<Chapter, String> {
+        let cores = Preset::named(CORES)?.cores();
+        let mut contenders = self.field.start_with_cores(cores)?;
+        self.chapter(CORES, Party::Everybody, &mut contenders)
     }
 
     fn chapter(
@@ -298,7 +286,12 @@ impl ResultsArguments {
         Ok(said)
     }
 
-    fn page(&self, chapters: &[Chapter], curves: Option<&str>, cores: Option<&str>) -> String {
+    fn page(
+        &self,
+        chapters: &[Chapter],
+        curves: Option<&str>,
+        cores: Option<&Result<Chapter, String>>,
+    ) -> String {
         let mut out = String::from(
             "# Results\n\n\
              Written by `loadgen results`: every broker runs in the same minutes on the same\n\
@@ -321,9 +314,7 @@ impl ResultsArguments {
             let _ = writeln!(out, "## {name}\n\n{about}{size}\n");
             let _ = writeln!(out, "![latency]({name}-latency.svg)");
             let _ = writeln!(out, "![throughput]({name}-throughput.svg)\n");
-            for trouble in &chapter.troubles {
-                let _ = writeln!(out, "A run came to nothing: {trouble}\n");
-            }
+            chapter.write_troubles(&mut out);
         }
         if let Some(curves) = curves {
             let _ = writeln!(
@@ -331,8 +322,9 @@ impl ResultsArguments {
                 "## Partitions\n\n![scaling](partitions-scaling.svg)\n\n```\n{curves}```\n"
             );
         }
-        if let Some(cores) = cores {
-            let _ = writeln!(out, "## Cores\n\n```{cores}```");
+        if let Some(Ok(cores)) = cores {
+            let _ = writeln!(out, "## Cores\n\n```{}```", cores.comparison.summary());
+            cores.write_troubles(&mut out);
         }
         out
     }
@@ -349,6 +341,12 @@ impl Party {
 }
 
 impl Chapter {
+    fn write_troubles(&self, out: &mut String) {
+        for trouble in &self.troubles {
+            let _ = writeln!(out, "A run came to nothing: {trouble}\n");
+        }
+    }
+
     fn write_rows(&self, out: &mut String) {
         let figures: &[Figure] = match self.is_about_latency {
             true => &[P50, P99, P99_9, BROKER_CPU],
