@@ -172,9 +172,9 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
     key(
         "idle.poll.us",
         Int,
-        "How long a core with nothing to do stays awake for what may come; 0: it sleeps at once.",
+        "How long a core with nothing to do stays awake for what it expects soon; 0: not at all.",
     )
-    .default("0")
+    .default("100")
     .bounds(Between(0, 1_000)),
     key(
         "index.cache.bytes",

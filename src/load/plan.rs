@@ -198,6 +198,11 @@ impl Plan {
         refuse(!matches!(self.acks, -1..=1), "acks is -1, 0 or 1")?;
         refuse(self.rate == Some(0), "a rate of zero never ends")?;
         refuse(
+            self.rate.is_some() && matches!(self.workload, Workload::Consume | Workload::EndToEnd),
+            "a rate is for the workloads produce and both: a consumer reads as fast as it can, and \
+             end to end each batch waits for the one before",
+        )?;
+        refuse(
             self.producers == 0,
             "at least one producer, also to fill a topic",
         )?;

@@ -192,3 +192,17 @@ fn what_cannot_be_made_ahead_is_refused_with_the_reason() {
 
     assert!(said.contains("more than 1 GiB"), "{said}");
 }
+
+#[test]
+fn a_rate_that_nothing_would_heed_is_refused() {
+    let stub = Stub::that(Lie::None);
+    for workload in [Workload::Consume, Workload::EndToEnd] {
+        let mut plan = plan(&stub);
+        plan.workload = workload;
+        plan.rate = Some(1_000);
+
+        let said = run(&plan, &mut Nobody).unwrap_err().to_string();
+
+        assert!(said.contains("a rate is for"), "{workload:?}: {said}");
+    }
+}

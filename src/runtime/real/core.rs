@@ -10,7 +10,8 @@ use super::error::RunError;
 use super::inbox::Inboxes;
 use super::mesh::{Door, Doorbell, Envelope};
 use super::net::Net;
-use super::ring::{Completion, Ring, Tag};
+use super::patience::Patience;
+use super::ring::{Completion, Ring, Tag, Watch};
 use super::stats::Stats;
 use super::timer::Timer;
 use crate::base::{ShardId, Span, Ticks};
@@ -71,8 +72,7 @@ pub(super) struct Core<M: Machine> {
     pub(super) mesh: Arc<Mesh<M::Message>>,
     pub(super) envelopes: Receiver<Envelope<M::Message>>,
     pub(super) stats: Arc<Stats>,
-    /// To be woken costs the core, and whoever wakes it, tens of microseconds.
-    pub(super) idle_poll: Span,
+    pub(super) patience: Patience,
     pub(super) completions: VecDeque<Completion>,
 }
 
@@ -317,13 +317,30 @@ impl<M: Machine> Core<M> {
     fn sleep(&mut self) -> Result<(), RunError> {
         self.bell.lie_down();
         if !self.take_envelopes() {
-            let found = self.idle_poll > Span(0)
-                && self.ring.poll_for(self.idle_poll).map_err(ring_failed)?;
-            if !found {
-                self.ring.wait().map_err(ring_failed)?;
-            }
+            self.wait()?;
         }
         self.bell.get_up();
+        Ok(())
+    }
+
+    /// Waits awake at first, where that has paid.
+    fn wait(&mut self) -> Result<(), RunError> {
+        let began = system::ticks();
+        let wait = self.disks.waits_for();
+        let awake = self.patience.span(wait);
+        if awake > Span(0) {
+            match self.ring.poll_for(awake).map_err(ring_failed)? {
+                Watch::Ended => {}
+                Watch::Quiet => self.ring.wait().map_err(ring_failed)?,
+                Watch::Crowded => {
+                    self.patience.was_crowded();
+                    return self.ring.wait().map_err(ring_failed);
+                }
+            }
+        } else {
+            self.ring.wait().map_err(ring_failed)?;
+        }
+        self.patience.learn(wait, system::ticks().since(began));
         Ok(())
     }
 

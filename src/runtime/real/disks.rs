@@ -14,6 +14,7 @@ use io_uring::{opcode, squeue, types};
 use super::error::RunError;
 use super::files::{Files, Home, failed};
 use super::mesh::{Door, Envelope};
+use super::patience::Wait;
 use super::ring::{Completion, Ring, Tag};
 use crate::base::{ByteCount, Position};
 use crate::runtime::block::{Block, BlockPool};
@@ -244,6 +245,18 @@ impl Disks {
 
     pub(super) fn has_ended(&self) -> bool {
         !self.ended.is_empty()
+    }
+
+    /// What a core with nothing to do waits for.
+    pub(super) fn waits_for(&self) -> Wait {
+        let mut under_way = self.under_way.iter().flatten().peekable();
+        if under_way.peek().is_none() {
+            return Wait::Others;
+        }
+        match under_way.any(UnderWay::is_for_worker) {
+            true => Wait::Workers,
+            false => Wait::Device,
+        }
     }
 
     /// True while the kernel may touch our memory.

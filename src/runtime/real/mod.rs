@@ -17,6 +17,7 @@ mod inbox;
 mod listen;
 mod mesh;
 mod net;
+mod patience;
 mod ring;
 mod run;
 #[cfg(feature = "faults")]

@@ -76,6 +76,20 @@ pub(super) struct Completion {
     pub(super) result: i32,
 }
 
+/// What came of watching for completions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watch {
+    /// One is there.
+    Ended,
+    /// Somebody else wanted the processor.
+    Crowded,
+    /// Nothing happened.
+    Quiet,
+}
+
+/// To offer the processor takes a microsecond at most where nobody wants it.
+const YIELD_ALONE_MAX: Span = Span::micros(5);
+
 pub(super) struct Ring {
     ring: IoUring,
     /// Entries that found the submission queue full.
@@ -197,19 +211,25 @@ impl Ring {
         }
     }
 
-    /// Hands everything over and looks for a completion again and again, for so long at most,
-    /// letting other threads have the processor between; true if there is one.
-    pub(super) fn poll_for(&mut self, at_most: Span) -> Result<bool, Errno> {
-        let until = system::ticks() + at_most;
+    /// Hands everything over and looks for a completion again and again, for so long at most, and
+    /// lets whoever else wants the processor have it between: once somebody has, it looks no more.
+    pub(super) fn poll_for(&mut self, at_most: Span) -> Result<Watch, Errno> {
+        let mut now = system::ticks();
+        let until = now + at_most;
         loop {
             self.submit()?;
             if !self.ring.completion().is_empty() {
-                return Ok(true);
+                return Ok(Watch::Ended);
             }
-            if system::ticks() >= until {
-                return Ok(false);
-            }
+            let before = system::ticks();
             std::thread::yield_now();
+            now = system::ticks();
+            if now.since(before) > YIELD_ALONE_MAX {
+                return Ok(Watch::Crowded);
+            }
+            if now >= until {
+                return Ok(Watch::Quiet);
+            }
         }
     }
 

@@ -20,6 +20,7 @@ use super::inbox::Inboxes;
 use super::listen::{Gate, Listeners, Start};
 use super::mesh::{Door, Envelope};
 use super::net::Net;
+use super::patience::Patience;
 use super::ring::Ring;
 use super::stats::Stats;
 use super::stop::Stopper;
@@ -49,7 +50,7 @@ pub struct Config {
     pub listeners: Listeners,
     /// Files without O_DIRECT, for file systems that refuse it.
     pub buffered: bool,
-    /// How long a core with nothing to do stays awake before it sleeps.
+    /// How long a core with nothing to do stays awake at most, where that has paid.
     pub idle_poll: Span,
     pub stopper: Stopper,
     pub stats: Arc<Stats>,
@@ -321,7 +322,7 @@ where
         mesh: plan.mesh,
         envelopes: plan.envelopes,
         stats: plan.stats,
-        idle_poll: plan.idle_poll,
+        patience: Patience::new(plan.idle_poll),
         completions: VecDeque::new(),
     })
 }
