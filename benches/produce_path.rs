@@ -54,6 +54,8 @@ fn main() {
 fn one_in_flight(broker: &Broker, size: &Size) {
     let (rounds, seconds) = if size.is_full { (9, 2.0) } else { (1, 0.2) };
     let plan = Plan {
+        // One leader: a connection to each of two would have two batches in flight.
+        partitions: 1,
         batch_bytes: ByteCount(200),
         request_batches: 1,
         in_flight: 1,

@@ -103,7 +103,9 @@ pub const PRESETS: &[Preset] = &[
         name: "one-in-flight",
         scenario: 3,
         about: "one batch of one record in flight, acknowledged",
+        // One partition: with more, each of the leader's shards has one in flight.
         full: Full::Run(|| Settings {
+            partitions: Some(1),
             batch_bytes: Some(200),
             request_batches: Some(1),
             in_flight: Some(1),
