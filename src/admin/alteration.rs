@@ -145,7 +145,7 @@ impl<'a> Alterable<'a> {
                 Named::Key(key) => key,
                 Named::Listener(of) if of.name() != *name => return unknown(&of.name()),
                 Named::Listener(of) => self.key_of_listener(&of)?,
-                Named::Unknown { nearest } => return unknown(nearest),
+                Named::Unknown { nearest } => return unknown(&nearest),
                 Named::WithoutMeaning => {
                     let words = format!("{name} has no meaning for this broker");
                     return Err(AdminError::Request(words));

@@ -4,7 +4,7 @@ use crate::log::config_table::{Bounds, ConfigKind};
 
 use super::broker_table::BROKER_CONFIGS;
 use super::idle_table::IDLE_CONFIGS;
-use super::listener_key::{ListenerKey, is_of_a_listener};
+use super::listener_key::{ListenerKey, is_of_a_listener, is_of_a_storage};
 use super::topic_defaults::TOPIC_DEFAULTS;
 use super::without_meaning::WITHOUT_MEANING;
 
@@ -44,7 +44,7 @@ pub enum Named<'a> {
     WithoutMeaning,
     /// Nothing; `nearest` is the name that it was perhaps meant to be.
     Unknown {
-        nearest: &'static str,
+        nearest: String,
     },
 }
 
@@ -70,7 +70,7 @@ impl BrokerKey {
         if let Some(key) = ListenerKey::read(name) {
             return Named::Listener(key);
         }
-        if WITHOUT_MEANING.contains(&name) || is_of_a_listener(name) {
+        if WITHOUT_MEANING.contains(&name) || is_of_a_listener(name) || is_of_a_storage(name) {
             return Named::WithoutMeaning;
         }
         Named::Unknown {
@@ -163,14 +163,18 @@ const OWN: [&str; 9] = [
     "shards",
 ];
 
-/// The known name that takes the fewest changes of letters to become.
-fn nearest(name: &str) -> &'static str {
-    let kafkas = BrokerKey::all().map(|key| key.name);
-    let shorts = BrokerKey::all().filter_map(|key| key.short);
-    let other = WITHOUT_MEANING.iter().copied();
+/// The known name that takes the fewest changes of letters to become: one of ours if that is how
+/// `name` is written.
+fn nearest(name: &str) -> String {
+    let kafkas = BrokerKey::all().map(|key| key.name.to_owned());
+    let ours = BrokerKey::all().map(BrokerKey::toml_name);
+    let other = WITHOUT_MEANING.iter().map(|name| (*name).to_owned());
     let dotted = name.replace(['-', '_'], ".");
-    let changes = |known: &&str| changes_between(name, known).min(changes_between(&dotted, known));
-    let known = kafkas.chain(shorts).chain(other).min_by_key(changes);
+    let changes = |known: &String| {
+        let meant = changes_between(&dotted, &known.replace('-', "."));
+        (meant, changes_between(name, known))
+    };
+    let known = kafkas.chain(ours).chain(other).min_by_key(changes);
     known.unwrap_or_default()
 }
 
@@ -218,11 +222,16 @@ mod tests {
 
         assert_eq!(check("num.partition"), "num.partitions");
         assert_eq!(check("log.retension.ms"), "log.retention.ms");
-        assert_eq!(check("log_retention_bytes"), "log.retention.bytes");
+        assert_eq!(check("log_retention_byte"), "log.retention.bytes");
+        assert_eq!(check("num-partition"), "num-partitions");
         assert_eq!(check("data-dirs"), "data-dir");
-        assert_eq!(
-            BrokerKey::look_up("listener.name.plain.ssl.client.auth"),
-            Named::WithoutMeaning
-        );
+        for meant_for_others in [
+            "listener.name.plain.ssl.client.auth",
+            "rsm.config.chunk.size",
+            "rlmm.config.remote.log.metadata.topic.num.partitions",
+        ] {
+            let named = BrokerKey::look_up(meant_for_others);
+            assert_eq!(named, Named::WithoutMeaning, "{meant_for_others}");
+        }
     }
 }

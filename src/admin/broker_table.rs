@@ -81,7 +81,7 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
     key(
         "fetch.max.bytes",
         Int,
-        "The most bytes of records in one reply to a Fetch.",
+        "The most bytes of records in one reply to a Fetch; 64 MiB at the most, whatever it says.",
     )
     .default("57671680")
     .bounds(Between(1024, INT_MAX)),

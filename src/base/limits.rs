@@ -196,9 +196,6 @@ pub const FETCH_SESSION_IDLE: Span = Span::seconds(120);
 /// it is known whether they have enough.
 pub const FETCH_SESSION_PARTS_PER_LOOK: usize = 4_096;
 
-/// `max_wait_ms` of a fetch is cut to this.
-pub const FETCH_WAIT_MAX: Span = Span::seconds(30);
-
 /// A fetch's reply carries at most this many bytes of records, whatever the client asks.
 pub const FETCH_BYTES_MAX: ByteCount = ByteCount::mib(64);
 

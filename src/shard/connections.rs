@@ -88,7 +88,9 @@ impl Connections {
             Timer::Connection(id),
         );
         if self.map.len() > CONNECTIONS_PER_SHARD_MAX {
-            return self.refuse(id, &"too many connections", true);
+            let most = CONNECTIONS_PER_SHARD_MAX;
+            let why = format!("a shard has at most {most} connections");
+            return self.refuse(id, &why, true);
         }
         self.touch(id);
     }

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::limits::FETCH_WAIT_MAX;
 use crate::base::{ByteCount, ShardId, Span, Ticks};
 use crate::cluster::Uuid;
 use crate::journal::StreamId;
@@ -67,7 +66,7 @@ impl Shard {
             Err(error) => return self.answer_fetch_with(asked, error),
         };
         let wait = u64::try_from(request.max_wait_ms).unwrap_or(0);
-        let wait = Span::millis(wait).min(FETCH_WAIT_MAX);
+        let wait = Span::millis(wait);
         let positive = |count: i32| usize::try_from(count).unwrap_or(0);
         let mut call = FetchCall {
             asked,

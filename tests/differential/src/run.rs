@@ -160,6 +160,13 @@ impl Run {
         }
     }
 
+    /// Keeps a part of what was asked quietly: the rest is other scripts'.
+    pub fn show(&mut self, label: &str, part: &impl Debug) {
+        let node = Node::parse(&self.told(&format!("{part:?}")));
+        let node = normal(node, &self.names);
+        self.keep(label, Answer::Reply(node));
+    }
+
     /// Without what is in every name of this script.
     fn told(&self, debug: &str) -> String {
         debug.replace(&self.prefix, "~")

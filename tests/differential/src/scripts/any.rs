@@ -21,6 +21,7 @@ pub const CASES: &[Case] = &[
     .since(4),
     Case::new(ApiKey::ApiVersions, "unknown-apis", unknown_apis).since(4),
     Case::new(ApiKey::ApiVersions, "produce-of-old", old_produce).since(4),
+    Case::new(ApiKey::ApiVersions, "admin-of-old", old_admin).since(4),
     Case::new(ApiKey::ApiVersions, "bodies-cut-short", cut).since(4),
     Case::new(ApiKey::ApiVersions, "frames", frames).since(4),
 ];
@@ -90,6 +91,23 @@ fn old_produce(run: &mut Run, _: i16) -> Outcome {
     body.extend([0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
     for version in [0, 1, 2] {
         let _ = run.ask_raw(&format!("version {version}"), raw(0, version, &body));
+    }
+    Ok(())
+}
+
+/// Whole requests about nothing, in versions that kafka-python and others still send.
+fn old_admin(run: &mut Run, _: i16) -> Outcome {
+    const NONE: [u8; 4] = [0; 4];
+    const WITHIN: [u8; 4] = 30_000_i32.to_be_bytes();
+    let in_time = [NONE, WITHIN].concat();
+    let in_earnest = [&in_time[..], &[0]].concat();
+    for (label, key, version, body) in [
+        ("CreateTopics 0", 19, 0, &in_time),
+        ("CreateTopics 1", 19, 1, &in_earnest),
+        ("DeleteTopics 0", 20, 0, &in_time),
+        ("DescribeConfigs 0", 32, 0, &NONE.to_vec()),
+    ] {
+        let _ = run.ask_raw(label, raw(key, version, body));
     }
     Ok(())
 }

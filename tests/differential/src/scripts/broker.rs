@@ -22,6 +22,14 @@ pub const CASES: &[Case] = &[
     Case::new(ApiKey::DescribeCluster, "cluster", cluster),
     Case::new(ApiKey::FindCoordinator, "groups", coordinator_of_groups).with(ApiKey::JoinGroup),
     Case::new(ApiKey::FindCoordinator, "bad-keys", coordinator_of_bad_keys).with(ApiKey::JoinGroup),
+    // Kafka makes a topic for them, which others would see.
+    Case::new(
+        ApiKey::FindCoordinator,
+        "transactions",
+        coordinator_of_transactions,
+    )
+    .since(1)
+    .alone(),
 ];
 
 fn list(run: &mut Run, version: i16) -> Outcome {
@@ -80,9 +88,19 @@ fn known(run: &mut Run, version: i16) -> Outcome {
     )?;
     run.ask(
         "one twice",
-        &metadata(version, &[one.clone(), one], false),
+        &metadata(version, &[one.clone(), one.clone()], false),
         version,
     )?;
+    let all = match version {
+        0 => metadata(version, &[], false),
+        _ => metadata(version, &[], false).with_topics(None),
+    };
+    let all = run.quietly(&all, version)?;
+    let of_one = all
+        .topics
+        .iter()
+        .find(|row| row.name.as_ref() == Some(&one.name));
+    run.show("one among all", &of_one);
     if version >= 1 {
         // In version 0 an empty list asks for every topic.
         run.ask("none", &metadata(version, &[], false), version)?;
@@ -224,6 +242,26 @@ fn coordinator_of_groups(run: &mut Run, version: i16) -> Outcome {
         )?;
         run.ask("none", &coordinator(version, 0, &[]), version)?;
     }
+    Ok(())
+}
+
+/// Waits until a broker that has transactions has made the topic for them.
+pub(super) fn wait_transactions(run: &Run) -> Outcome {
+    let versions = run.quietly(&ApiVersionsRequest::default(), 0)?;
+    let adds = ApiKey::AddPartitionsToTxn as i16;
+    if !versions.api_keys.iter().any(|row| row.api_key == adds) {
+        return Ok(());
+    }
+    run.wait("a coordinator of transactions", |run| {
+        let reply = run.quietly(&coordinator(4, 1, &["any"]), 4)?;
+        let code = reply.coordinators.first().map(|row| row.error_code);
+        Ok((code == Some(0)).then_some(()))
+    })
+}
+
+fn coordinator_of_transactions(run: &mut Run, version: i16) -> Outcome {
+    wait_transactions(run)?;
+    run.ask("one", &coordinator(version, 1, &["a"]), version)?;
     Ok(())
 }
 

@@ -21,6 +21,7 @@ pub const CASES: &[Case] = &[
     Case::new(ApiKey::AlterConfigs, "bad", bad_alterations),
     Case::new(ApiKey::IncrementalAlterConfigs, "topic", edit_topic),
     Case::new(ApiKey::IncrementalAlterConfigs, "bad", bad_edits),
+    Case::new(ApiKey::IncrementalAlterConfigs, "others", edit_others),
     Case::new(ApiKey::ListConfigResources, "kinds", kinds),
 ];
 
@@ -149,6 +150,7 @@ fn others(run: &mut Run, version: i16) -> Outcome {
     )?;
     let none: Keys<'_> = Some(&["no.such"]);
     run.ask("no logger", &describe(LOGGER, OWN, none), version)?;
+    run.ask("all loggers", &describe(LOGGER, OWN, None), version)?;
     Ok(())
 }
 
@@ -469,6 +471,36 @@ fn bad_edits(run: &mut Run, version: i16) -> Outcome {
     run.ask("one resource twice", &twice, version)?;
     twice.resources.clear();
     run.ask("no resource", &twice, version)?;
+    Ok(())
+}
+
+/// What is neither a topic nor a broker, as a trial: the broker is others' too.
+fn edit_others(run: &mut Run, version: i16) -> Outcome {
+    let group = run.name("group").to_string();
+    let all: [(&str, i8, &str, Edits<'_>); 3] = [
+        (
+            "a logger",
+            LOGGER,
+            OWN,
+            &[("org.apache.kafka", SET, Some("INFO"))],
+        ),
+        (
+            "metrics",
+            METRICS,
+            "subscription",
+            &[("interval.ms", SET, Some("1000"))],
+        ),
+        (
+            "a group",
+            GROUP,
+            &group,
+            &[("consumer.session.timeout.ms", SET, Some("50000"))],
+        ),
+    ];
+    for (label, kind, name, edits) in all {
+        let trial = edit(kind, name, edits).with_validate_only(true);
+        run.ask(label, &trial, version)?;
+    }
     Ok(())
 }
 

@@ -424,11 +424,10 @@ fn listed(run: &mut Run, version: i16) -> Outcome {
         run.ask("groups of nonsense", &types, version)?;
     }
     let reply = run.quietly(&ListGroupsRequest::default(), version)?;
-    let listed = reply.groups.iter().any(|row| row.group_id == group);
-    match listed {
-        true => Ok(()),
-        false => Err(Stop::Failed("a stable group is not listed".into())),
-    }
+    let own = reply.groups.iter().find(|row| row.group_id == group);
+    let own = own.ok_or_else(|| Stop::Failed("a stable group is not listed".into()))?;
+    run.show("its row among all", own);
+    Ok(())
 }
 
 fn deleted(run: &mut Run, version: i16) -> Outcome {

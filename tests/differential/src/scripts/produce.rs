@@ -4,6 +4,7 @@ use kafka_protocol::messages::{ApiKey, InitProducerIdRequest, ProducerId, Transa
 use thalweg::wire::batch::{Codec, NewRecord};
 
 use super::Case;
+use super::broker::wait_transactions;
 use super::help::*;
 use crate::run::{Outcome, Run};
 
@@ -26,10 +27,11 @@ pub const CASES: &[Case] = &[
     Case::new(API, "epochs", epochs),
     Case::new(API, "many-partitions", many_partitions),
     Case::new(API, "transactional-without-id", transactional_batch),
+    Case::new(API, "transactional", transactional_with_id),
     Case::new(API, "min-insync", min_insync),
     Case::new(ApiKey::InitProducerId, "idempotent", idempotent),
     Case::new(ApiKey::InitProducerId, "epoch-of-its-own", own_epoch).since(3),
-    Case::new(ApiKey::InitProducerId, "bad-transactions", bad_transactions),
+    Case::new(ApiKey::InitProducerId, "transactions", transactions).alone(),
 ];
 
 fn batches(run: &mut Run, version: i16) -> Outcome {
@@ -369,6 +371,20 @@ fn transactional_batch(run: &mut Run, version: i16) -> Outcome {
     Ok(())
 }
 
+fn transactional_with_id(run: &mut Run, version: i16) -> Outcome {
+    let topic = run.topic(1)?;
+    let (id, epoch) = producer(run)?;
+    let records = records(run, 1).producer(id, epoch, 0).transactional();
+    let request = produce(version, &topic, vec![(0, Some(records.build()))]);
+    let name = TransactionalId(run.name("transactions"));
+    let _ = run.ask(
+        "with an id",
+        &request.with_transactional_id(Some(name)),
+        version,
+    );
+    Ok(())
+}
+
 fn min_insync(run: &mut Run, version: i16) -> Outcome {
     let topic = run.topic_with("topic", 1, &[("min.insync.replicas", "2")])?;
     let request = produce(version, &topic, vec![(0, Some(batch(run, 1)))]);
@@ -404,12 +420,16 @@ fn own_epoch(run: &mut Run, version: i16) -> Outcome {
     Ok(())
 }
 
-fn bad_transactions(run: &mut Run, version: i16) -> Outcome {
+fn transactions(run: &mut Run, version: i16) -> Outcome {
     let request = InitProducerIdRequest::default();
     let empty = Some(TransactionalId("".into()));
     let empty = request
         .with_transactional_id(empty)
         .with_transaction_timeout_ms(60_000);
     run.ask("empty id", &empty, version)?;
+    wait_transactions(run)?;
+    let named = TransactionalId(run.name("transactions"));
+    let named = empty.with_transactional_id(Some(named));
+    run.ask("an id", &named, version)?;
     Ok(())
 }
