@@ -1,4 +1,5 @@
-//! Seeded fuzzing of everything in `wire` that reads what a peer sent.
+//! Seeded fuzzing of everything in `wire` that reads what a peer sent, and of what a group's
+//! members send each other through the broker.
 //!
 //! Whatever the bytes: no panic, and no more memory than 64 times their length. Whole requests,
 //! made from the guard's layouts, must mean the same to the crate's decoder, byte for byte.
@@ -7,15 +8,17 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::protocol::Encodable;
 use thalweg::base::random::Random;
+use thalweg::groups::subscription;
 use thalweg::wire::batch::{self, BatchBuilder, BatchHeader, Codec, NewRecord};
 use thalweg::wire::versions::{APIS, Api};
 use thalweg::wire::{
-    Request, RequestHeader, WireError, guard, old_admin, old_produce, request, versions,
+    Request, RequestHeader, WireError, guard, membership, old_admin, old_produce, request, versions,
 };
 
 thread_local! {
@@ -301,6 +304,55 @@ fn large_arrays_of_small_elements_stay_within_64_times_their_size() {
     }
 }
 
+/// Spoils `whole` time and again; `read` says whether it takes it, within a bound of memory.
+fn check_member_bytes(purpose: &str, whole: &[u8], read: impl Fn(&Bytes) -> bool) {
+    // The dearest byte is a quarter of a partition: its topic's name of up to 249 bytes is copied
+    // for it, and the list doubles. The floor is the first node of a set.
+    let bound = |length: usize| 1_024 + 128 * length;
+    let mut random = seeded(purpose);
+    assert!(read(&Bytes::copy_from_slice(whole)), "{purpose}: sound");
+    let mut refused = 0;
+    for _ in 0..runs(3_000) {
+        let mut bytes = whole.to_vec();
+        spoil(&mut bytes, &mut random);
+        let bytes = Bytes::from(bytes);
+
+        let (taken, rise) = rise(|| read(&bytes));
+
+        refused += u64::from(!taken);
+        assert!(
+            rise <= bound(bytes.len()),
+            "{purpose}: {rise} bytes of memory for {bytes:02x?}"
+        );
+    }
+    assert!(refused > 0, "{purpose}: whatever comes is taken");
+}
+
+#[test]
+fn spoiled_subscriptions_never_panic_and_are_read_in_bounded_memory() {
+    let whole = membership::subscription(&["a", "bb", "orders"]).expect("it encodes");
+
+    check_member_bytes("subscription, by a member", &whole, |bytes| {
+        !membership::topics_in(bytes).is_empty()
+    });
+    check_member_bytes("subscription, by the broker", &whole, |bytes| {
+        subscription::topics(bytes, &mut BTreeSet::new())
+    });
+}
+
+#[test]
+fn spoiled_assignments_never_panic_and_are_read_in_bounded_memory() {
+    let long = "n".repeat(249);
+    let given = [("a".to_string(), vec![0, 2]), (long, (0..64).collect())];
+    let note = Some(Bytes::from_static(b"hm"));
+    let whole = membership::assignment(&given, note).expect("it encodes");
+
+    check_member_bytes("assignment", &whole, |bytes| {
+        membership::partitions_in(bytes).is_some()
+    });
+    check_member_bytes("note", &whole, |bytes| membership::note_in(bytes).is_some());
+}
+
 #[test]
 fn spoiled_batches_never_panic_and_are_read_in_bounded_memory() {
     const CODECS: [Codec; 5] = [
@@ -313,6 +365,11 @@ fn spoiled_batches_never_panic_and_are_read_in_bounded_memory() {
     // A codec's own window and tables: 8 MiB lz4 blocks, 8 MiB zstd windows, doubled by growth.
     const CODEC_BYTES_MAX: usize = 40 << 20;
     const RECORDS_BYTES_MAX: usize = 1 << 20;
+    // Without a codec the dearest byte is half a record's header, which takes 64 once it is read.
+    let bound = |bytes: &Bytes| match BatchHeader::parse(bytes).map(|header| header.codec()) {
+        Ok(Some(Codec::Gzip | Codec::Snappy | Codec::Lz4 | Codec::Zstd)) => CODEC_BYTES_MAX,
+        Ok(Some(Codec::None) | None) | Err(_) => 1_024 + 32 * bytes.len(),
+    };
     let mut random = seeded("batches");
     for run in 0..runs(400) {
         let mut builder = BatchBuilder::new().codec(CODECS[run as usize % 5]);
@@ -345,7 +402,7 @@ fn spoiled_batches_never_panic_and_are_read_in_bounded_memory() {
         });
 
         assert!(
-            rise <= CODEC_BYTES_MAX,
+            rise <= bound(&bytes),
             "{rise} bytes of memory for {bytes:?}"
         );
     }

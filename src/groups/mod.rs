@@ -38,7 +38,7 @@ mod restore;
 mod rewrite;
 
 pub mod records;
-mod subscription;
+pub mod subscription;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use kafka_protocol::messages::consumer_protocol_assignment::TopicPartition;
 use kafka_protocol::messages::{
     ConsumerProtocolAssignment, ConsumerProtocolSubscription, TopicName,
 };
-use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+use kafka_protocol::protocol::{Encodable, StrBytes};
 
 use super::WireError;
 
@@ -15,6 +15,9 @@ use super::WireError;
 const VERSION: i16 = 0;
 /// By this name members offer the range assignor.
 pub const RANGE: &str = "range";
+
+/// Kafka's longest name of a topic.
+const TOPIC_NAME_BYTES_MAX: usize = 249;
 
 /// A topic's name and one of its partitions.
 pub type PartitionOf = (String, i32);
@@ -54,29 +57,66 @@ pub fn assignment(given: &[(String, Vec<i32>)], note: Option<Bytes>) -> Result<B
 
 /// The topics that a member subscribes to; none if the metadata is not a consumer's.
 pub fn topics_in(metadata: &Bytes) -> Vec<String> {
-    let read = behind_version(metadata)
-        .and_then(|mut bytes| ConsumerProtocolSubscription::decode(&mut bytes, VERSION).ok());
-    let topics = read.map(|read| read.topics).unwrap_or_default();
-    topics.iter().map(|topic| topic.to_string()).collect()
+    read_subscription(metadata).unwrap_or_default()
 }
 
 /// The partitions of an assignment; None if it is not a consumer's.
 pub fn partitions_in(assignment: &Bytes) -> Option<Vec<PartitionOf>> {
-    let mut bytes = behind_version(assignment)?;
-    let read = ConsumerProtocolAssignment::decode(&mut bytes, VERSION).ok()?;
-    let all = read.assigned_partitions.iter().flat_map(|topic| {
-        let name = topic.topic.0.to_string();
-        let partitions = topic.partitions.iter();
-        partitions.map(move |partition| (name.clone(), *partition))
-    });
-    Some(all.collect())
+    read_assignment(assignment).map(|(partitions, _)| partitions)
 }
 
 /// What the leader had to say to this member.
 pub fn note_in(assignment: &Bytes) -> Option<Bytes> {
-    let mut bytes = behind_version(assignment)?;
-    let read = ConsumerProtocolAssignment::decode(&mut bytes, VERSION).ok()?;
-    read.user_data
+    read_assignment(assignment)?.1
+}
+
+fn read_subscription(metadata: &Bytes) -> Option<Vec<String>> {
+    let mut at = behind_version(metadata)?;
+    let mut topics = Vec::new();
+    for _ in 0..count(&mut at)? {
+        topics.push(topic(&mut at)?);
+    }
+    user_data(&mut at)?;
+    Some(topics)
+}
+
+// Read here, not by the crate: its decoder sets memory aside for as many elements as a count
+// claims, and these bytes are whatever another member sent. `tests/wire_fuzz.rs` guards this.
+fn read_assignment(assignment: &Bytes) -> Option<(Vec<PartitionOf>, Option<Bytes>)> {
+    let mut at = behind_version(assignment)?;
+    let mut partitions = Vec::new();
+    for _ in 0..count(&mut at)? {
+        let name = topic(&mut at)?;
+        for _ in 0..count(&mut at)? {
+            partitions.push((name.clone(), at.try_get_i32().ok()?));
+        }
+    }
+    let note = user_data(&mut at)?;
+    Some((partitions, note))
+}
+
+/// Of elements that take bytes each: who reads them runs out of bytes before memory.
+fn count(at: &mut Bytes) -> Option<usize> {
+    usize::try_from(at.try_get_i32().ok()?).ok()
+}
+
+/// No longer than a topic's name can be, for it stands before each of its partitions.
+fn topic(at: &mut Bytes) -> Option<String> {
+    let length = usize::try_from(at.try_get_i16().ok()?).ok()?;
+    if length > TOPIC_NAME_BYTES_MAX || length > at.len() {
+        return None;
+    }
+    String::from_utf8(at.split_to(length).to_vec()).ok()
+}
+
+/// The outer None is an error, the inner one a null.
+fn user_data(at: &mut Bytes) -> Option<Option<Bytes>> {
+    let length = at.try_get_i32().ok()?;
+    if length == -1 {
+        return Some(None);
+    }
+    let length = usize::try_from(length).ok()?;
+    (length <= at.len()).then(|| Some(at.split_to(length)))
 }
 
 /// A message of the consumer's own protocol, its version before it.

@@ -1,11 +1,12 @@
 //! The real driver: machines on pinned threads, over glommio and a ring of our own.
 //!
-//! Per core one glommio executor runs one task, the loop of `core`: gather what happened, let each
+//! Per core one glommio executor runs one task, the loop of `pump`: gather what happened, let each
 //! shard take its turn, perform what it decided, submit once, and sleep if nothing is left to do.
+//! `gather`, `perform` and `rest` are the loop's three hands; `core` holds what all four work on.
 //! Sockets, files, the timer and the doorbell are waited for in our ring; `ring` says why not in
 //! glommio's, with figures.
 //!
-//! Begin at `run`, then `core`.
+//! Begin at `run`, then `pump`.
 
 mod accept;
 mod core;
@@ -13,11 +14,15 @@ mod directory;
 mod disks;
 mod error;
 mod files;
+mod gather;
 mod inbox;
 mod listen;
 mod mesh;
 mod net;
 mod patience;
+mod perform;
+mod pump;
+mod rest;
 mod ring;
 mod run;
 #[cfg(feature = "faults")]

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -385,4 +386,34 @@ fn a_machine_that_does_not_come_up_ends_the_run_with_its_message() {
         error.to_string(),
         "shard 1: the journal is of a newer version"
     );
+}
+
+#[test]
+fn a_stop_during_a_boot_that_takes_long_ends_the_run_with_code_0() {
+    let scratch = Scratch::new();
+    let stopper = Stopper::new().expect("an eventfd");
+    let config = Config {
+        cores: vec![0, 1],
+        pin: false,
+        shards: scratch.homes(2),
+        listeners: Listeners::bind(&[], 2).expect("nothing to bind"),
+        buffered: true,
+        idle_poll: Span(0),
+        stopper: stopper.clone(),
+        stats: Arc::new(Stats::default()),
+    };
+    let (recovered, recovery) = channel::<()>();
+    let recovery = Mutex::new(recovery);
+    stopper.stop();
+
+    // Shard 1 recovers for as long as the other end of its channel lives.
+    let result = run(config, move |boot: Boot<'_>| {
+        if boot.shard == ShardId(1) {
+            let _ = recovery.lock().expect("one asks").recv();
+        }
+        Ok::<_, Infallible>(Script(boot.shard, name_shard))
+    });
+
+    assert_eq!(result.expect("a stop is no error"), 0);
+    drop(recovered);
 }

@@ -39,6 +39,12 @@ const EXECUTOR_RING_DEPTH: usize = 16;
 /// How often a boot that takes longer says how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
+/// How long a boot may go on once a stop is asked. One that is nearly done ends in good order; one
+/// that is not is left, which loses nothing: no client has been heard yet, and recovery survives a
+/// crash at any place. With up to `TELL_EVERY` until the wish is seen, this stays well within the
+/// ten seconds after which container runtimes kill.
+const BOOT_AFTER_STOP_MAX: Duration = Duration::from_secs(3);
+
 /// What to run, and where.
 pub struct Config {
     /// The processors of the cores, in order. Shard s runs on core s mod cores.
@@ -66,6 +72,9 @@ pub struct ShardHome {
 /// Runs the machines that `factory` makes, each built on its own core's thread, until all have
 /// stopped. Returns the largest code that one of them said.
 ///
+/// A stop that is asked while machines still boot gives them a few seconds more, then returns 0
+/// and leaves their threads to the end of the process; none of them sees an event.
+///
 /// # Errors
 /// `RunError`, before any machine has seen an event: a processor, ring, thread or directory that
 /// the system refuses, or a machine that does not come up. Later only if the ring itself fails.
@@ -90,7 +99,9 @@ where
         threads.push(start_core(plan, factory, ready, opened)?);
     }
     drop(ready);
-    await_boot(&reports, threads.len(), &stats)?;
+    if let Booted::Left = await_boot(&reports, threads.len(), &stats, &stopper)? {
+        return Ok(0);
+    }
     for gate in gates {
         // A core that is gone shows when it is joined.
         let _ = gate.send(());
@@ -327,22 +338,39 @@ where
     })
 }
 
-/// Waits until every core has come up, and says how far they are while that takes long.
-fn await_boot(reports: &Receiver<Report>, cores: usize, stats: &Stats) -> Result<(), RunError> {
+/// How the wait for the machines ended.
+enum Booted {
+    Whole,
+    /// A stop was asked, and some were still at it when their time was up.
+    Left,
+}
+
+/// Waits until every core has come up, and says how far they are while that takes long. Not for
+/// much longer than `BOOT_AFTER_STOP_MAX` once a stop is asked.
+fn await_boot(
+    reports: &Receiver<Report>,
+    cores: usize,
+    stats: &Stats,
+    stopper: &Stopper,
+) -> Result<Booted, RunError> {
     let began = Instant::now();
+    let mut asked_at: Option<Instant> = None;
     let mut left = cores;
     while left > 0 {
+        if asked_at.is_none() && stopper.is_asked() {
+            asked_at = Some(Instant::now());
+        }
+        if asked_at.is_some_and(|at| at.elapsed() >= BOOT_AFTER_STOP_MAX) {
+            tracing::info!("stopped while recovering: {}", boot_shares(stats));
+            return Ok(Booted::Left);
+        }
         match reports.recv_timeout(TELL_EVERY) {
             Ok(report) => {
                 report?;
                 left -= 1;
             }
             Err(RecvTimeoutError::Timeout) => {
-                let shares = stats
-                    .all()
-                    .map(|(shard, stats)| format!("shard {shard} {} %", stats.booted_percent()));
-                let shares: Vec<String> = shares.collect();
-                tracing::info!("recovering: {}", shares.join(", "));
+                tracing::info!("recovering: {}", boot_shares(stats));
             }
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(RunError::Config("a core ended while it booted"));
@@ -352,7 +380,14 @@ fn await_boot(reports: &Receiver<Report>, cores: usize, stats: &Stats) -> Result
     if began.elapsed() > TELL_EVERY {
         tracing::info!("recovered in {:.1} s", began.elapsed().as_secs_f64());
     }
-    Ok(())
+    Ok(Booted::Whole)
+}
+
+fn boot_shares(stats: &Stats) -> String {
+    let shares = stats
+        .all()
+        .map(|(shard, stats)| format!("shard {shard} {} %", stats.booted_percent()));
+    shares.collect::<Vec<_>>().join(", ")
 }
 
 /// Waits until every core has ended, and passes a wish to stop on to each.

@@ -75,13 +75,17 @@ impl Stopper {
         system::count_up(self.shared.eventfd.as_raw_fd());
     }
 
-    pub(super) fn wait(&self) -> Woken {
-        let eventfd = self.shared.eventfd.as_raw_fd();
-        system::await_count(eventfd);
-        let ours = SIGNAL_TO.load(Ordering::SeqCst) == eventfd;
+    /// True once a call or a signal has asked to stop; does not wait.
+    pub(super) fn is_asked(&self) -> bool {
+        let ours = SIGNAL_TO.load(Ordering::SeqCst) == self.shared.eventfd.as_raw_fd();
         let signalled = ours && SIGNALLED.load(Ordering::SeqCst);
+        signalled || self.shared.asked.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn wait(&self) -> Woken {
+        system::await_count(self.shared.eventfd.as_raw_fd());
         Woken {
-            asked: signalled || self.shared.asked.load(Ordering::SeqCst),
+            asked: self.is_asked(),
             ended: self.shared.ended.load(Ordering::SeqCst),
         }
     }
