@@ -206,3 +206,17 @@ fn a_rate_that_nothing_would_heed_is_refused() {
         assert!(said.contains("a rate is for"), "{workload:?}: {said}");
     }
 }
+
+#[test]
+fn a_run_that_nobody_would_answer_is_refused() {
+    let stub = Stub::that(Lie::None);
+    for workload in [Workload::Produce, Workload::EndToEnd] {
+        let mut plan = plan(&stub);
+        plan.workload = workload;
+        plan.acks = 0;
+
+        let said = run(&plan, &mut Nobody).unwrap_err().to_string();
+
+        assert!(said.contains("never answered"), "{workload:?}: {said}");
+    }
+}
