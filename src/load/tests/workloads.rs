@@ -220,3 +220,25 @@ fn a_run_that_nobody_would_answer_is_refused() {
         assert!(said.contains("never answered"), "{workload:?}: {said}");
     }
 }
+
+/// Takes its time to sample the broker, as reading `/metrics` does.
+struct Slow;
+
+impl Observer for Slow {
+    fn measuring_begins(&mut self) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn without_a_lead_nothing_is_measured_before_the_measured_part() {
+    let stub = Stub::that(Lie::None);
+    let mut plan = plan(&stub);
+    plan.warm_up = Duration::from_millis(50);
+    plan.length = Length::Time(Duration::from_millis(100));
+
+    let outcome = run(&plan, &mut Slow).unwrap();
+
+    assert!(!outcome.produced.latencies.is_empty());
+    assert!(outcome.produced.before.is_empty());
+}
