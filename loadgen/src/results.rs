@@ -86,7 +86,8 @@ const SMALLER: [Smaller; 2] = [
             seconds: Some(20.0),
             ..it
         },
-        words: "20 seconds here",
+        words: "20 seconds here; Kafka by default looks every five minutes for what to delete, \
+                so mostly not in these, and has less to do",
     },
 ];
 
