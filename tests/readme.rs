@@ -187,6 +187,20 @@ fn check_words(program: &str, words: &[&str]) {
     );
 }
 
+/// Ends well if what `program` cannot do without is among these words; for a line that is whole,
+/// with another program's words behind `--`.
+fn check_whole(program: &str, words: &[&str]) {
+    let help = Command::new(program).args([words[0], "--help"]).output();
+    let help = String::from_utf8(help.expect("it can be started").stdout).expect("text");
+    let usage = help.lines().find(|line| line.starts_with("Usage: "));
+    // What may be left out stands in brackets.
+    let needed = usage.expect("a usage").split(' ');
+    for flag in needed.filter(|word| word.starts_with("--") && *word != "--") {
+        let line = words.join(" ");
+        assert!(words.contains(&flag), "README's `{line}` lacks {flag}");
+    }
+}
+
 /// The word behind each `flag`.
 fn behind<'a>(words: &[&'a str], flag: &str) -> Vec<&'a str> {
     let pairs = words.windows(2).filter(|pair| pair[0] == flag);
@@ -211,6 +225,9 @@ fn commands_between_the_blocks_have_only_words_that_their_programs_know() {
             ["loadgen", _, ..] => check_words(&loadgen, &words[1..]),
             ["cargo", "bench" | "test", ..] => {}
             _ => continue,
+        }
+        if words[0] == "loadgen" && words.contains(&"--") {
+            check_whole(&loadgen, &words[1..]);
         }
         for name in behind(&words, "--preset") {
             let known = name == "NAME" || presets.contains(&name);

@@ -54,7 +54,7 @@ pub const P99_9: Figure = Figure {
 };
 pub const STALL: Figure = Figure {
     name: "longest stall ms",
-    of: |it| it.holds().then_some(it.main_side()?.silence_ms_max),
+    of: |it| it.main_side()?.silence_ms_max,
 };
 pub const SHARD_STALL: Figure = Figure {
     name: "longest stall of a shard ms",
@@ -108,9 +108,7 @@ const ALL: [Figure; 14] = [
 
 /// A run that does not hold has no latency either.
 fn latency(report: &Report, of: fn(&crate::report::Percentiles) -> f64) -> Option<f64> {
-    report
-        .holds()
-        .then_some(of(&report.main_side()?.latency_us))
+    report.main_side()?.latency_us.as_ref().map(of)
 }
 
 impl Comparison {

@@ -82,8 +82,8 @@ impl Field {
         }
         for rival in &self.against {
             contenders.push(match rival {
-                Rival::Kafka => self.kafka("kafka", false)?,
-                Rival::KafkaFlushed => self.kafka("kafka-flushed", true)?,
+                Rival::Kafka => self.kafka("kafka", false, settings)?,
+                Rival::KafkaFlushed => self.kafka("kafka-flushed", true, settings)?,
                 Rival::ThalwegNode => self.thalweg("thalweg-node", self.cores, Some("node"))?,
                 Rival::ThalwegPorts => self.thalweg("thalweg-ports", self.cores, Some("ports"))?,
             });
@@ -148,7 +148,12 @@ impl Field {
         })
     }
 
-    fn kafka(&self, name: &'static str, flush: bool) -> Result<Contender, String> {
+    fn kafka(
+        &self,
+        name: &'static str,
+        flush: bool,
+        settings: &Settings,
+    ) -> Result<Contender, String> {
         let data = self.data_dir.join(name);
         let kafka = Kafka {
             data_dir: data.clone(),
@@ -156,7 +161,7 @@ impl Field {
             flush,
             heap: self.heap.clone(),
             node_id: 1,
-            settings: Vec::new(),
+            settings: kafka_settings(settings),
         };
         Ok(Contender {
             name,
@@ -164,6 +169,16 @@ impl Field {
             broker: kafka.start()?,
             data,
         })
+    }
+}
+
+/// By default Kafka looks every five minutes for what is too old or too much, and so deletes
+/// nothing in a run of seconds. Where deleting is part of the work it looks every second.
+fn kafka_settings(settings: &Settings) -> Vec<String> {
+    let mut configs = settings.configs.iter().flatten();
+    match configs.any(|it| it.starts_with("retention.")) {
+        true => vec!["log.retention.check.interval.ms=1000".to_string()],
+        false => Vec::new(),
     }
 }
 
@@ -211,5 +226,20 @@ impl Contender {
         let plan = settings.plan(address, &fresh_topic(name));
         runs::measure(name, self.name, &plan, local)
             .map_err(|error| format!("{}: {error}", self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::presets::PRESETS;
+
+    #[test]
+    fn kafka_looks_for_what_to_delete_where_the_preset_has_it_deleted() {
+        for preset in PRESETS {
+            let lines = kafka_settings(&preset.settings(false));
+
+            assert_eq!(!lines.is_empty(), preset.name == "soak", "{}", preset.name);
+        }
     }
 }

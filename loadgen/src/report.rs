@@ -1,6 +1,8 @@
 //! What a run came to: as a table, and as JSON.
 
 mod ledger;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -26,24 +28,24 @@ pub struct Percentiles {
     pub max: f64,
 }
 
+/// Of a run that does not hold only the counts are told: it has no speed and no latency.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct SideReport {
     pub records: u64,
     pub requests: u64,
-    /// None when the ledger failed: then there is no speed.
     pub records_per_second: Option<f64>,
     /// Whole batches, 10^6 bytes.
     pub megabytes_per_second: Option<f64>,
-    pub latency_us: Percentiles,
+    pub latency_us: Option<Percentiles>,
     /// How late sends left against their schedule. Open loops only.
     pub slip_us: Option<Percentiles>,
     /// The longest time without a reply on any connection.
-    pub silence_ms_max: f64,
+    pub silence_ms_max: Option<f64>,
     /// Of the producers alone, before groups began to read a backlog.
     pub before_us: Option<Percentiles>,
 }
 
-/// What the broker's process and disk did in the measured part.
+/// What the broker's process and disk did in the measured part of a run that holds.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct BrokerReport {
     pub cpu_seconds_per_gb: Option<f64>,
@@ -83,7 +85,7 @@ pub struct Report {
     /// Kafka error codes, and how many batches each answered.
     pub errors: BTreeMap<i16, u64>,
     pub failure: Option<String>,
-    /// Seconds since the run began, records produced, records consumed.
+    /// Seconds since the run began, records produced, records consumed. None if it does not hold.
     pub samples: Vec<(f64, u64, u64)>,
 }
 
@@ -115,16 +117,20 @@ impl Report {
             produced: side(&outcome.produced),
             consumed: side(&outcome.consumed),
             own_cpu_seconds_per_gb: own.map(|it| it / gigabytes).filter(|_| holds),
-            broker: BrokerReport::new(outcome, samples, seconds, gigabytes),
+            broker: match holds {
+                true => BrokerReport::new(outcome, samples, seconds, gigabytes),
+                false => BrokerReport::default(),
+            },
             shares: None,
             ledger: LedgerReport::new(&outcome.verdict),
             groups: outcome.groups.iter().map(GroupReport::new).collect(),
             rate_wanted: outcome.rate_wanted.map(|it| it as f64),
-            step: Step::largest(&pace(outcome)),
+            step: Step::largest(&pace(outcome)).filter(|_| holds),
             errors: outcome.errors(),
             failure: outcome.failure.as_ref().map(ToString::to_string),
             samples: seen
                 .iter()
+                .filter(|_| holds)
                 .map(|it| (it.0.as_secs_f64(), it.1, it.2))
                 .collect(),
         }
@@ -144,7 +150,8 @@ impl Report {
             .as_ref()
             .filter(|_| produced.is_some())
             .and(self.main_side())
-            .map(|it| (it.latency_us.p50, it.latency_us.p99));
+            .and_then(|it| it.latency_us.as_ref())
+            .map(|it| (it.p50, it.p99));
         self.shares = Some(Shares::of(
             marks,
             produced,
@@ -231,16 +238,22 @@ impl Report {
 
 impl SideReport {
     fn new(side: &Side, seconds: f64, holds: bool) -> Self {
-        let rate = |amount: f64| holds.then_some(amount / seconds);
-        Self {
+        let counts = Self {
             records: side.records,
             requests: side.requests,
-            records_per_second: rate(side.records as f64),
-            megabytes_per_second: rate(side.bytes as f64 / 1e6),
-            latency_us: Percentiles::of(&side.latencies),
+            ..Self::default()
+        };
+        if !holds {
+            return counts;
+        }
+        Self {
+            records_per_second: Some(side.records as f64 / seconds),
+            megabytes_per_second: Some(side.bytes as f64 / 1e6 / seconds),
+            latency_us: Some(Percentiles::of(&side.latencies)),
             slip_us: (!side.slips.is_empty()).then(|| Percentiles::of(&side.slips)),
-            silence_ms_max: side.silence_ns_max as f64 / 1e6,
+            silence_ms_max: Some(side.silence_ns_max as f64 / 1e6),
             before_us: (!side.before.is_empty()).then(|| Percentiles::of(&side.before)),
+            ..counts
         }
     }
 
@@ -252,20 +265,23 @@ impl SideReport {
                 grouped(rate)
             );
         }
-        if let Some(before) = &self.before_us {
-            let fold = self.latency_us.p99 / before.p99.max(1.0);
+        if let (Some(latency), Some(before)) = (&self.latency_us, &self.before_us) {
+            let fold = latency.p99 / before.p99.max(1.0);
             let _ = writeln!(out, "    alone before {}", before.line());
             let _ = writeln!(out, "    p99 is {fold:.2} times that of before");
         }
-        let _ = writeln!(out, "    latency      {}", self.latency_us.line());
+        if let Some(latency) = &self.latency_us {
+            let _ = writeln!(out, "    latency      {}", latency.line());
+        }
         if let Some(slip) = &self.slip_us {
             let _ = writeln!(out, "    sent late by {}", slip.line());
         }
-        let _ = writeln!(
-            out,
-            "    longest stall {:.1} ms without a reply on a connection",
-            self.silence_ms_max
-        );
+        if let Some(silence) = self.silence_ms_max {
+            let _ = writeln!(
+                out,
+                "    longest stall {silence:.1} ms without a reply on a connection"
+            );
+        }
     }
 }
 
@@ -302,7 +318,6 @@ impl BrokerReport {
         seconds: f64,
         gigabytes: f64,
     ) -> Self {
-        let holds = outcome.holds();
         let cpu = used(before.broker, after.broker, |it| it.cpu_seconds);
         // Less than none: threads have ended and taken their counts with them.
         let switches = used(before.broker, after.broker, |it| it.context_switches as f64)
@@ -313,7 +328,7 @@ impl BrokerReport {
         let acknowledgements = outcome.produced.requests as f64;
         let told = before.metrics.as_ref().zip(after.metrics.as_ref());
         Self {
-            cpu_seconds_per_gb: cpu.map(|it| it / gigabytes).filter(|_| holds),
+            cpu_seconds_per_gb: cpu.map(|it| it / gigabytes),
             cpu_cores: cpu.map(|it| it / seconds),
             resident_mib: after
                 .broker

@@ -224,7 +224,8 @@ pub fn list_presets() {
     }
 }
 
-/// Writes what was asked for; `outcomes` belong to `reports`.
+/// Writes what was asked for; `outcomes` belong to `reports`. A run that does not hold has no
+/// percentiles to write.
 pub fn write(
     output: &Output,
     settings: &Settings,
@@ -244,7 +245,8 @@ pub fn write(
         let text = serde_json::to_string_pretty(&document).map_err(|e| e.to_string())?;
         fs::write(file, text + "\n").map_err(|e| format!("{}: {e}", file.display()))?;
     }
-    if let (Some(file), Some(outcome)) = (&output.hgrm, outcomes.first()) {
+    let first = outcomes.first().filter(|it| it.holds());
+    if let (Some(file), Some(outcome)) = (&output.hgrm, first) {
         let side = if outcome.consumed.latencies.is_empty() {
             &outcome.produced.latencies
         } else {

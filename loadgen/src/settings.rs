@@ -98,7 +98,7 @@ pub struct Settings {
     /// Requests in flight on each connection
     #[arg(long)]
     pub in_flight: Option<u32>,
-    /// -1, 0 or 1
+    /// -1 or 1: with 0 nobody would know what was stored
     #[arg(long, allow_hyphen_values = true)]
     pub acks: Option<i16>,
     /// Producers ask for an id and number their batches, as Java's does by default

@@ -84,10 +84,10 @@ impl Observer for Watch {
 
     fn tick(&mut self, tick: &Tick) {
         let seconds = (tick.since_begun - self.last.0).as_secs_f64().max(1e-6);
-        let records = tick.produced_records + tick.consumed_records;
-        let bytes = tick.produced_bytes + tick.consumed_bytes;
-        let rate = (records - self.last.1) as f64 / seconds;
-        let speed = (bytes - self.last.2) as f64 / seconds / 1e6;
+        let (records, bytes) = shown(tick);
+        // The side that is shown changes at most once, to what is produced from nothing.
+        let rate = records.saturating_sub(self.last.1) as f64 / seconds;
+        let speed = bytes.saturating_sub(self.last.2) as f64 / seconds / 1e6;
         self.last = (tick.since_begun, records, bytes);
         let p99 = tick
             .recent
@@ -107,5 +107,36 @@ impl Observer for Watch {
 
     fn measuring_ends(&mut self) {
         self.after = self.sample();
+    }
+}
+
+/// Records and bytes of the side that the progress line is about: what is produced, or where
+/// nothing is what is consumed. Their sum would count a record twice that is read as it comes.
+fn shown(tick: &Tick) -> (u64, u64) {
+    match tick.produced_records {
+        0 => (tick.consumed_records, tick.consumed_bytes),
+        records => (records, tick.produced_bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_is_produced_and_consumed_is_shown_once() {
+        let tick = |produced, consumed| Tick {
+            since_begun: Duration::from_secs(1),
+            measuring: true,
+            produced_records: produced,
+            produced_bytes: 100 * produced,
+            consumed_records: consumed,
+            consumed_bytes: 100 * consumed,
+            recent: None,
+        };
+
+        assert_eq!(shown(&tick(7, 7)), (7, 700));
+        assert_eq!(shown(&tick(7, 0)), (7, 700));
+        assert_eq!(shown(&tick(0, 5)), (5, 500));
     }
 }

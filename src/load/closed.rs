@@ -62,15 +62,8 @@ impl<'a> Closed<'a> {
 
     fn run(&mut self, places: &mut Places<'_>, tally: &mut Tally<'_>) -> Result<(), LoadError> {
         loop {
-            let done = self.is_done();
-            if !done {
-                self.fill_window(places, tally)?;
-            }
-            if self.job.plan.acks == 0 {
-                if done {
-                    return Ok(());
-                }
-                continue;
+            if !self.is_done() {
+                self.fill_window(places)?;
             }
             if self.in_flight.is_empty() {
                 return Ok(());
@@ -101,15 +94,7 @@ impl<'a> Closed<'a> {
         self.job.request_records(self.lane)
     }
 
-    fn request_bytes(&self) -> u64 {
-        self.job.cargo.batch_bytes * self.job.request_batches(self.lane)
-    }
-
-    fn fill_window(
-        &mut self,
-        places: &mut Places<'_>,
-        tally: &mut Tally<'_>,
-    ) -> Result<(), LoadError> {
+    fn fill_window(&mut self, places: &mut Places<'_>) -> Result<(), LoadError> {
         let window = self.job.plan.in_flight as usize;
         while self.in_flight.len() < window && !self.is_done() {
             let room = window - self.in_flight.len();
@@ -124,11 +109,6 @@ impl<'a> Closed<'a> {
             )?;
             if self.job.shared.phase() == Phase::Measure {
                 self.measured += self.request_records() * count as u64;
-            }
-            if self.job.plan.acks == 0 {
-                let records = self.request_records() * count as u64;
-                tally.reply(now, records, self.request_bytes() * count as u64);
-                return Ok(());
             }
             self.in_flight.extend(std::iter::repeat_n(now, count));
         }

@@ -138,7 +138,8 @@ impl<'a> Conductor<'a> {
         let mut warming_up = true;
         loop {
             let now = shared.now_ns();
-            if warming_up && now >= lead_ns {
+            // Without a lead there is no such part, though the observer's sampling takes time.
+            if warming_up && now >= lead_ns && lead_ns < warm_up_ns {
                 shared.advance(Phase::Before);
             }
             if warming_up && now >= warm_up_ns {

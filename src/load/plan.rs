@@ -65,7 +65,8 @@ pub struct Plan {
     pub producers: u32,
     /// Requests that a producer, or a consumer, has in flight.
     pub in_flight: u32,
-    /// 1, -1, or 0, as Kafka's `acks`.
+    /// 1 or -1, as Kafka's `acks`. With 0 there is no reply: nothing is promised that the ledger
+    /// could be held to, and nothing says when a request was done.
     pub acks: i16,
     /// Producers ask for an id and number their batches, as Java's does by default.
     pub idempotent: bool,
@@ -195,7 +196,11 @@ impl Plan {
             self.request_batches == 0 || u64::from(self.request_batches) > self.all_partitions(),
             "a request carries 1 batch to one batch per partition",
         )?;
-        refuse(!matches!(self.acks, -1..=1), "acks is -1, 0 or 1")?;
+        refuse(
+            self.acks == 0,
+            "acks=0 is never answered: nobody would know what was stored, nor when",
+        )?;
+        refuse(!matches!(self.acks, -1 | 1), "acks is -1 or 1")?;
         refuse(self.rate == Some(0), "a rate of zero never ends")?;
         refuse(
             self.rate.is_some() && matches!(self.workload, Workload::Consume | Workload::EndToEnd),

@@ -25,7 +25,7 @@ pub enum Formats {
     Svg,
 }
 
-/// Writes NAME-latency and NAME-throughput. `outcomes` belong to `reports`.
+/// Writes NAME-latency and NAME-throughput of the runs that hold. `outcomes` belong to `reports`.
 pub fn draw(
     name: &Path,
     formats: Formats,
@@ -97,12 +97,15 @@ fn latency_chart(title: &str, reports: &[Report], outcomes: &[&Outcome]) -> Char
     let lines: Vec<(String, Vec<(f64, f64)>)> = reports
         .iter()
         .zip(outcomes)
+        .filter(|(report, _)| report.holds())
         .map(|(report, outcome)| (report.broker_name.clone(), percentiles(outcome)))
         .collect();
     let values = || lines.iter().flat_map(|line| &line.1);
     let nines = values().map(|it| it.0).fold(1.0, f64::max).ceil();
     let least = values().map(|it| it.1).fold(f64::INFINITY, f64::min);
     let most = values().map(|it| it.1).fold(1.0, f64::max);
+    // Of no runs there is no least.
+    let least = least.min(most);
     let (low, high) = (least.max(1.0).log10().floor(), (most.log10() + 1e-9).ceil());
     let span = (high - low).max(1.0);
     let marks = ["0%", "90%", "99%", "99.9%", "99.99%", "99.999%", "99.9999%"];
@@ -156,6 +159,7 @@ fn microseconds(exponent: f64) -> String {
 fn throughput_chart(title: &str, reports: &[Report]) -> Chart {
     let lines: Vec<(String, Vec<(f64, f64)>)> = reports
         .iter()
+        .filter(|report| report.holds())
         .map(|report| (report.broker_name.clone(), rates(&report.samples)))
         .collect();
     let values = || lines.iter().flat_map(|line| &line.1);
@@ -244,19 +248,27 @@ mod tests {
         let samples = (0..50)
             .map(|it| (f64::from(it) / 10.0, 1_000 * it as u64, 0))
             .collect();
-        let report = Report {
+        let mut report = Report {
             name: "two-million".into(),
             broker_name: "kafka".into(),
             samples,
             ..Report::default()
         };
+        report.ledger.holds = true;
+        let liar = Report {
+            broker_name: "liar".into(),
+            failure: Some("it lied".into()),
+            ..report.clone()
+        };
 
         let name = folder.join("run");
-        draw(&name, Formats::SvgAndPng, &[report], &[&outcome]).unwrap();
+        let (reports, outcomes) = ([report, liar], [&outcome, &outcome]);
+        draw(&name, Formats::SvgAndPng, &reports, &outcomes).unwrap();
 
         let svg = std::fs::read_to_string(folder.join("run-latency.svg")).unwrap();
         let png = std::fs::read(folder.join("run-throughput.png")).unwrap();
         assert!(svg.contains("99.9%") && svg.contains("kafka"), "{svg}");
+        assert!(!svg.contains("liar"), "{svg}");
         assert_eq!(&png[1..4], b"PNG");
         std::fs::remove_dir_all(&folder).unwrap();
     }

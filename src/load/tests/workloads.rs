@@ -206,3 +206,39 @@ fn a_rate_that_nothing_would_heed_is_refused() {
         assert!(said.contains("a rate is for"), "{workload:?}: {said}");
     }
 }
+
+#[test]
+fn a_run_that_nobody_would_answer_is_refused() {
+    let stub = Stub::that(Lie::None);
+    for workload in [Workload::Produce, Workload::EndToEnd] {
+        let mut plan = plan(&stub);
+        plan.workload = workload;
+        plan.acks = 0;
+
+        let said = run(&plan, &mut Nobody).unwrap_err().to_string();
+
+        assert!(said.contains("never answered"), "{workload:?}: {said}");
+    }
+}
+
+/// Takes its time to sample the broker, as reading `/metrics` does.
+struct Slow;
+
+impl Observer for Slow {
+    fn measuring_begins(&mut self) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn without_a_lead_nothing_is_measured_before_the_measured_part() {
+    let stub = Stub::that(Lie::None);
+    let mut plan = plan(&stub);
+    plan.warm_up = Duration::from_millis(50);
+    plan.length = Length::Time(Duration::from_millis(100));
+
+    let outcome = run(&plan, &mut Slow).unwrap();
+
+    assert!(!outcome.produced.latencies.is_empty());
+    assert!(outcome.produced.before.is_empty());
+}
