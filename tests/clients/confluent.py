@@ -149,6 +149,10 @@ def reading_begins_at_an_offset_the_end_and_a_time():
         for asked in (stamp, stamp - 1):
             [answer] = reader.offsets_for_times([TopicPartition(topic, 4, asked)], DEADLINE_S)
             assert answer.offset == offset, f"time {asked}: {answer.offset}, not {offset}"
+    asked = TopicPartition(topic, 4, acknowledged[4][last - 9][3])
+    [answer] = reader.offsets_for_times([asked], DEADLINE_S)
+    found = [message.offset() for message in read([answer])]
+    assert found == list(range(last - 9, last + 1)), found
     [late] = reader.offsets_for_times([TopicPartition(topic, 4, FIRST_MS * 2)], DEADLINE_S)
     assert late.offset in (-1, last + 1), late.offset
     reader.close()

@@ -7,10 +7,10 @@
 //! would stay awake, and nobody else wanted the processor. An idle broker's waits are long, and it
 //! sleeps at once.
 //!
-//! 2026-11-30, 2 cores of an Intel Xeon, `benches/produce_path.rs`, with 100 us and with none in
-//! turn: one batch in flight takes, at p50, 1.8 to 2.1 times a bare write and flush instead of 2.1
-//! to 2.3. Without any of these rules it took 1.9 to 2.0 times, but full speed cost 0.80 to 0.87
-//! processor seconds per GB instead of 0.64 to 0.74; with them full speed costs nothing more.
+//! 2026-11-30, 2 cores of an Intel Xeon, `benches/produce_path.rs`, with 100 us, with none and with
+//! 100 us again: one batch in flight takes, at p50, 1.5, 1.7 and 1.6 times a bare write and flush.
+//! Full speed costs the same with and without; without these rules it cost 0.80 to 0.87 processor
+//! seconds per GB instead of 0.64 to 0.74.
 
 use crate::base::Span;
 

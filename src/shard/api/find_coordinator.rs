@@ -43,11 +43,11 @@ impl Shard {
                 let command = self.offsets_topic_creation();
                 self.propose(vec![command], Call::FindCoordinator(Box::new(call)));
             }
-            // There are no transactions yet; clients take the answer for "not now".
+            // COORDINATOR_NOT_AVAILABLE would be asked again until a time-out that says nothing.
             TRANSACTION => {
                 let words = "there are no transactions on this broker yet: a producer without \
                              transactional.id works";
-                let failure = Failure::because(ErrorCode::CoordinatorNotAvailable, words);
+                let failure = Failure::because(ErrorCode::InvalidRequest, words);
                 self.answer_find_coordinator(call, Some(failure));
             }
             other => {

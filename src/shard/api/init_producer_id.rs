@@ -21,13 +21,9 @@ pub struct ProducerIds {
 
 impl Shard {
     pub(super) fn init_producer_id(&mut self, asked: Asked, request: InitProducerIdRequest) {
-        if let Some(name) = request.transactional_id {
-            let code = if name.is_empty() {
-                ErrorCode::InvalidRequest
-            } else {
-                ErrorCode::CoordinatorNotAvailable
-            };
-            return self.refuse_producer_id(asked, code);
+        // There are no transactions yet, of which FindCoordinator has told.
+        if request.transactional_id.is_some() {
+            return self.refuse_producer_id(asked, ErrorCode::InvalidRequest);
         }
         // A producer knows both, or neither.
         let named = (request.producer_id.0 != -1, request.producer_epoch != -1);

@@ -97,6 +97,8 @@ fn read_from_places(client: &Client, acknowledged: &mut Acknowledged) {
         assert_eq!(client.offset_at(4, stamp), Offset::Offset(offset));
         assert_eq!(client.offset_at(4, stamp - 1), Offset::Offset(offset));
     }
+    let from = client.offset_at(4, acknowledged[&(4, end - 9)].stamp);
+    assert_eq!(offsets(from), (end - 9..end).collect::<Vec<_>>());
 }
 
 fn large_records(client: &Client, _: &mut Acknowledged) {

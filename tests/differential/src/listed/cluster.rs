@@ -69,6 +69,23 @@ pub const LISTED: &[Listed] = &[
     listed("ApiVersions", &["produce-of-old/version *"], &[["answer", "closed", "a reply"]],
         "advertised for old librdkafka's sake: UNSUPPORTED_VERSION tells more than a hang-up"),
 
+    listed("ApiVersions", &["admin-of-old/*"], &[["answer", "closed", "a reply"]],
+        "taken though not advertised: old tools send them unasked (PROTOCOL trap 16)"),
+
+    // Transactions.
+    listed("FindCoordinator", &["transactions/one"], &[
+        ["*error_code", "0", "42"],
+        ["*error_message", "*\"", "<some>"],
+        ["*host", "\"127.0.0.1\"", "\"\""],
+        ["*node_id", "1000", "-1"],
+        ["*port", "<some>", "-1"],
+    ],  "there are no transactions yet: INVALID_REQUEST ends a producer at once, with our words"),
+    listed("InitProducerId", &["transactions/an id"], &[
+        ["error_code", "0", "42"],
+        ["producer_id", "<some>", "-1"],
+        ["producer_epoch", "0", "-1"],
+    ],  "there are no transactions yet"),
+
     // Metadata.
     listed("Metadata", &["auto-created/first"], &[
         ["topics[~-new].error_code", "3", "0"],

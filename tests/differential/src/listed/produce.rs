@@ -39,6 +39,10 @@ pub const LISTED: &[Listed] = &[
         "epochs/epoch -1, sequence 0",
     ],  LOG_START,
         "beside an error Kafka tells the log start of some partitions; nobody may rely on it"),
+    listed("Produce", &["transactional/with an id"], &[
+        [CODE, "49", "48"],
+        ["responses[*].partition_responses[0].error_message", "null", "<some>"],
+    ],  "there are no transactions yet, and so none that a batch could belong to"),
     listed("Produce", &["many-partitions/no partitions"], &[
         ["responses[~-topic]", "absent",
             "{name=\"~-topic\" topic_id=00000000-0000-0000-0000-000000000000 \

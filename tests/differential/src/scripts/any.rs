@@ -95,7 +95,7 @@ fn old_produce(run: &mut Run, _: i16) -> Outcome {
     Ok(())
 }
 
-/// Whole requests about nothing, in versions that kafka-python and others still send.
+/// Whole requests about nothing, in versions that old administration tools send.
 fn old_admin(run: &mut Run, _: i16) -> Outcome {
     const NONE: [u8; 4] = [0; 4];
     const WITHIN: [u8; 4] = 30_000_i32.to_be_bytes();

@@ -478,12 +478,7 @@ fn bad_edits(run: &mut Run, version: i16) -> Outcome {
 fn edit_others(run: &mut Run, version: i16) -> Outcome {
     let group = run.name("group").to_string();
     let all: [(&str, i8, &str, Edits<'_>); 3] = [
-        (
-            "a logger",
-            LOGGER,
-            OWN,
-            &[("org.apache.kafka", SET, Some("INFO"))],
-        ),
+        ("a logger", LOGGER, OWN, &[("root", SET, Some("INFO"))]),
         (
             "metrics",
             METRICS,

@@ -27,7 +27,7 @@ pub const CASES: &[Case] = &[
     Case::new(API, "epochs", epochs),
     Case::new(API, "many-partitions", many_partitions),
     Case::new(API, "transactional-without-id", transactional_batch),
-    Case::new(API, "transactional", transactional_with_id),
+    Case::new(API, "transactional", transactional_with_id).alone(),
     Case::new(API, "min-insync", min_insync),
     Case::new(ApiKey::InitProducerId, "idempotent", idempotent),
     Case::new(ApiKey::InitProducerId, "epoch-of-its-own", own_epoch).since(3),
@@ -373,6 +373,7 @@ fn transactional_batch(run: &mut Run, version: i16) -> Outcome {
 
 fn transactional_with_id(run: &mut Run, version: i16) -> Outcome {
     let topic = run.topic(1)?;
+    wait_transactions(run)?;
     let (id, epoch) = producer(run)?;
     let records = records(run, 1).producer(id, epoch, 0).transactional();
     let request = produce(version, &topic, vec![(0, Some(records.build()))]);
