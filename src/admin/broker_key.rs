@@ -4,9 +4,9 @@ use crate::log::config_table::{Bounds, ConfigKind};
 
 use super::broker_table::BROKER_CONFIGS;
 use super::idle_table::IDLE_CONFIGS;
-use super::listener_key::{ListenerKey, is_of_a_listener, is_of_a_storage};
+use super::listener_key::{ListenerKey, is_of_a_listener};
 use super::topic_defaults::TOPIC_DEFAULTS;
-use super::without_meaning::WITHOUT_MEANING;
+use super::without_meaning::{WITHOUT_MEANING, is_of_a_storage};
 
 /// Whether a key may change while the broker runs, in Kafka's words for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -64,13 +64,6 @@ pub fn is_of_a_listener(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
 
-/// True of every name that Kafka hands on to a program for remote storage.
-pub fn is_of_a_storage(name: &str) -> bool {
-    ["rsm.config.", "rlmm.config."]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
-}
-
 /// The name of one of `listeners`, as it is written, and the address: `NAME://HOST:PORT`.
 pub fn split_listener(written: &str) -> (Option<&str>, &str) {
     match written.split_once("://") {

@@ -287,3 +287,10 @@ pub const WITHOUT_MEANING: &[&str] = &[
     "zookeeper.ssl.truststore.password",
     "zookeeper.ssl.truststore.type",
 ];
+
+/// True of every name that Kafka hands on to a program for remote storage.
+pub fn is_of_a_storage(name: &str) -> bool {
+    ["rsm.config.", "rlmm.config."]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
