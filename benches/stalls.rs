@@ -7,8 +7,10 @@
 //! change of it. The clients share the machine's other core. `-- WORD` runs those of that name.
 //!
 //! The honest client is a process of its own: in one with the others it would wait for them, since
-//! whoever gives 100 MiB back to the kernel holds the address space for as long. How late it asked,
-//! which is nobody's fault but its own core's, is told too: no figure can be better than that.
+//! whoever gives 100 MiB back to the kernel holds the address space for as long. Its core is busy
+//! with the others too, and a wait for that core is not the broker's: a question counts from when
+//! it was due, less how late this process came to asking, until the kernel had received the last
+//! byte of its answer (`SO_TIMESTAMPNS`). Both delays of its own core are told beside it.
 
 #[path = "support/broker.rs"]
 mod broker;
@@ -16,6 +18,8 @@ mod support;
 
 #[path = "stalls/disturb.rs"]
 mod disturb;
+#[path = "stalls/honest.rs"]
+mod honest;
 #[path = "stalls/wire.rs"]
 mod wire;
 
@@ -24,15 +28,12 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use broker::Broker;
+use honest::Question;
 use support::{Size, print_head};
-
 use wire::Wire;
-
-/// Questions a second.
-const RATE: u32 = 200;
 
 /// The honest client is started with this, the broker's address, and for how long to ask.
 const HONEST: &str = "--honest";
@@ -44,8 +45,10 @@ fn main() {
     {
         let address = address.parse().expect("an address");
         let seconds = seconds.parse().expect("a number of seconds");
-        for (late, wait) in ask_at_rate(address, Duration::from_secs(seconds)) {
-            println!("{} {}", late.as_nanos(), wait.as_nanos());
+        leave_the_first_core();
+        for asked in honest::ask_at_rate(address, Duration::from_secs(seconds)) {
+            let parts = [asked.wait, asked.asked_late, asked.read_late];
+            println!("{}", parts.map(|it| it.as_nanos().to_string()).join(" "));
         }
         return;
     }
@@ -94,32 +97,32 @@ fn measure(
         })
         .collect();
     let asked = ask_in_a_process(broker.address, seconds);
-    let (mut lates, mut waits): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
     over.store(true, Ordering::Relaxed);
     for thread in threads {
         thread.join().expect("a disturber that did its work");
     }
-    waits.sort_unstable();
-    lates.sort_unstable();
-    let of = |all: &[Duration], share: f64| {
-        all[((all.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3
+    let sorted = |part: fn(&Question) -> Duration| {
+        let mut all: Vec<_> = asked.iter().map(part).collect();
+        all.sort_unstable();
+        move |share: f64| all[((all.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3
     };
-    let at = |share: f64| of(&waits, share);
+    let wait = sorted(|it| it.wait);
+    let own = [sorted(|it| it.asked_late), sorted(|it| it.read_late)];
     println!(
         "beside {name}: p50 {:.3} ms, p99 {:.3} ms, p99.9 {:.3} ms, max {:.3} ms of {} questions; \
-         disturbed {} times; the client itself was late: p99 {:.3} ms, p99.9 {:.3} ms",
-        at(0.5),
-        at(0.99),
-        at(0.999),
-        at(1.0),
-        waits.len(),
+         disturbed {} times; the client's own core, p99.9: asked {:.3} ms late, read {:.3} ms late",
+        wait(0.5),
+        wait(0.99),
+        wait(0.999),
+        wait(1.0),
+        asked.len(),
         done.load(Ordering::Relaxed),
-        of(&lates, 0.99),
-        of(&lates, 0.999),
+        own[0](0.999),
+        own[1](0.999),
     );
 }
 
-fn ask_in_a_process(address: SocketAddr, seconds: u64) -> Vec<(Duration, Duration)> {
+fn ask_in_a_process(address: SocketAddr, seconds: u64) -> Vec<Question> {
     let output = Command::new(std::env::current_exe().expect("this program"))
         .args([HONEST, &address.to_string(), &seconds.to_string()])
         .stderr(Stdio::inherit())
@@ -127,35 +130,16 @@ fn ask_in_a_process(address: SocketAddr, seconds: u64) -> Vec<(Duration, Duratio
         .expect("the honest client starts");
     assert!(output.status.success(), "the honest client failed");
     let lines = String::from_utf8(output.stdout).expect("numbers");
-    let nanos = |text: &str| Duration::from_nanos(text.parse().expect("a number"));
-    let asked = lines
-        .lines()
-        .map(|line| line.split_once(' ').expect("two numbers"));
-    asked
-        .map(|(late, wait)| (nanos(late), nanos(wait)))
-        .collect()
-}
-
-/// Small questions one after the other; how late each was asked after the answer before it, which
-/// is this process's own fault, and its wait, which counts from when it was due.
-fn ask_at_rate(address: SocketAddr, length: Duration) -> Vec<(Duration, Duration)> {
-    leave_the_first_core();
-    let mut wire = Wire::connect(address);
-    let step = Duration::from_secs(1) / RATE;
-    let begun = Instant::now();
-    let (mut due, mut answered) = (begun, begun);
-    let mut waits = Vec::new();
-    while due.duration_since(begun) < length {
-        if let Some(early) = due.checked_duration_since(Instant::now()) {
-            thread::sleep(early);
+    let question = |line: &str| {
+        let mut parts = line.split(' ').map(|it| it.parse().expect("a number"));
+        let mut next = || Duration::from_nanos(parts.next().expect("three numbers"));
+        Question {
+            wait: next(),
+            asked_late: next(),
+            read_late: next(),
         }
-        let late = Instant::now().duration_since(due.max(answered));
-        wire.ask_small("probe");
-        answered = Instant::now();
-        waits.push((late, answered.duration_since(due)));
-        due += step;
-    }
-    waits
+    };
+    lines.lines().map(question).collect()
 }
 
 /// The clients are to measure the broker's core, not to disturb it or each other.

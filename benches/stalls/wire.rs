@@ -13,6 +13,9 @@ use thalweg::wire::messages::*;
 
 const WAIT: Duration = Duration::from_secs(60);
 
+/// The version of the small question.
+const SMALL_VERSION: i16 = 9;
+
 const PIECE: usize = 64 << 10;
 
 pub struct Wire {
@@ -86,12 +89,19 @@ impl Wire {
         assert_eq!(reply.responses[0].error_code, 0, "{reply:?}");
     }
 
-    pub fn ask_small(&mut self, topic: &str) {
+    /// A question with a small answer.
+    pub fn send_small(&mut self, topic: &str) {
         let topic = MetadataRequestTopic::default().with_name(Some(topic_name(topic)));
         let request = MetadataRequest::default()
             .with_topics(Some(vec![topic]))
             .with_allow_auto_topic_creation(false);
-        let reply = self.ask(&request, 9);
+        self.send(&request, SMALL_VERSION);
+    }
+
+    /// Its answer tells of one partition.
+    pub fn check_small(frame: Bytes) {
+        let reply = client::decode::<MetadataRequest>(SMALL_VERSION, frame);
+        let (_, reply) = reply.expect("its reply");
         assert_eq!(reply.topics[0].partitions.len(), 1, "{reply:?}");
     }
 }
