@@ -85,6 +85,13 @@ pub const CHECKPOINT_SHARES: u32 = 16;
 /// but at least so many streams: few are checkpointed whole each time.
 pub const CHECKPOINT_STREAMS_MIN: u32 = 4096;
 
+/// Of the files that retention frees, as many are kept as segments began within this span: two
+/// rounds of retention.
+pub const JOURNAL_SPARES_SPAN: Span = Span(2 * TICK_WAIT.0);
+
+/// The pause between removals of files: a shard gives back up to five segments a second.
+pub const JOURNAL_REMOVE_WAIT: Span = Span::millis(200);
+
 /// A journal that lacks space asks for it again after this long.
 pub const JOURNAL_SPACE_WAIT: Span = Span::seconds(1);
 

@@ -29,7 +29,7 @@ impl Journal {
             self.sweep();
             self.checkpoint(snapshots);
             self.write_footer(disk);
-            self.turn.prepare(now, self.settings.segment_bytes, disk);
+            self.turn.prepare(now, &self.settings, disk);
         }
         self.flush_written(now, disk);
         self.write_groups(now, disk);
@@ -232,6 +232,7 @@ impl Journal {
             Purpose::Survey => self.turn.surveyed(&done.result),
             Purpose::Prepare(file) => self.prepared(now, file, done.result.err()),
             Purpose::Remove => {
+                self.turn.spares.removed(now.ticks);
                 if let Err(error) = done.result {
                     tracing::warn!(?error, "a file that is not needed could not be removed");
                 }
@@ -306,7 +307,7 @@ impl Journal {
             None => Next::Ready(file),
             Some(error) => {
                 tracing::warn!(?error, "no file could be prepared for the next segment");
-                self.turn.spare.push(file);
+                self.turn.spares.add_found(file);
                 Next::Short(now.ticks + JOURNAL_SPACE_WAIT)
             }
         };

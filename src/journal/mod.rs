@@ -43,6 +43,7 @@ mod rescan;
 mod scan;
 mod sources;
 mod space;
+mod spares;
 mod split;
 mod streams;
 mod superblock;

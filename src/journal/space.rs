@@ -67,7 +67,7 @@ impl Journal {
         if let Some(segment) = self.book.segments.remove(&number) {
             let index = segment.index.map_or(0, |index| index.memory_bytes());
             self.turn.index_bytes = self.turn.index_bytes.saturating_sub(index);
-            self.turn.spare.push(segment.file);
+            self.turn.spares.add_used(segment.file);
         }
         self.reads.windows.forget_segment(number);
         true

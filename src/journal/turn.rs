@@ -11,6 +11,8 @@ use super::entry::Sequence;
 use super::error::JournalError;
 use super::format::UNIT;
 use super::growth::Growth;
+use super::journal::Settings;
+use super::spares::{Spare, Spares};
 use super::superblock::{SUPERBLOCK_FILE, Superblock};
 
 /// What an operation under way is for.
@@ -48,8 +50,8 @@ pub(super) enum Next {
     Ready(FileId),
 }
 
-/// Files of freed segments kept for the next one; more are given back to the file system.
-const SPARE_FILES_MAX: usize = 1;
+/// With less than so many segments of usable space, no files are kept for later.
+const SHORT_SEGMENTS: u64 = 8;
 
 /// What a start finds of the files: those that hold nothing, and the numbers to go on with.
 pub(super) struct Files {
@@ -79,8 +81,7 @@ pub(super) struct Turn {
     pub superblock: Superblock,
     pub superblock_under_way: bool,
     pub footer_under_way: bool,
-    /// Files that hold nothing.
-    pub spare: Vec<FileId>,
+    pub spares: Spares,
     pub next: Next,
     next_segment: u32,
     next_file: u32,
@@ -120,7 +121,7 @@ impl Turn {
             superblock,
             superblock_under_way: false,
             footer_under_way: false,
-            spare: files.spare,
+            spares: Spares::new(files.spare, now.ticks),
             next: Next::None,
             next_segment: files.next_segment,
             next_file: files.next_file,
@@ -175,7 +176,8 @@ impl Turn {
             Next::Short(until) => Some(until),
             Next::None | Next::Asking | Next::Wanted | Next::Ready(_) => None,
         };
-        seal.into_iter().chain(space).chain(flush).min()
+        let remove = self.spares.wake_at();
+        [seal, space, flush, remove].into_iter().flatten().min()
     }
 
     /// What the file system had when it was last asked.
@@ -204,34 +206,21 @@ impl Turn {
         self.failure.get_or_insert(error);
     }
 
-    /// Asks for the next segment's file ahead of need.
-    pub fn prepare(&mut self, now: Now, length: ByteCount, disk: &mut Vec<DiskOp>) {
-        self.remove_spare(disk);
+    /// Asks for the next segment's file ahead of need, and removes one that nobody needs.
+    pub fn prepare(&mut self, now: Now, settings: &Settings, disk: &mut Vec<DiskOp>) {
+        self.remove_spare(now, settings, disk);
         if std::mem::take(&mut self.survey_due) {
             let ticket = self.begin(Purpose::Survey);
             disk.push(DiskOp::Space { ticket });
         }
-        if self.next == Next::Wanted {
-            let file = self.spare.pop().unwrap_or_else(|| {
-                self.next_file += 1;
-                FileId(self.next_file - 1)
-            });
-            self.next = Next::Asking;
-            let ticket = self.begin(Purpose::Prepare(file));
-            disk.push(DiskOp::Prepare {
-                ticket,
-                file,
-                length,
-            });
-            return;
-        }
-        let due = match self.next {
-            Next::None => true,
-            Next::Short(until) => now.ticks >= until,
-            Next::Asking | Next::Wanted | Next::Ready(_) => false,
+        let (due, has_file) = match self.next {
+            Next::Wanted => (true, true),
+            Next::None => (true, !self.spares.is_empty()),
+            Next::Short(until) => (now.ticks >= until, self.spares.have_used()),
+            Next::Asking | Next::Ready(_) => (false, false),
         };
-        if due && !self.spare.is_empty() && self.next == Next::None {
-            self.next = Next::Wanted;
+        if due && has_file {
+            self.begin_file(now, settings.segment_bytes, disk);
         } else if due {
             self.next = Next::Asking;
             let ticket = self.begin(Purpose::Space);
@@ -239,12 +228,33 @@ impl Turn {
         }
     }
 
-    /// Removes spare files that no segment will need soon.
-    fn remove_spare(&mut self, disk: &mut Vec<DiskOp>) {
-        while self.spare.len() > SPARE_FILES_MAX {
-            let Some(file) = self.spare.pop() else {
+    /// Makes a file ready for the next segment.
+    fn begin_file(&mut self, now: Now, length: ByteCount, disk: &mut Vec<DiskOp>) {
+        self.spares.begins(now.ticks);
+        let file = match self.spares.take() {
+            Some(Spare::Used(file)) => {
+                self.next = Next::Ready(file);
                 return;
-            };
+            }
+            Some(Spare::Found(file)) => file,
+            None => {
+                self.next_file += 1;
+                FileId(self.next_file - 1)
+            }
+        };
+        self.next = Next::Asking;
+        let ticket = self.begin(Purpose::Prepare(file));
+        disk.push(DiskOp::Prepare {
+            ticket,
+            file,
+            length,
+        });
+    }
+
+    fn remove_spare(&mut self, now: Now, settings: &Settings, disk: &mut Vec<DiskOp>) {
+        let least = settings.reserve_bytes.0 + SHORT_SEGMENTS * settings.segment_bytes.0;
+        let short = self.space.is_some_and(|space| space.usable.0 < least);
+        if let Some(file) = self.spares.remove(now.ticks, short) {
             let ticket = self.begin(Purpose::Remove);
             disk.push(DiskOp::Remove { ticket, file });
         }

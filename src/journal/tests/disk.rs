@@ -58,6 +58,8 @@ pub struct Disk {
     pub reads: u64,
     /// Bytes read.
     pub read_bytes: u64,
+    /// Files prepared.
+    pub prepared: u64,
     /// Bytes that groups and superblocks wrote.
     pub written_bytes: u64,
     pub flushes: u64,
@@ -277,6 +279,7 @@ impl Directory for Disk {
     }
 
     fn prepare(&mut self, file: FileId, length: ByteCount) -> Result<(), DiskError> {
+        self.prepared += 1;
         self.count_boot_write(file)?;
         if self.space()?.usable < length {
             return Err(error("prepare", file, 28));

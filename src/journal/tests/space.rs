@@ -198,6 +198,57 @@ fn segments_whose_streams_are_trimmed_are_used_again() {
     world.check_all();
 }
 
+/// Fills segments and gives them up, so that new ones begin in their files.
+fn world_in_used_files(seed: u64) -> World {
+    let mut world = World::with(seed, tight());
+    for number in 0..4_000 {
+        world.stage_patiently(16 + number % 8, 1, 2_000);
+        world.step();
+        if number % 50 == 49 {
+            for stream in 16..24 {
+                let end = world.end_of(stream);
+                world.trim(stream, (end - 40).max(0));
+            }
+        }
+    }
+    world
+}
+
+#[test]
+fn a_segment_begins_in_a_used_file_without_preparing_it() {
+    let world = world_in_used_files(10);
+
+    let begun = u64::from(*world.journal.book.segments.keys().next_back().expect("one"));
+    assert!(begun > 30, "{begun} segments");
+    assert!(
+        world.disk.prepared < begun / 2,
+        "{} of {begun} segments began in a file that was prepared",
+        world.disk.prepared
+    );
+}
+
+#[test]
+fn what_a_used_file_still_holds_is_never_taken_for_its_new_segments() {
+    for seed in 0..40 {
+        let mut world = world_in_used_files(seed);
+        // Up to the first groups of a segment that begins in a used file, and on from there: its
+        // groups are torn, or were never written, over those of the segment before.
+        let before = *world.journal.book.segments.keys().next_back().expect("one");
+        while *world.journal.book.segments.keys().next_back().expect("one") == before {
+            world.stage_patiently(16, 1, 2_000);
+            world.step();
+        }
+        for _ in 0..seed % 4 {
+            world.stage_patiently(17, 1, 2_000);
+            world.step();
+        }
+        world.crash_and_reopen();
+        world.stage_patiently(18, 1, 2_000);
+        world.settle();
+        world.crash_and_reopen();
+    }
+}
+
 #[test]
 fn a_stream_that_was_wholly_trimmed_keeps_its_place() {
     let mut world = World::with(4, tight());
