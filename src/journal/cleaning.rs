@@ -31,8 +31,12 @@ const LIVE_SHARE: u64 = 10;
 const DEAD_SHARE: u64 = 3;
 /// if there are at least so many.
 const SEALED_MIN: usize = 2;
-/// Bytes read and staged at a time.
+/// Bytes read and staged at a time,
 const SLICE_BYTES: ByteCount = ByteCount::kib(128);
+/// at the least where entries are small,
+const SMALL_SLICE_BYTES: ByteCount = ByteCount::kib(16);
+/// and the entries: a thousand take a core 3 to 4 ms, with the reading (`benches/stalls`).
+const SLICE_ENTRIES: usize = 128;
 /// The cleaner steps back while more than this waits for the device.
 const UNWRITTEN_BYTES_MAX: ByteCount = ByteCount::kib(256);
 /// Streams looked at in one turn.
@@ -97,6 +101,8 @@ pub(super) struct Cleaner {
     /// lie close.
     gathered: VecDeque<Slice>,
     gathered_bytes: u64,
+    /// Bytes that are read at a time: so many as hold a slice's entries.
+    read_bytes: ByteCount,
     /// Segments with entries that can not be read: they stay as they are.
     stuck: Vec<u32>,
     /// Bytes carried since the journal opened.
@@ -112,9 +118,24 @@ impl Default for Cleaner {
             split: BTreeSet::new(),
             gathered: VecDeque::new(),
             gathered_bytes: 0,
+            read_bytes: SMALL_SLICE_BYTES,
             stuck: Vec::new(),
             carried_bytes: 0,
         }
+    }
+}
+
+impl Cleaner {
+    /// There is enough to stage.
+    fn has_slice(&self) -> bool {
+        self.gathered_bytes >= SLICE_BYTES.0 || self.gathered.len() >= SLICE_ENTRIES
+    }
+
+    /// How much to read next, by the size of the entries that came.
+    fn learn_size(&mut self, slices: &[Slice]) {
+        let bytes: u64 = slices.iter().map(|it| u64::from(it.head.length)).sum();
+        let slice = bytes / slices.len() as u64 * SLICE_ENTRIES as u64;
+        self.read_bytes = ByteCount(slice.clamp(SMALL_SLICE_BYTES.0, SLICE_BYTES.0));
     }
 }
 
@@ -220,7 +241,7 @@ impl Journal {
     fn gather(&mut self, mut place: Place) {
         let last_slot = place.slot.saturating_add(SLOTS_PER_TURN);
         loop {
-            if self.cleaner.gathered_bytes >= SLICE_BYTES.0 {
+            if self.cleaner.has_slice() {
                 self.cleaner.phase = Phase::Staging(place);
                 return;
             }
@@ -259,7 +280,7 @@ impl Journal {
             stream: stream.id,
             from: part.first.max(stream.first).max(place.from),
             until: part.end,
-            bytes_max: SLICE_BYTES,
+            bytes_max: self.cleaner.read_bytes,
             first_whole: true,
         })
     }
@@ -268,6 +289,7 @@ impl Journal {
     fn entries_read(&mut self, mut place: Place, done: ReadDone) -> Option<Place> {
         match done.result {
             Ok(slices) if !slices.is_empty() => {
+                self.cleaner.learn_size(&slices);
                 for slice in slices {
                     place.from = slice.head.end();
                     self.cleaner.gathered_bytes += weight(&slice);
@@ -293,8 +315,8 @@ impl Journal {
         }
     }
 
-    /// Stages what was gathered, as far as it is still wanted and there is room; true if nothing
-    /// is left.
+    /// Stages a slice of what was gathered, as far as it is still wanted and there is room; true if
+    /// nothing is left.
     fn carry(&mut self) -> bool {
         let victims = match self.cleaner.phase {
             Phase::Staging(place) => place.victims,
@@ -309,7 +331,8 @@ impl Journal {
             return false;
         }
         let mut left = std::mem::take(&mut self.cleaner.gathered);
-        while let Some(slice) = left.pop_front() {
+        for _ in 0..SLICE_ENTRIES {
+            let Some(slice) = left.pop_front() else { break };
             let head = slice.head;
             if self.is_in(head.stream, head.first, victims) {
                 let row = Row {
