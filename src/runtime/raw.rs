@@ -26,6 +26,9 @@ pub(super) const HUGE: usize = 2 << 20;
 /// A page of the kernel, where it gives no huge one.
 const PAGE: usize = 4 << 10;
 
+/// Touched before the processor is offered to who wants it.
+const TOUCHED_AT_ONCE: usize = 64 << 10;
+
 const _: () = assert!(SIZES[19] as u64 == POOLED_BYTES_MAX.0);
 
 /// One piece of memory, owned: aligned to 4 KiB, initialised.
@@ -180,6 +183,10 @@ fn reserve(bytes: usize, protection: i32) -> Option<NonNull<u8>> {
 /// 3-213 ms beside `MADV_POPULATE_WRITE` and up to 0.11 ms beside writes, which took no more of the
 /// processor (0.12-0.17 s/GB). Addresses that nobody may touch around the slab keep its area from
 /// becoming one with a neighbour's.
+///
+/// Small pages, and few at a time: the kernel takes the processor from nobody before a few
+/// milliseconds are over, and a core that woke beside the zeroing of a huge page waited for 2 to
+/// 3 ms (`benches/stalls`, Linux 6.18).
 pub(super) fn slab(pieces: usize) -> Option<Vec<Raw>> {
     let bytes = pieces * HUGE;
     let reserved = reserve(bytes + 2 * HUGE, libc::PROT_NONE)?;
@@ -193,10 +200,13 @@ pub(super) fn slab(pieces: usize) -> Option<Vec<Raw>> {
             libc::munmap(reserved.as_ptr().cast(), bytes + 2 * HUGE);
             return None;
         }
-        // Refused where huge pages are switched off, which is no harm.
-        libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE);
-        for at in (0..bytes).step_by(PAGE) {
-            start.as_ptr().add(at).write_volatile(0);
+        // Refused where there are none, which is no harm.
+        libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_NOHUGEPAGE);
+        for few in (0..bytes).step_by(TOUCHED_AT_ONCE) {
+            for at in (few..few + TOUCHED_AT_ONCE).step_by(PAGE) {
+                start.as_ptr().add(at).write_volatile(0);
+            }
+            std::thread::yield_now();
         }
         let size = Size::for_bytes(HUGE);
         let piece = |index| Raw::again(start.add(index * HUGE), size);

@@ -65,13 +65,13 @@ impl<M: Machine> Core<M> {
     fn wait(&mut self) -> Result<(), RunError> {
         let began = system::ticks();
         let wait = self.disks.waits_for();
-        let awake = self.patience.span(wait);
+        let awake = self.patience.span(wait, began);
         if awake > Span(0) {
             match self.ring.poll_for(awake).map_err(ring_failed)? {
                 Watch::Ended => {}
                 Watch::Quiet => self.ring.wait().map_err(ring_failed)?,
-                Watch::Crowded => {
-                    self.patience.was_crowded();
+                Watch::Crowded(lost) => {
+                    self.patience.was_crowded(system::ticks(), lost);
                     return self.ring.wait().map_err(ring_failed);
                 }
             }

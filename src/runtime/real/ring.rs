@@ -81,8 +81,8 @@ pub(super) struct Completion {
 pub(super) enum Watch {
     /// One is there.
     Ended,
-    /// Somebody else wanted the processor.
-    Crowded,
+    /// Somebody else wanted the processor, and had it for so long.
+    Crowded(Span),
     /// Nothing happened.
     Quiet,
 }
@@ -224,8 +224,9 @@ impl Ring {
             let before = system::ticks();
             std::thread::yield_now();
             now = system::ticks();
-            if now.since(before) > YIELD_ALONE_MAX {
-                return Ok(Watch::Crowded);
+            let lost = now.since(before);
+            if lost > YIELD_ALONE_MAX {
+                return Ok(Watch::Crowded(lost));
             }
             if now >= until {
                 return Ok(Watch::Quiet);
