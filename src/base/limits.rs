@@ -117,7 +117,7 @@ pub const POOLED_BYTES_MAX: ByteCount = ByteCount::mib(4);
 
 /// A receive takes at most this much, so that one connection's bytes do not hold up a turn; and
 /// into memory that is touched for the first time, which costs ten times as much, only so much.
-pub const RECEIVE_BYTES_MAX: ByteCount = ByteCount::mib(1);
+pub const RECEIVE_BYTES_MAX: ByteCount = ByteCount::kib(512);
 pub const FRESH_RECEIVE_BYTES_MAX: ByteCount = ByteCount::kib(256);
 
 /// Memory of one shard for frames in progress and requests under way (`request.memory.bytes`).
@@ -144,8 +144,8 @@ pub const REQUEST_BYTES_PER_TURN_MAX: ByteCount = ByteCount::mib(1);
 pub const TURN_BYTES_MAX: ByteCount = ByteCount::mib(4);
 
 /// Topics and partitions that one turn adds to a reply with all of them: 140,000 take about 30 ms
-/// of encoding, so this many take less than half of one, which is a turn's share.
-pub const METADATA_ENTRIES_PER_TURN_MAX: usize = 2_000;
+/// of encoding, so this many take a quarter of one, which is a turn's share.
+pub const METADATA_ENTRIES_PER_TURN_MAX: usize = 1_000;
 
 /// Batches that one turn takes from a large Produce: checking and staging this much takes about
 /// 0.2 ms. A batch that is larger is taken whole.

@@ -13,7 +13,7 @@ use crate::runtime::system;
 
 /// A turn ends after this many events, or once it has taken this long.
 const TURN_EVENTS_MAX: u64 = 256;
-const TURN_SPAN_MAX: Span = Span(500_000);
+const TURN_SPAN_MAX: Span = Span::micros(300);
 
 /// The clock is read once per so many events of a turn.
 const EVENTS_PER_LOOK: u64 = 8;

@@ -10,7 +10,7 @@ use crate::runtime::block::Block;
 use crate::runtime::system;
 
 /// One call sends at most this much, in at most so many pieces (the kernel's IOV_MAX is 1024).
-const SEND_BYTES_MAX: usize = 1 << 20;
+const SEND_BYTES_MAX: usize = 256 << 10;
 const SEND_PIECES_MAX: usize = 256;
 
 /// How a call went.
