@@ -56,8 +56,12 @@ fn run(address: &str, words: &str, input: &str) -> Said {
 
 /// A broker, and where it listens.
 fn start(scratch: &Scratch) -> (Broker, String) {
+    start_with(scratch, &[])
+}
+
+fn start_with(scratch: &Scratch, more: &[&str]) -> (Broker, String) {
     let flags = ["--cores", "2", "--allow-buffered"];
-    let broker = Broker::start(&scratch.path("data"), &flags);
+    let broker = Broker::start(&scratch.path("data"), &[&flags, more].concat());
     let address = broker.address.to_string();
     (broker, address)
 }
@@ -110,11 +114,6 @@ fn what_would_fail_again_does_not_invite_to_try_again() {
     for (words, code, told) in [
         ("topic create t", FAILED, "TOPIC_ALREADY_EXISTS"),
         (
-            "topic describe absent",
-            FAILED,
-            "`thalweg topic list` shows",
-        ),
-        (
             "consume t --partition 9",
             FAILED,
             "t has no partition 9; it has 2",
@@ -131,6 +130,35 @@ fn what_would_fail_again_does_not_invite_to_try_again() {
 
         assert_eq!(said.code, code, "{words}: {said:?}");
         assert!(said.errors.contains(told), "{words}: {said:?}");
+    }
+    assert_eq!(broker.stop().0, Some(0));
+}
+
+#[test]
+fn a_command_about_a_topic_that_is_not_there_says_how_to_find_or_make_one() {
+    let scratch = Scratch::new("commands-absent");
+    let by_hand = ["--override", "auto.create.topics.enable=false"];
+    let (broker, address) = start_with(&scratch, &by_hand);
+
+    for words in [
+        "topic describe absent",
+        "topic alter absent --partitions 4",
+        "topic delete absent",
+        "produce absent",
+        "consume absent",
+        "consume absent --group g",
+        "config describe --topic absent",
+        "config set --topic absent retention.ms=1",
+        "group reset-offsets g --topic absent --to-earliest",
+    ] {
+        let said = run(&address, words, "a line\n");
+
+        assert_eq!(said.code, FAILED, "{words}: {said:?}");
+        let head = "absent: UNKNOWN_TOPIC_OR_PARTITION (3): ";
+        let next = "`thalweg topic list` shows the topics that are there, \
+                    `thalweg topic create NAME` makes one\n";
+        assert!(said.errors.contains(head), "{words}: {said:?}");
+        assert!(said.errors.ends_with(next), "{words}: {said:?}");
     }
     assert_eq!(broker.stop().0, Some(0));
 }

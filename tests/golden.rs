@@ -3,7 +3,8 @@
 //! `tests/golden/frames.txt` has one frame a line, made by `tests/golden/record.sh`: client, API,
 //! version, `request` or `reply`, and the frame without its length prefix. Each is read as a
 //! broker reads it, through the guard, and written again to the same bytes. So neither the layouts
-//! of `wire` nor the crate's can drift from what is really on the wire.
+//! of `wire` nor the crate's can drift from what is really on the wire. Every version that is
+//! advertised is among them, as a request and as a reply.
 
 use std::collections::BTreeSet;
 
@@ -241,4 +242,31 @@ fn every_api_that_was_asked_is_served_or_not_advertised() {
             assert!(range.contains(&frame.version), "{}", frame.about());
         }
     }
+}
+
+/// All that is advertised and accepted: an API, a version, and whether it is the request.
+fn advertised() -> impl Iterator<Item = (ApiKey, i16, bool)> {
+    let served = versions::APIS.iter();
+    let served = served.filter(|api| ApiSet::ENGINE.contains(api.key));
+    let accepted =
+        served.flat_map(|api| (api.accepted.min..=api.accepted.max).map(|it| (api.key, it)));
+    accepted.flat_map(|(key, version)| [(key, version, true), (key, version, false)])
+}
+
+/// An API is advertised when its layouts are known from what others put on the wire, not before.
+#[test]
+fn every_version_that_is_advertised_has_a_request_and_a_reply_among_the_fixtures() {
+    let both = frames(true).chain(frames(false));
+    let there: BTreeSet<_> = both
+        .map(|frame| (frame.key, frame.version, frame.is_request))
+        .collect();
+
+    let missing: Vec<_> = advertised()
+        .filter(|(key, version, is_request)| !there.contains(&(*key as i16, *version, *is_request)))
+        .collect();
+
+    assert!(
+        missing.is_empty(),
+        "API, version, is a request: {missing:?}"
+    );
 }

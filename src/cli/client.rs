@@ -206,7 +206,8 @@ fn may_pass(error: ErrorCode) -> bool {
 fn next_step(error: ErrorCode) -> Option<&'static str> {
     Some(match error {
         ErrorCode::UnknownTopicOrPartition => {
-            "`thalweg topic list` shows the topics that are there"
+            "`thalweg topic list` shows the topics that are there, `thalweg topic create NAME` \
+             makes one"
         }
         ErrorCode::TopicAlreadyExists => {
             "choose another name, or see what is there with `thalweg topic describe NAME`"
@@ -249,7 +250,8 @@ mod tests {
         let other = check(-1, None, "absent").expect_err("it is one");
 
         let head = "absent: UNKNOWN_TOPIC_OR_PARTITION (3): ";
-        let next = "`thalweg topic list` shows the topics that are there";
+        let next = "`thalweg topic list` shows the topics that are there, `thalweg topic create \
+                    NAME` makes one";
         assert_eq!(bare.message, format!("{head}{next}"));
         assert_eq!(told.message, format!("{head}no such topic; {next}"));
         assert_eq!(other.message, "absent: UNKNOWN_SERVER_ERROR (-1)");

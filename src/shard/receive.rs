@@ -1,5 +1,6 @@
 //! From received bytes to requests: frames, budgets, back-pressure.
 
+use crate::base::ByteCount;
 use crate::base::limits::{
     MESH_CALLS_MAX, REQUEST_BYTES_PER_TURN_MAX, REQUESTS_PER_CONNECTION_MAX, REQUESTS_PER_TURN_MAX,
     SHORT_MEMORY_SILENCE, TURN_BYTES_MAX,
@@ -74,8 +75,8 @@ impl Shard {
                     self.dispatch(id, frame);
                 }
                 Front::Partial => return,
-                Front::Bad { length } => {
-                    let why = bad_length(length);
+                Front::Bad { length, most } => {
+                    let why = bad_length(length, most);
                     return self.connections.refuse(id, &why, false);
                 }
             }
@@ -182,12 +183,13 @@ fn may_decode(connection: &mut Connection, turn: u64, busy: bool) -> May {
 }
 
 /// Words for a length that no request has; other protocols are told apart by it.
-fn bad_length(length: i32) -> String {
+fn bad_length(length: i32, most: ByteCount) -> String {
     let bytes = length.to_be_bytes();
-    let protocol = match &bytes {
+    let why = match &bytes {
         b"GET " | b"POST" | b"HEAD" | b"PUT " => " (this is HTTP; the port speaks Kafka)",
         [0x16, 0x03, ..] => " (this is TLS; the port speaks plain Kafka)",
+        _ if length > 0 => return format!("a request of {length} bytes, more than {most}"),
         _ => "",
     };
-    format!("a request of {length} bytes{protocol}")
+    format!("a request of {length} bytes{why}")
 }

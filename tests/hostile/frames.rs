@@ -4,11 +4,14 @@ use std::io::Write;
 use std::net::Shutdown;
 
 use bytes::{Buf, Bytes};
-use thalweg::wire::client::decode;
+use thalweg::wire::ApiKey;
+use thalweg::wire::client::{decode, encode};
 use thalweg::wire::messages::metadata_request::MetadataRequestTopic;
+use thalweg::wire::messages::produce_request::PartitionProduceData;
 use thalweg::wire::messages::{ApiVersionsRequest, MetadataRequest};
+use thalweg::wire::versions::APIS;
 
-use super::support::client::{Heard, fetch_request, topic_name};
+use super::support::client::{Heard, fetch_request, produce_request, topic_name};
 use super::support::{Client, batch_of};
 use super::{MIB, Siege, frame, framed, reply_on};
 
@@ -24,9 +27,6 @@ fn lengths_and_protocols_that_are_not_kafkas_close_the_connection() {
     for length in [-1, i32::MIN, 0, i32::MAX, (100 << 20) + 1] {
         siege.check_closed(&format!("length {length}"), &prefix(length), "a request of");
     }
-    let mut large = prefix(17 << 20);
-    large.extend([0, METADATA as u8, 0, 1]);
-    siege.check_closed("17 MiB of Metadata", &large, "a request of");
     let http = b"GET / HTTP/1.1\r\nHost: broker\r\nAccept: */*\r\n\r\n";
     siege.check_closed("HTTP", http, "HTTP");
     siege.check_closed("more HTTP", b"POST /topics HTTP/1.1\r\n\r\n", "HTTP");
@@ -36,6 +36,42 @@ fn lengths_and_protocols_that_are_not_kafkas_close_the_connection() {
     siege.check_closed("SSH", b"SSH-2.0-OpenSSH_9.6\r\n", "a request of");
 
     siege.end(32 * MIB);
+}
+
+#[test]
+fn only_a_produce_is_served_above_16_mib_and_whatever_else_claims_so_much_is_closed() {
+    const LENGTH: i32 = (16 << 20) + 1;
+    let siege = Siege::begin("hostile-large");
+    let others = APIS.iter().map(|api| api.key as i16);
+    for key in others.filter(|key| *key != ApiKey::Produce as i16) {
+        let mut large = LENGTH.to_be_bytes().to_vec();
+        large.extend(key.to_be_bytes());
+        large.extend([0, 1]);
+        let why = "a request of 16777217 bytes, more than 16 MiB";
+        siege.check_closed(&format!("API {key}"), &large, why);
+    }
+    let mut client = siege.connect();
+    let parts = 17;
+    client.create_topic("large", parts);
+    let value = vec![7; 1_040_000];
+    let mut request = produce_request("large", 0, None);
+    let one = |index| {
+        let batch = Some(batch_of(&[&value]));
+        PartitionProduceData::default()
+            .with_index(index)
+            .with_records(batch)
+    };
+    request.topic_data[0].partition_data = (0..parts).map(one).collect();
+    let bytes = encode(&request, 9, 1, "large").expect("it encodes").len();
+    assert!(bytes > LENGTH as usize, "only {bytes} bytes");
+
+    let reply = client.call(&request, 9);
+
+    let answers = &reply.responses[0].partition_responses;
+    assert_eq!(answers.len(), parts as usize);
+    assert!(answers.iter().all(|one| one.error_code == 0), "{answers:?}");
+    drop(client);
+    siege.end(64 * MIB);
 }
 
 #[test]

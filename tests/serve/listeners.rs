@@ -235,3 +235,29 @@ fn listeners_that_share_a_port_are_refused_before_anything_is_made() {
         assert!(!data_dir.exists(), "the listeners come first");
     }
 }
+
+/// The addresses of which a broker with these listeners warns that nobody is asked who he is.
+fn warned_of(name: &str, listeners: &str) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
+    let scratch = Scratch::new(name);
+    let (file, data_dir) = (scratch.path("server.properties"), scratch.path("data"));
+    let text = format!("listeners={listeners}\nshards=1\n");
+    let (broker, listens) = start(&data_dir, command(&data_dir, &file, &text));
+    let log = broker.log();
+    assert_eq!(broker.stop().0, Some(0));
+    let words = " is reachable by others, and there is no authentication yet";
+    let open = log.lines().filter_map(|line| {
+        let (before, _) = line.split_once(words)?;
+        assert!(line.contains("WARN"), "{line}");
+        before.rsplit(' ').next()?.parse().ok()
+    });
+    (listens, open.collect())
+}
+
+#[test]
+fn who_listens_where_others_can_reach_it_is_warned_and_nobody_else_is() {
+    let (listens, open) = warned_of("listeners-home", "INSIDE://127.0.0.1:0,OUTSIDE://[::1]:0");
+    assert_eq!((listens.len(), open), (2, vec![]));
+
+    let (listens, open) = warned_of("listeners-open", "INSIDE://127.0.0.1:0,OUTSIDE://:0");
+    assert_eq!((listens.len(), open), (2, vec![listens[1]]));
+}

@@ -41,8 +41,8 @@ pub enum Front {
     Frame(Bytes),
     /// Not whole yet.
     Partial,
-    /// A length that no request has.
-    Bad { length: i32 },
+    /// A length that no request has: none, or more than the most that one like it may have.
+    Bad { length: i32, most: ByteCount },
 }
 
 /// Where the next bytes go.
@@ -103,8 +103,9 @@ impl Inbound {
         let Some(length) = claimed_length(waiting) else {
             return Front::Partial;
         };
-        if !is_plausible(length, waiting, self.most) {
-            return Front::Bad { length };
+        let most = self.most_of(waiting);
+        if !is_plausible(length, most) {
+            return Front::Bad { length, most };
         }
         let end = self.start + PREFIX + length as usize;
         if block.filled() < end {
@@ -163,7 +164,8 @@ impl Inbound {
         };
         let waiting = &block.filled_bytes()[self.start..];
         claimed_length(waiting).is_some_and(|length| {
-            !is_plausible(length, waiting, self.most) || waiting.len() - PREFIX >= length as usize
+            let most = self.most_of(waiting);
+            !is_plausible(length, most) || waiting.len() - PREFIX >= length as usize
         })
     }
 
@@ -182,6 +184,17 @@ impl Inbound {
         self.block
             .as_ref()
             .is_some_and(|block| block.filled() > self.start)
+    }
+
+    /// The largest frame that may begin so. Before its API key is there it may be a Produce's.
+    fn most_of(&self, waiting: &[u8]) -> ByteCount {
+        let rest = waiting.get(PREFIX..);
+        let key = rest.and_then(|rest| rest.first_chunk());
+        let key = key.map(|bytes| i16::from_be_bytes(*bytes));
+        match key.is_none_or(|key| key == PRODUCE) {
+            true => self.most,
+            false => self.most.min(FRAME_BYTES_MAX_BUT_PRODUCE),
+        }
     }
 
     /// The next class above what has arrived; never more than the frame needs, rounded up to
@@ -210,18 +223,8 @@ fn claimed_length(waiting: &[u8]) -> Option<i32> {
         .map(|bytes| i32::from_be_bytes(*bytes))
 }
 
-fn is_plausible(length: i32, waiting: &[u8], most: ByteCount) -> bool {
-    let Ok(length) = u64::try_from(length) else {
-        return false;
-    };
-    if length == 0 || length > most.0 {
-        return false;
-    }
-    let key = waiting
-        .get(PREFIX..)
-        .and_then(|rest| rest.first_chunk())
-        .map(|bytes| i16::from_be_bytes(*bytes));
-    length <= FRAME_BYTES_MAX_BUT_PRODUCE.0 || key.is_none_or(|key| key == PRODUCE)
+fn is_plausible(length: i32, most: ByteCount) -> bool {
+    u64::try_from(length).is_ok_and(|length| length > 0 && length <= most.0)
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::wire::versions::APIS;
 
 /// Plays the driver: hands `bytes` over in receives of at most `step` bytes, and gathers frames.
 fn feed(inbound: &mut Inbound, mut bytes: &[u8], step: usize) -> Vec<Bytes> {
@@ -69,19 +70,48 @@ fn lengths_that_no_request_has_are_bad() {
     }
 }
 
-#[test]
-fn only_produce_may_pass_16_mib() {
-    for (key, bad) in [(0_i16, false), (1, true), (18, true)] {
-        let mut inbound = Inbound::new(FRAME_BYTES_MAX);
-        let mut block = BlockPool::default().take(ByteCount(16));
-        block.append(&(17_i32 << 20).to_be_bytes());
-        block.append(&key.to_be_bytes());
-        inbound.arrived(block);
+/// What is said of this length, once the API key behind it is there.
+fn front(most: ByteCount, length: i32, key: i16) -> Front {
+    let mut inbound = Inbound::new(most);
+    let mut block = BlockPool::default().take(ByteCount(16));
+    block.append(&length.to_be_bytes());
+    block.append(&key.to_be_bytes());
+    inbound.arrived(block);
+    inbound.next()
+}
 
-        assert_eq!(
-            matches!(inbound.next(), Front::Bad { .. }),
-            bad,
-            "key {key}"
+#[test]
+fn only_produce_may_pass_16_mib_and_it_is_a_bound_to_the_byte() {
+    let most = FRAME_BYTES_MAX_BUT_PRODUCE;
+    let others = APIS.iter().map(|api| api.key as i16);
+    for key in others.chain([-1, i16::MAX]).filter(|key| *key != PRODUCE) {
+        let fits = front(FRAME_BYTES_MAX, 16 << 20, key);
+        let passes = front(FRAME_BYTES_MAX, (16 << 20) + 1, key);
+
+        assert!(matches!(fits, Front::Partial), "key {key}: {fits:?}");
+        assert!(
+            matches!(passes, Front::Bad { most: told, .. } if told == most),
+            "key {key}: {passes:?}"
+        );
+    }
+    let produce = front(FRAME_BYTES_MAX, (16 << 20) + 1, PRODUCE);
+    assert!(matches!(produce, Front::Partial), "{produce:?}");
+}
+
+#[test]
+fn the_operators_bound_holds_for_all_if_it_is_the_lower_one() {
+    for key in [PRODUCE, 3] {
+        let passes = front(ByteCount(5_000), 5_001, key);
+
+        assert!(
+            matches!(
+                passes,
+                Front::Bad {
+                    most: ByteCount(5_000),
+                    ..
+                }
+            ),
+            "key {key}: {passes:?}"
         );
     }
 }

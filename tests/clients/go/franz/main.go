@@ -39,6 +39,7 @@ var parts = []struct {
 	{"topics", topics},
 	{"produce", produce},
 	{"consume", consume},
+	{"older", older},
 	{"changes", changes},
 	{"groups", groups},
 	{"rebalance", rebalance},
