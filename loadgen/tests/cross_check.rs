@@ -104,16 +104,24 @@ fn rates_agree_or_it_is_said_which_side_is_the_limit() {
 #[test]
 fn medians_agree_within_what_is_allowed() {
     for (figures, verdict) in [
-        ("5 3.15 2.5 why", "1.85 ms apart, agrees within 2.5 (why)"),
         (
-            "6 3.15 2.5 why",
-            "2.85 ms apart, DISAGREES by more than 2.5 (why)",
+            "5 1.2 3.15 2.5 why",
+            "1.85 ms apart, agrees within 2.5 (why)",
         ),
         (
-            "1 3.15 1 why",
+            "6 0.5 3.15 2.5 why",
+            "2.85 ms apart, DISAGREES by more than 2.5 (why); its client uses 0.50 cores",
+        ),
+        (
+            "6 1.2 3.15 2.5 why",
+            "more than 2.5; its client is the limit: that uses 1.20 cores",
+        ),
+        // A client that sees less is no client that is in the way.
+        (
+            "1 1.2 3.15 1 why",
             "2.15 ms apart, DISAGREES by more than 1.0 (why)",
         ),
-        ("- 3.15 1 why", "no median to compare: DISAGREES"),
+        ("- 1.2 3.15 1 why", "no median to compare: DISAGREES"),
     ] {
         let found = said(&format!("verdict_of_medians tool {figures}"), "");
 
