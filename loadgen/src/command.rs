@@ -34,7 +34,7 @@ enum Command {
     Presets,
     /// Runs every preset at its small size, each of which must hold
     Smoke(SmokeArguments),
-    /// One preset against several brokers in alternation; starts them all itself
+    /// One preset against several brokers in alternation; starts those that do not run already
     Versus(Box<VersusArguments>),
     /// The same load over more and more partitions, all brokers on one chart
     Scale(Box<ScaleArguments>),

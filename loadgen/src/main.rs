@@ -6,6 +6,7 @@
 mod command;
 mod comparison;
 mod contenders;
+mod entrants;
 mod limits;
 mod metrics;
 mod pace;
@@ -16,6 +17,7 @@ use thalweg::load::process;
 mod report;
 mod results;
 mod rivals;
+mod running;
 mod runs;
 mod scale;
 mod settings;

@@ -65,6 +65,9 @@ pub struct BrokerReport {
 pub struct Report {
     pub name: String,
     pub broker_name: String,
+    /// Of a comparison, from 1; 0 of a run by itself.
+    #[serde(default)]
+    pub round: usize,
     pub seconds: f64,
     pub batch_records: u32,
     pub batch_bytes: u64,
@@ -110,6 +113,7 @@ impl Report {
         Self {
             name: name.to_string(),
             broker_name: broker_name.to_string(),
+            round: 0,
             seconds,
             batch_records: outcome.batch_records,
             batch_bytes: outcome.batch_bytes.0,
@@ -359,12 +363,16 @@ impl BrokerReport {
             );
         }
         if let Some(flushes) = self.flushes_per_second {
+            // A run that only reads has neither.
+            let bytes = self.disk_bytes_per_byte;
+            let bytes = bytes.map_or(String::new(), |it| {
+                format!("{it:.2} bytes written per byte, ")
+            });
+            let each = self.flushes_per_acknowledgement;
+            let each = each.map_or(String::new(), |it| format!(", {it:.2} per acknowledgement"));
             let _ = writeln!(
                 out,
-                "  its disk       {:.2} bytes written per byte, {flushes:.0} flushes/s, \
-                 {:.2} per acknowledgement (everybody's on that disk)",
-                self.disk_bytes_per_byte.unwrap_or_default(),
-                self.flushes_per_acknowledgement.unwrap_or_default()
+                "  its disk       {bytes}{flushes:.0} flushes/s{each} (everybody's on that disk)"
             );
         }
         if let Some(shards) = &self.shards {

@@ -3,7 +3,8 @@
 //! All brokers run side by side from beginning to end and take turns, so that each figure of one
 //! has its rival's from the same minute.
 
-use std::fmt::Write;
+mod page;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -11,19 +12,20 @@ use std::time::Instant;
 use clap::Args;
 use thalweg::load::Outcome;
 
-use crate::comparison::{
-    BROKER_CPU, Comparison, Figure, MEGABYTES, OF_FLUSHED, P50, P99, P99_9, RECORDS, short,
-};
+use crate::comparison::Comparison;
 use crate::contenders::{Contender, Field};
-use crate::limits::Marks;
+use crate::entrants::{Entrant, OWN};
+use crate::limits::Bounds;
 use crate::plot::draw_scaling;
 use crate::presets::Preset;
 use crate::report::Report;
-use crate::runs::{Output, origin, write};
+use crate::runs::{self, Output, origin};
 use crate::scale::{Race, SHAPE, describe};
 use crate::settings::{Kind, Settings};
+use crate::versus::in_turn;
 
-/// For each of the cells of a measurement of the device, before every preset.
+/// For each of the cells of a measurement of the device, before every preset, and
+/// after it.
 const SECONDS_EACH: f64 = 0.12;
 
 /// Who takes part in a preset.
@@ -62,6 +64,8 @@ const PROGRAMME: [(&str, Party); 21] = [
 ];
 
 const CORES: &str = "cores";
+/// What the chart of partitions shows, in figures.
+const SCALING: &str = "partitions-scaling.txt";
 
 /// How a preset is made smaller than it is meant to be.
 struct Smaller {
@@ -113,9 +117,12 @@ pub struct ResultsArguments {
     /// Where the tables and charts go
     #[arg(long, default_value = "loadgen/results")]
     out: PathBuf,
-    /// Only these presets, and no scaling chart; those of the page that is there are lost
+    /// Only these presets, and no scaling chart; all others stay as they are
     #[arg(long, value_delimiter = ',')]
     presets: Vec<String>,
+    /// Run nothing: write the page anew from the JSON that is there
+    #[arg(long)]
+    page_only: bool,
     /// How often each broker runs each preset
     #[arg(long, default_value_t = 3)]
     repeats: usize,
@@ -139,47 +146,65 @@ pub struct ResultsArguments {
     field: Field,
 }
 
-/// What came of one preset.
-struct Chapter {
-    preset: &'static Preset,
-    comparison: Comparison,
-    is_about_latency: bool,
-    /// Runs that could not be made, or did not hold.
-    troubles: Vec<String>,
-}
-
 impl ResultsArguments {
     pub fn run(self) -> Result<(), String> {
+        if self.page_only {
+            return self.write_page();
+        }
         let begun = Instant::now();
+        self.check()?;
         fs::create_dir_all(&self.out).map_err(|e| format!("{}: {e}", self.out.display()))?;
         let mut contenders = self.field.start(&self.settings("two-million")?)?;
         // Those that take part in everything come first.
-        contenders.sort_by_key(|it| !Party::Unflushed.has(it.name));
-        let mut chapters = Vec::new();
+        contenders.sort_by_key(|it| !Party::Unflushed.has(&it.name));
+        let mut troubles = 0;
         for (name, party) in PROGRAMME {
             if self.presets.is_empty() || self.presets.iter().any(|it| it == name) {
-                chapters.push(self.chapter(name, party, &mut contenders)?);
+                troubles += self.chapter(name, party, &mut contenders)?;
             }
         }
-        let is_whole = self.presets.is_empty();
-        let curves = is_whole
-            .then(|| self.scaling(&mut contenders))
-            .transpose()?;
+        if self.presets.is_empty() {
+            self.scaling(&mut contenders)?;
+        }
         drop(contenders);
-        let is_wanted = is_whole || self.presets.iter().any(|it| it == CORES);
-        let cores = is_wanted.then(|| self.cores());
-        let page = self.page(&chapters, curves.as_deref(), cores.as_ref());
-        write_text(&self.out.join("README.md"), &page)?;
-        print!("{page}");
-        eprintln!("{:.0} s in all", begun.elapsed().as_secs_f64());
         // That they could not even begin must not cost the others their page.
-        let cores = cores.transpose()?;
-        let chapters = chapters.iter().chain(&cores);
-        let troubles = chapters.map(|it| it.troubles.len()).sum::<usize>();
-        match troubles {
+        let cores = if self.wants_cores()? {
+            self.cores()
+        } else {
+            Ok(0)
+        };
+        self.write_page()?;
+        eprintln!("{:.0} s in all", begun.elapsed().as_secs_f64());
+        match troubles + cores? {
             0 => Ok(()),
             count => Err(format!("{count} runs came to nothing; the page says which")),
         }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let mut entrants = self.field.entrants()?.into_iter();
+        match entrants.find(|it| !page::COLUMNS.contains(&it.name())) {
+            Some(other) => Err(format!(
+                "the page has no column for {}, only for {}",
+                other.name(),
+                page::COLUMNS.join(", ")
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Thalwegs that run already have the cores that they have.
+    fn wants_cores(&self) -> Result<bool, String> {
+        let is_started = |it: &Entrant| matches!(it, Entrant::Started(_));
+        let starts_all = self.field.entrants()?.iter().all(is_started);
+        let is_named = self.presets.iter().any(|it| it == CORES);
+        Ok(is_named || (self.presets.is_empty() && starts_all))
+    }
+
+    fn write_page(&self) -> Result<(), String> {
+        let page = page::compose(&self.out)?;
+        print!("{page}");
+        write_text(&self.out.join("README.md"), &page)
     }
 
     fn settings(&self, name: &str) -> Result<Settings, String> {
@@ -197,79 +222,92 @@ impl ResultsArguments {
     }
 
     /// Thalweg with two cores and with one, in turn.
-    fn cores(&self) -> Result<Chapter, String> {
+    fn cores(&self) -> Result<usize, String> {
         let cores = Preset::named(CORES)?.cores();
         let mut contenders = self.field.start_with_cores(cores)?;
         self.chapter(CORES, Party::Everybody, &mut contenders)
     }
 
+    /// How many runs could not be made, or do not hold.
     fn chapter(
         &self,
         name: &str,
         party: Party,
         contenders: &mut [Contender],
-    ) -> Result<Chapter, String> {
+    ) -> Result<usize, String> {
         let preset = Preset::named(name)?;
         let settings = self.settings(name)?;
-        let marks = self.field.marks(SECONDS_EACH)?;
+        let before = self.field.measure(SECONDS_EACH)?;
         let mut troubles = Vec::new();
-        for round in 1..=self.repeats {
-            for contender in contenders.iter_mut().filter(|it| party.has(it.name)) {
-                eprintln!(
-                    "{name}, round {round} of {}: {}",
-                    self.repeats, contender.name
-                );
-                match contender.run(name, &settings, marks) {
-                    Ok(report) if report.holds() => print!("{}", report.table()),
-                    Ok(report) => troubles.push(format!("```\n{}```", report.table())),
-                    Err(error) => troubles.push(error),
-                }
-            }
-        }
-        let taking_part = contenders.iter_mut().filter(|it| party.has(it.name));
-        let lanes = taking_part.map(|it| it.lane()).collect();
-        let comparison = Comparison::new(lanes, marks);
-        let runs: Vec<_> = contenders
+        let mut some: Vec<&mut Contender> = contenders
             .iter_mut()
-            .flat_map(|it| std::mem::take(&mut it.runs))
+            .filter(|it| party.has(&it.name))
             .collect();
-        self.write_chapter(preset, &settings, &comparison, &runs)?;
-        Ok(Chapter {
-            preset,
-            comparison,
-            is_about_latency: is_about_latency(&settings),
-            troubles,
-        })
+        in_turn(self.repeats, &mut some, |round, contender| {
+            let of = self.repeats;
+            eprintln!("{name}, round {round} of {of}: {}", contender.name);
+            match contender.run(name, &settings) {
+                Ok(report) => print!("{}", report.table()),
+                Err(error) => troubles.push(error),
+            }
+            Ok(())
+        })?;
+        let machine = Bounds::of(before, self.field.measure(SECONDS_EACH)?);
+        for contender in &mut some {
+            contender.hold_against(machine.marks);
+        }
+        let lanes = some.iter().map(|it| it.lane()).collect();
+        let comparison = Comparison::new(lanes, machine.clone());
+        let rounds = some.iter_mut().map(|it| std::mem::take(&mut it.rounds));
+        let runs: Vec<(Report, Outcome)> = rounds.flatten().flatten().collect();
+        let outcomes: Vec<&Outcome> = runs.iter().map(|it| &it.1).collect();
+        let reports: Vec<Report> = runs.iter().map(|it| it.0.clone()).collect();
+        let session = runs::Session {
+            settings: &settings,
+            reports: &reports,
+            outcomes: &outcomes,
+            machine: Some(&machine),
+            troubles: &troubles,
+        };
+        self.write_chapter(preset, &session, &comparison)?;
+        let failed = reports.iter().filter(|it| !it.holds()).count();
+        Ok(troubles.len() + failed)
     }
 
     fn write_chapter(
         &self,
         preset: &Preset,
-        settings: &Settings,
+        session: &runs::Session<'_>,
         comparison: &Comparison,
-        runs: &[(Report, Outcome)],
     ) -> Result<(), String> {
-        let outcomes: Vec<&Outcome> = runs.iter().map(|it| &it.1).collect();
-        let reports: Vec<Report> = runs.iter().map(|it| it.0.clone()).collect();
         let charts = Output {
             plot: Some(self.out.join(preset.name)),
             svg_only: true,
             ..Output::default()
         };
-        write(&charts, settings, &reports, &outcomes)?;
+        runs::write(&charts, session)?;
         // What happened ten times a second is in the chart.
-        let reports: Vec<Report> = reports
-            .into_iter()
+        let reports: Vec<Report> = session
+            .reports
+            .iter()
             .map(|it| Report {
                 samples: Vec::new(),
-                ..it
+                ..it.clone()
             })
             .collect();
         let figures = Output {
             json: Some(self.out.join(format!("{}.json", preset.name))),
             ..Output::default()
         };
-        write(&figures, settings, &reports, &outcomes)?;
+        runs::write(
+            &figures,
+            &runs::Session {
+                reports: &reports,
+                ..*session
+            },
+        )?;
+        // What somebody had to say was of the runs before.
+        let _ = fs::remove_file(self.out.join(format!("{}.md", preset.name)));
         let head = format!("{} ({})\n{}", preset.name, preset.about, origin());
         write_text(
             &self.out.join(format!("{}.txt", preset.name)),
@@ -277,68 +315,26 @@ impl ResultsArguments {
         )
     }
 
-    fn scaling(&self, contenders: &mut [Contender]) -> Result<String, String> {
+    fn scaling(&self, contenders: &mut [Contender]) -> Result<(), String> {
         let base = self.settings(SHAPE)?;
         let race = Race {
             steps: &self.steps,
             rivals_up_to: 4_000,
             base: &base,
-            marks: Marks::default(),
         };
         // One run each: the flushed rival has no place in a chart of partitions.
-        let unflushed = contenders.iter().filter(|it| Party::Unflushed.has(it.name));
+        let unflushed = contenders
+            .iter()
+            .filter(|it| Party::Unflushed.has(&it.name));
         let count = unflushed.count();
         let curves = race.run(&mut contenders[..count])?;
         let output = Output {
             svg_only: true,
             ..Output::default()
         };
-        let said = describe(&curves);
+        let said = format!("{}\n{}", origin(), describe(&curves));
         draw_scaling(&self.out.join("partitions"), output.formats(), curves)?;
-        Ok(said)
-    }
-
-    fn page(
-        &self,
-        chapters: &[Chapter],
-        curves: Option<&str>,
-        cores: Option<&Result<Chapter, String>>,
-    ) -> String {
-        let mut out = String::from(
-            "# Results\n\n\
-             Written by `loadgen results`: every broker runs in the same minutes on the same\n\
-             machine, and what counts is the ratio, taken within each round: median, and in\n\
-             brackets least and most. Kafka is warm. A run whose ledger does not hold has no\n\
-             figures. Each preset's `.txt` has all its figures, its `.json` every run.\n\n",
-        );
-        let _ = writeln!(out, "```\n{}```\n", origin());
-        out.push_str(
-            "| preset | | Thalweg | Kafka | Thalweg / Kafka | Kafka, flushed | Thalweg / it |\n\
-             |---|---|---|---|---|---|---|\n",
-        );
-        for chapter in chapters {
-            chapter.write_rows(&mut out);
-        }
-        out.push('\n');
-        for chapter in chapters {
-            let Preset { name, about, .. } = chapter.preset;
-            let size = smaller(name).map_or(String::new(), |it| format!(" ({})", it.words));
-            let _ = writeln!(out, "## {name}\n\n{about}{size}\n");
-            let _ = writeln!(out, "![latency]({name}-latency.svg)");
-            let _ = writeln!(out, "![throughput]({name}-throughput.svg)\n");
-            chapter.write_troubles(&mut out);
-        }
-        if let Some(curves) = curves {
-            let _ = writeln!(
-                out,
-                "## Partitions\n\n![scaling](partitions-scaling.svg)\n\n```\n{curves}```\n"
-            );
-        }
-        if let Some(Ok(cores)) = cores {
-            let _ = writeln!(out, "## Cores\n\n```{}```", cores.comparison.summary());
-            cores.write_troubles(&mut out);
-        }
-        out
+        write_text(&self.out.join(SCALING), &said)
     }
 }
 
@@ -347,43 +343,7 @@ impl Party {
         match self {
             Self::Everybody => true,
             Self::Unflushed => name != "kafka-flushed",
-            Self::Alone => name == "thalweg",
-        }
-    }
-}
-
-impl Chapter {
-    fn write_troubles(&self, out: &mut String) {
-        for trouble in &self.troubles {
-            let _ = writeln!(out, "A run came to nothing: {trouble}\n");
-        }
-    }
-
-    fn write_rows(&self, out: &mut String) {
-        let figures: &[Figure] = match self.is_about_latency {
-            true => &[P50, P99, P99_9, BROKER_CPU],
-            false => &[RECORDS, MEGABYTES, BROKER_CPU, OF_FLUSHED],
-        };
-        for (at, figure) in figures.iter().enumerate() {
-            let name = if at == 0 { self.preset.name } else { "" };
-            let value = |lane| match self.comparison.values(lane, *figure) {
-                Some(spread) => short(spread.median),
-                None => "-".to_string(),
-            };
-            let ratio = |lane| match self.comparison.ratio(lane, *figure) {
-                Some(it) => format!("{:.2} [{:.2} .. {:.2}]", it.median, it.least, it.most),
-                None => "-".to_string(),
-            };
-            let _ = writeln!(
-                out,
-                "| {name} | {} | {} | {} | {} | {} | {} |",
-                figure.name,
-                value("thalweg"),
-                value("kafka"),
-                ratio("kafka"),
-                value("kafka-flushed"),
-                ratio("kafka-flushed")
-            );
+            Self::Alone => name == OWN,
         }
     }
 }

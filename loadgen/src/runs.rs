@@ -14,7 +14,7 @@ use serde::Serialize;
 use thalweg::base::ByteCount;
 use thalweg::load::{Latencies, Outcome, run};
 
-use crate::limits::Marks;
+use crate::limits::{Bounds, Marks, Measured};
 use crate::metrics::MetricsUrl;
 use crate::plot::{Formats, draw};
 use crate::presets::{PRESETS, Preset};
@@ -23,7 +23,7 @@ use crate::report::Report;
 use crate::settings::{Kind, Settings, parse_address};
 use crate::watch::{Local, Watch};
 
-/// For each of the cells of a measurement of the device before a run.
+/// For each of the cells of a measurement of the device before a run, and after it.
 const SECONDS_EACH: f64 = 0.12;
 
 /// What every command that drives a broker takes.
@@ -60,7 +60,8 @@ pub struct RunArguments {
     #[arg(long, value_name = "URL", value_parser = MetricsUrl::parse)]
     pub broker_metrics: Option<MetricsUrl>,
     /// What `loadgen limits --json` wrote: figures are printed as a share of it. Without it, and
-    /// with --broker-data, the device is measured for two seconds before the run
+    /// with --broker-data, the device is measured for two seconds before the run and after it, and
+    /// the larger counts
     #[arg(long)]
     pub limits: Option<PathBuf>,
     /// Do not measure the device
@@ -76,7 +77,8 @@ pub struct Output {
     /// Write the report as JSON
     #[arg(long)]
     pub json: Option<PathBuf>,
-    /// Write the latencies as HdrHistogram percentiles
+    /// Write the latencies as HdrHistogram percentiles; of several runs each to a file of its own,
+    /// with broker and round in its name
     #[arg(long)]
     pub hgrm: Option<PathBuf>,
     /// Write latency and throughput charts, SVG and PNG, with this name
@@ -107,7 +109,23 @@ struct Document<'a> {
     commit: Option<String>,
     command: Vec<String>,
     settings: &'a Settings,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<&'a Bounds>,
     reports: &'a [Report],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    troubles: &'a [String],
+}
+
+/// What is to be written down.
+pub struct Session<'a> {
+    pub settings: &'a Settings,
+    pub reports: &'a [Report],
+    /// They belong to the reports.
+    pub outcomes: &'a [&'a Outcome],
+    /// If it was measured before the runs and after them.
+    pub machine: Option<&'a Bounds>,
+    /// Runs that could not be made, in words.
+    pub troubles: &'a [String],
 }
 
 impl RunArguments {
@@ -128,20 +146,26 @@ impl RunArguments {
         };
         // Asked once before the run: an address that is wrong is told at once.
         local.metrics.as_ref().map(MetricsUrl::read).transpose()?;
-        let marks = self.marks()?;
+        let before = self.machine()?;
         pin(settings.pin.as_deref())?;
-        let (report, outcome) = measure(&name, &self.broker.to_string(), &plan, local)?;
-        let report = match marks {
-            Some(marks) => report.against(marks),
-            None => report,
+        let (mut report, outcome) = measure(&name, &self.broker.to_string(), &plan, local)?;
+        let machine = match before {
+            // A file says the same after the run.
+            Some(before) => Some(Bounds::of(before, self.machine()?.unwrap_or_default())),
+            None => None,
         };
+        if let Some(machine) = &machine {
+            report = report.against(machine.marks);
+        }
         print!("{}", report.table());
-        write(
-            &self.output,
-            &settings,
-            std::slice::from_ref(&report),
-            &[&outcome],
-        )?;
+        let session = Session {
+            settings: &settings,
+            reports: std::slice::from_ref(&report),
+            outcomes: &[&outcome],
+            machine: machine.as_ref(),
+            troubles: &[],
+        };
+        write(&self.output, &session)?;
         if report.holds() {
             Ok(())
         } else {
@@ -149,11 +173,11 @@ impl RunArguments {
         }
     }
 
-    fn marks(&self) -> Result<Option<Marks>, String> {
+    fn machine(&self) -> Result<Option<Measured>, String> {
         match (&self.limits, &self.broker_data) {
-            (Some(file), _) => Marks::from_file(file).map(Some),
+            (Some(file), _) => Ok(Some(Marks::from_file(file)?.into())),
             (None, Some(folder)) if !self.no_limits => {
-                Marks::measure(folder, SECONDS_EACH).map(Some)
+                Measured::now(folder, SECONDS_EACH).map(Some)
             }
             (None, _) => Ok(None),
         }
@@ -224,14 +248,9 @@ pub fn list_presets() {
     }
 }
 
-/// Writes what was asked for; `outcomes` belong to `reports`. A run that does not hold has no
-/// percentiles to write.
-pub fn write(
-    output: &Output,
-    settings: &Settings,
-    reports: &[Report],
-    outcomes: &[&Outcome],
-) -> Result<(), String> {
+/// Writes what was asked for. A run that does not hold has no percentiles to write.
+pub fn write(output: &Output, session: &Session<'_>) -> Result<(), String> {
+    let (reports, outcomes) = (session.reports, session.outcomes);
     if let Some(file) = &output.json {
         let command = std::env::args().skip(1).collect();
         let document = Document {
@@ -239,25 +258,54 @@ pub fn write(
             date: date(),
             commit: commit(),
             command,
-            settings,
+            settings: session.settings,
+            limits: session.machine,
             reports,
+            troubles: session.troubles,
         };
         let text = serde_json::to_string_pretty(&document).map_err(|e| e.to_string())?;
         fs::write(file, text + "\n").map_err(|e| format!("{}: {e}", file.display()))?;
     }
-    let first = outcomes.first().filter(|it| it.holds());
-    if let (Some(file), Some(outcome)) = (&output.hgrm, first) {
-        let side = if outcome.consumed.latencies.is_empty() {
-            &outcome.produced.latencies
-        } else {
-            &outcome.consumed.latencies
-        };
-        write_percentiles(file, side).map_err(|e| format!("{}: {e}", file.display()))?;
+    if let Some(file) = &output.hgrm {
+        let files = percentile_files(file, reports);
+        for (file, outcome) in files.iter().zip(outcomes).filter(|it| it.1.holds()) {
+            let side = if outcome.consumed.latencies.is_empty() {
+                &outcome.produced.latencies
+            } else {
+                &outcome.consumed.latencies
+            };
+            write_percentiles(file, side).map_err(|e| format!("{}: {e}", file.display()))?;
+        }
     }
     if let Some(file) = &output.plot {
         draw(file, output.formats(), reports, outcomes)?;
     }
     Ok(())
+}
+
+/// Where each run's percentiles go: of one run to the file that was named, of several to
+/// FILE-BROKER-ROUND.hgrm, or FILE-RUN-BROKER-ROUND.hgrm where the runs have several names.
+fn percentile_files(file: &Path, reports: &[Report]) -> Vec<PathBuf> {
+    if reports.len() <= 1 {
+        return vec![file.to_path_buf()];
+    }
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = file
+        .extension()
+        .map_or("hgrm".into(), |it| it.to_string_lossy());
+    let has_names = reports.iter().any(|it| it.name != reports[0].name);
+    let place = |(at, own): (usize, &Report)| {
+        let is_alike = |it: &&Report| (&it.name, &it.broker_name) == (&own.name, &own.broker_name);
+        let round = reports[..=at].iter().filter(is_alike).count();
+        let name = if has_names {
+            format!("-{}", own.name)
+        } else {
+            String::new()
+        };
+        let broker = &own.broker_name;
+        file.with_file_name(format!("{stem}{name}-{broker}-{round}.{extension}"))
+    };
+    reports.iter().enumerate().map(place).collect()
 }
 
 /// Where a result comes from, for people: machine, date, commit, command.
@@ -363,5 +411,28 @@ mod tests {
         assert_eq!(civil(11_016), (2000, 2, 29));
         assert_eq!(civil(19_723), (2024, 1, 1));
         assert_eq!(civil(20_088), (2024, 12, 31));
+    }
+
+    #[test]
+    fn each_run_of_each_broker_has_percentiles_of_its_own() {
+        let report = |name: &str, broker: &str| Report {
+            name: name.to_string(),
+            broker_name: broker.to_string(),
+            ..Report::default()
+        };
+        let file = Path::new("out/run.hgrm");
+        let files = |reports: &[Report]| -> Vec<String> {
+            let files = percentile_files(file, reports);
+            files.iter().map(|it| it.display().to_string()).collect()
+        };
+
+        let one = files(&[report("p", "a")]);
+        let rounds = ["a", "b", "a", "b"].map(|broker| report("p", broker));
+        let steps = files(&[report("p-1", "a"), report("p-10", "a")]);
+
+        assert_eq!(one, ["out/run.hgrm"]);
+        let expected = ["a-1", "b-1", "a-2", "b-2"].map(|it| format!("out/run-{it}.hgrm"));
+        assert_eq!(files(&rounds), expected);
+        assert_eq!(steps, ["out/run-p-1-a-1.hgrm", "out/run-p-10-a-1.hgrm"]);
     }
 }

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use clap::Args;
 
 use crate::contenders::{Contender, Field};
-use crate::limits::Marks;
+use crate::entrants::OWN;
+use crate::limits::Bounds;
 use crate::plot::{Curve, draw_scaling};
 use crate::presets::Preset;
 use crate::report::grouped;
@@ -15,6 +16,9 @@ use crate::versus::finish;
 
 /// The preset whose shape every step has.
 pub const SHAPE: &str = "partitions-1";
+
+/// For each of the cells of a measurement of the device.
+const SECONDS_EACH: f64 = 0.3;
 
 #[derive(Args)]
 pub struct ScaleArguments {
@@ -43,6 +47,8 @@ impl ScaleArguments {
     pub fn run(self) -> Result<(), String> {
         let shape = Preset::named(SHAPE)?.settings(self.smoke);
         let base = self.settings.clone().or(shape);
+        self.field.check()?;
+        let before = self.field.measure(SECONDS_EACH)?;
         let mut contenders = self.field.start(&Settings {
             partitions: Some(10),
             ..base.clone()
@@ -51,18 +57,23 @@ impl ScaleArguments {
             steps: &self.steps,
             rivals_up_to: self.rivals_up_to,
             base: &base,
-            marks: self.field.marks(0.3)?,
         };
         let curves = race.run(&mut contenders)?;
+        let machine = Bounds::of(before, self.field.measure(SECONDS_EACH)?);
+        for contender in &mut contenders {
+            contender.hold_against(machine.marks);
+        }
         print!("{}", describe(&curves));
-        if let Some(file) = &self.output.plot {
+        let runs = || contenders.iter().flat_map(|it| it.rounds.iter().flatten());
+        let holds = runs().all(|it| it.0.holds());
+        if let Some(file) = self.output.plot.as_ref().filter(|_| holds) {
             draw_scaling(file, self.output.formats(), curves)?;
         }
         let output = Output {
             plot: None,
             ..self.output.clone()
         };
-        finish(&contenders, &base, &output)
+        finish(&contenders, &base, &machine, &output)
     }
 }
 
@@ -71,7 +82,6 @@ pub struct Race<'a> {
     pub steps: &'a [u32],
     pub rivals_up_to: u32,
     pub base: &'a Settings,
-    pub marks: Marks,
 }
 
 impl Race<'_> {
@@ -79,7 +89,7 @@ impl Race<'_> {
         let mut curves = vec![Vec::new(); contenders.len()];
         for partitions in self.steps {
             for (contender, curve) in contenders.iter_mut().zip(&mut curves) {
-                if contender.name != "thalweg" && *partitions > self.rivals_up_to {
+                if contender.name != OWN && *partitions > self.rivals_up_to {
                     continue;
                 }
                 let settings = Settings {
@@ -87,14 +97,14 @@ impl Race<'_> {
                     ..self.base.clone()
                 };
                 let name = format!("partitions-{partitions}");
-                let report = contender.run(&name, &settings, self.marks)?;
+                let report = contender.run(&name, &settings)?;
                 print!("{}", report.table());
                 if let Some(rate) = report.main_side().and_then(|it| it.records_per_second) {
                     curve.push((*partitions, rate));
                 }
             }
         }
-        let names = contenders.iter().map(|it| it.name.to_string());
+        let names = contenders.iter().map(|it| it.name.clone());
         Ok(names.zip(curves).collect())
     }
 }

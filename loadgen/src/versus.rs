@@ -11,9 +11,10 @@ use thalweg::load::Outcome;
 
 use crate::comparison::Comparison;
 use crate::contenders::{Contender, Field};
+use crate::limits::Bounds;
 use crate::presets::Preset;
 use crate::report::Report;
-use crate::runs::{Output, origin, write};
+use crate::runs::{Output, Session, origin, write};
 use crate::settings::Settings;
 
 /// For each of the cells of a measurement of the device.
@@ -45,41 +46,97 @@ impl VersusArguments {
     pub fn run(self) -> Result<(), String> {
         let preset = Preset::named(&self.preset)?;
         let settings = self.settings.clone().or(preset.settings(self.smoke));
-        let before = self.field.marks(SECONDS_EACH)?;
+        self.field.check()?;
+        let before = self.field.measure(SECONDS_EACH)?;
         let mut contenders = match preset.cores() {
             [] => self.field.start(&settings)?,
             cores => self.field.start_with_cores(cores)?,
         };
-        for round in 1..=self.repeats {
-            for contender in &mut contenders {
-                eprintln!("round {round} of {}: {}", self.repeats, contender.name);
-                print!("{}", contender.run(preset.name, &settings, before)?.table());
-            }
+        in_turn(self.repeats, &mut contenders, |round, contender| {
+            eprintln!("round {round} of {}: {}", self.repeats, contender.name);
+            print!("{}", contender.run(preset.name, &settings)?.table());
+            Ok(())
+        })?;
+        let machine = Bounds::of(before, self.field.measure(SECONDS_EACH)?);
+        for contender in &mut contenders {
+            contender.hold_against(machine.marks);
         }
-        let after = self.field.marks(SECONDS_EACH)?;
         let lanes = contenders.iter().map(Contender::lane).collect();
-        let summary = Comparison::new(lanes, before.or_better(after)).summary();
+        let summary = Comparison::new(lanes, machine.clone()).summary();
         print!("{summary}");
         if let Some(file) = &self.summary {
             let about = format!("{} ({})\n{}", preset.name, preset.about, origin());
             fs::write(file, about + &summary).map_err(|e| format!("{}: {e}", file.display()))?;
         }
-        finish(&contenders, &settings, &self.output)
+        finish(&contenders, &settings, &machine, &self.output)
     }
 }
 
-/// Writes what was asked for; an error if any run does not hold.
+/// Everybody once in each round, in the same order: each figure of one has its rival's from the
+/// same minute. Ends at the first error.
+pub fn in_turn<T>(
+    rounds: usize,
+    all: &mut [T],
+    mut run: impl FnMut(usize, &mut T) -> Result<(), String>,
+) -> Result<(), String> {
+    for round in 1..=rounds {
+        for one in &mut *all {
+            run(round, one)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes what was asked for; an error if any run does not hold, and then no chart: whoever is
+/// missing on it would not be missed.
 pub fn finish(
     contenders: &[Contender],
     settings: &Settings,
+    machine: &Bounds,
     output: &Output,
 ) -> Result<(), String> {
-    let runs = || contenders.iter().flat_map(|it| &it.runs);
+    let runs = || contenders.iter().flat_map(|it| it.rounds.iter().flatten());
     let reports: Vec<Report> = runs().map(|it| it.0.clone()).collect();
     let outcomes: Vec<&Outcome> = runs().map(|it| &it.1).collect();
-    write(output, settings, &reports, &outcomes)?;
-    match reports.iter().filter(|it| !it.holds()).count() {
+    let failed = reports.iter().filter(|it| !it.holds()).count();
+    let output = Output {
+        plot: output.plot.clone().filter(|_| failed == 0),
+        ..output.clone()
+    };
+    let session = Session {
+        settings,
+        reports: &reports,
+        outcomes: &outcomes,
+        machine: Some(machine),
+        troubles: &[],
+    };
+    write(&output, &session)?;
+    match failed {
         0 => Ok(()),
-        failed => Err(format!("{failed} of {} runs do not hold", reports.len())),
+        _ => Err(format!(
+            "{failed} of {} runs do not hold: no ratio with them, and no chart",
+            reports.len()
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brokers_alternate_in_every_round() {
+        let mut said = Vec::new();
+
+        let ran = in_turn(3, &mut ["us", "them"], |round, who| {
+            said.push(format!("{round} {who}"));
+            match said.len() {
+                5 => Err("it broke".to_string()),
+                _ => Ok(()),
+            }
+        });
+
+        assert_eq!(said, ["1 us", "1 them", "2 us", "2 them", "3 us"]);
+        assert_eq!(ran, Err("it broke".to_string()));
     }
 }

@@ -75,3 +75,50 @@ fn a_preset_that_is_no_run_says_why() {
 
     assert!(said.contains("loadgen versus --preset cores"), "{said}");
 }
+
+#[test]
+fn a_comparison_with_brokers_that_cannot_be_had_is_refused_before_anything_is_started() {
+    for (arguments, why) in [
+        (
+            &["--without-thalweg", "--against", "gone=127.0.0.1:1"][..],
+            "gone at 127.0.0.1:1: cannot be reached",
+        ),
+        (
+            &["--self", "127.0.0.1:1", "--against", "kafka"],
+            "thalweg at 127.0.0.1:1: cannot be reached",
+        ),
+        (
+            &["--without-thalweg", "--against", "kafka"],
+            "kafka is started here: name a folder with --data-dir",
+        ),
+        (
+            &[
+                "--without-thalweg",
+                "--against",
+                "a=127.0.0.1:1,a=127.0.0.1:2",
+            ],
+            "two brokers are called a",
+        ),
+        (
+            &["--against", "kafka,pid=7"],
+            "pid= belongs after NAME=HOST:PORT",
+        ),
+    ] {
+        let scratch = Scratch::new("versus");
+        let command = ["versus", "--preset", "two-million"];
+
+        let said = refusal(&scratch, &[], &[&command[..], arguments].concat());
+
+        assert!(said.contains(why), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn the_page_of_results_has_no_column_for_others() {
+    let scratch = Scratch::new("results");
+    let arguments = ["results", "--against", "other=127.0.0.1:1"];
+
+    let said = refusal(&scratch, &[], &arguments);
+
+    assert!(said.contains("the page has no column for other"), "{said}");
+}

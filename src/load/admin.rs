@@ -53,13 +53,18 @@ pub struct Admin {
 
 impl Admin {
     pub fn connect(address: SocketAddr) -> Result<Self, LoadError> {
-        let mut stream = TcpStream::connect_timeout(&address, ANSWER_WITHIN)
+        Self::connect_within(address, ANSWER_WITHIN)
+    }
+
+    /// One that waits so long at most: for the connection, and then for each answer.
+    pub fn connect_within(address: SocketAddr, within: Duration) -> Result<Self, LoadError> {
+        let mut stream = TcpStream::connect_timeout(&address, within)
             .map_err(LoadError::socket("connecting"))?;
         stream
             .set_nodelay(true)
             .map_err(LoadError::socket("setting TCP_NODELAY"))?;
         stream
-            .set_read_timeout(Some(ANSWER_WITHIN))
+            .set_read_timeout(Some(within))
             .map_err(LoadError::socket("setting a time-out"))?;
         greet(&mut stream)?;
         Ok(Self {

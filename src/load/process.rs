@@ -25,6 +25,8 @@ pub struct DiskSample {
 }
 
 impl ProcessSample {
+    /// None if there is no such process, or none that has memory: one that has ended and was not
+    /// waited for has none.
     pub fn of(pid: u32) -> Option<Self> {
         let folder = PathBuf::from(format!("/proc/{pid}"));
         let stat = fs::read_to_string(folder.join("stat")).ok()?;
@@ -33,7 +35,7 @@ impl ProcessSample {
         let ticks: f64 =
             fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
         let status = fs::read_to_string(folder.join("status")).ok()?;
-        let resident = number_after(&status, "VmRSS:").unwrap_or(0) * 1024;
+        let resident = number_after(&status, "VmRSS:")? * 1024;
         Some(Self {
             cpu_seconds: ticks / TICKS_PER_SECOND,
             resident_bytes: resident,
@@ -100,7 +102,7 @@ fn disk_folder(folder: &Path) -> Option<PathBuf> {
 }
 
 /// What stands at the head of every report.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct Machine {
     pub cpu: String,
     pub cores: usize,
@@ -141,5 +143,19 @@ mod tests {
 
         assert!(sample.resident_bytes > 100_000, "{sample:?}");
         assert!(sample.context_switches > 0, "{sample:?}");
+    }
+
+    #[test]
+    fn a_process_that_has_ended_has_no_memory_of_zero() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let status = format!("/proc/{}/status", child.id());
+        // Until it is waited for it has a status, but no memory.
+        let ended = || fs::read_to_string(&status).unwrap().contains("\nState:\tZ");
+        while !ended() {
+            std::thread::yield_now();
+        }
+
+        assert!(ProcessSample::of(child.id()).is_none());
+        child.wait().unwrap();
     }
 }

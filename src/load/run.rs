@@ -14,6 +14,7 @@ use super::groups::{Gathered, GroupOutcome, GroupTask};
 use super::ledger::{Ledger, Reading, Verdict};
 use super::measure::{Latencies, Phase, Shared, Side};
 use super::open::Schedule;
+use super::route::Route;
 use super::sender::{Job, ProducerEnd, connect};
 use super::verify::verify;
 use super::{Length, LoadError, Plan, Workload, closed};
@@ -101,28 +102,13 @@ pub fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, LoadErro
     let mut admin = Admin::connect(plan.address)?;
     observer.stage("making the topic");
     let making = Instant::now();
-    admin.create_topics(plan)?;
-    let made_in = making.elapsed();
-    let route = admin.route(plan, spread.as_ref())?;
-    let places = places(&ends(plan, &route)?, None);
-    let idle: Vec<TcpStream> = (0..plan.idle)
-        .map(|_| connect(plan.address))
-        .collect::<Result<_, _>>()?;
-
-    let shared = Shared::new();
-    let job = Job {
-        plan,
-        cargo: &cargo,
-        route: &route,
-        shared: &shared,
-        schedule: None,
-        quota: None,
-    };
-    let ran = match plan.workload {
-        Workload::Consume => replay(&job, &places, observer),
-        Workload::Produce | Workload::Both | Workload::EndToEnd => live(&job, &places, observer),
-    };
-    drop(idle);
+    let made = admin.create_topics(plan).map(|()| making.elapsed());
+    let ran = made.and_then(|made_in| {
+        let route = admin.route(plan, spread.as_ref())?;
+        let outcome = on_topics(plan, &cargo, &route, observer)?;
+        Ok(Outcome { made_in, ..outcome })
+    });
+    // Whatever came in between: the broker may be somebody's, who would find what is left.
     if !plan.keep_topic {
         let groups = ran.iter().flat_map(|it| &it.groups);
         let groups: Vec<String> = groups.map(|it| it.name.clone()).collect();
@@ -136,9 +122,37 @@ pub fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, LoadErro
     let mut outcome = ran?;
     outcome.batch_records = cargo.records;
     outcome.batch_bytes = ByteCount(cargo.batch_bytes);
-    outcome.made_in = made_in;
     outcome.rate_wanted = plan.rate;
     Ok(outcome)
+}
+
+/// The run itself, on topics that are there.
+fn on_topics(
+    plan: &Plan,
+    cargo: &Cargo,
+    route: &Route,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, LoadError> {
+    let places = places(&ends(plan, route)?, None);
+    let idle: Vec<TcpStream> = (0..plan.idle)
+        .map(|_| connect(plan.address))
+        .collect::<Result<_, _>>()?;
+
+    let shared = Shared::new();
+    let job = Job {
+        plan,
+        cargo,
+        route,
+        shared: &shared,
+        schedule: None,
+        quota: None,
+    };
+    let ran = match plan.workload {
+        Workload::Consume => replay(&job, &places, observer),
+        Workload::Produce | Workload::Both | Workload::EndToEnd => live(&job, &places, observer),
+    };
+    drop(idle);
+    ran
 }
 
 /// Producing, with or without consumers at the tail; then everything is read back.

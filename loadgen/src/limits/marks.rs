@@ -6,8 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::device::{DeviceRate, device_rate};
-use super::host::loopback;
+use super::device::DeviceRate;
 
 /// What the machine did when nobody else used it, in the same minutes as the run.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -45,15 +44,6 @@ struct HostPart {
 }
 
 impl Marks {
-    /// Twelve cells and the loopback, each for so many seconds, on the device of `dir`.
-    pub fn measure(dir: &Path, seconds: f64) -> Result<Self, String> {
-        let explain = |e: std::io::Error| format!("measuring in {}: {e}", dir.display());
-        fs::create_dir_all(dir).map_err(explain)?;
-        let device = device_rate(dir, seconds).map_err(explain)?;
-        let loopback = loopback(seconds).map_err(explain)?;
-        Ok(Self::of(&device, loopback))
-    }
-
     /// From a file of `loadgen limits --json`.
     pub fn from_file(file: &Path) -> Result<Self, String> {
         let text = fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
@@ -62,7 +52,7 @@ impl Marks {
         Ok(Self::of(&found.flushed, found.host.loopback_gb_s))
     }
 
-    fn of(device: &DeviceRate, loopback_gb_s: f64) -> Self {
+    pub(super) fn of(device: &DeviceRate, loopback_gb_s: f64) -> Self {
         Self {
             flushed_mb_s: device.best_mb_s,
             flush_p50_us: device.single_p50_us,

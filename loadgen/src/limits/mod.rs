@@ -4,6 +4,7 @@
 //! Must not know: brokers.
 //! Begin at `Limits::measure`.
 
+mod bounds;
 mod device;
 mod host;
 mod marks;
@@ -16,6 +17,7 @@ use device::{DeviceRate, device_rate};
 use serde::Serialize;
 use thalweg::base::ByteCount;
 
+pub use bounds::{Bounds, Measured};
 pub use marks::{Marks, Shares};
 
 use crate::process::Machine;
@@ -81,14 +83,7 @@ impl Limits {
         write_cells(&mut out, &self.groups);
         out.push_str("flushed groups: the rate that a broker can reach\n");
         for cell in &self.flushed.cells {
-            let _ = writeln!(
-                out,
-                "  {:>8} x {} in flight x {} journals {:>8.0} MB/s",
-                ByteCount(cell.block_bytes).to_string(),
-                cell.in_flight,
-                cell.journals,
-                cell.mb_s
-            );
+            let _ = writeln!(out, "{} MB/s", cell.line());
         }
         let _ = writeln!(
             out,
@@ -123,5 +118,58 @@ fn write_cells(out: &mut String, cells: &[device::Cell]) {
             cell.p50_us,
             cell.p99_us
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_every_block_size_and_its_best_flushed_rate_is_one_of_its_cells() {
+        let folder = std::env::temp_dir().join(format!("loadgen-limits-of-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+
+        let measured = Limits::measure(&folder, 0.002);
+
+        let left = std::fs::read_dir(&folder).unwrap().count();
+        std::fs::remove_dir_all(&folder).unwrap();
+        let limits = match measured {
+            Ok(limits) => limits,
+            // A file system without direct I/O can only say so.
+            Err(why) => return assert!(why.contains("measuring in"), "{why}"),
+        };
+        assert_eq!(left, 0, "it cleans up");
+        let table = limits.table();
+        for (head, sizes) in [
+            (
+                "what one group costs\n",
+                &["4 KiB", "16 KiB", "64 KiB", "256 KiB", "1 MiB"][..],
+            ),
+            (
+                "the rate that a broker can reach\n",
+                &["64 KiB", "256 KiB", "1 MiB"],
+            ),
+            (
+                "direct writes, not flushed\n",
+                &["4 KiB", "16 KiB", "64 KiB", "256 KiB", "1 MiB"],
+            ),
+            (
+                "direct reads\n",
+                &["4 KiB", "16 KiB", "64 KiB", "256 KiB", "1 MiB"],
+            ),
+        ] {
+            let (_, rest) = table.split_once(head).unwrap();
+            let block = |line: &str| line.split_once(" x ").map(|it| it.0.trim().to_string());
+            let mut found: Vec<String> = rest.lines().map_while(block).collect();
+            found.dedup();
+            let mut expected = sizes.to_vec();
+            found.sort_unstable();
+            found.dedup();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{table}");
+        }
+        let cells = limits.flushed.cells.iter().map(|it| it.mb_s);
+        assert_eq!(limits.flushed.best_mb_s, cells.fold(0.0, f64::max));
     }
 }

@@ -25,7 +25,8 @@ pub enum Formats {
     Svg,
 }
 
-/// Writes NAME-latency and NAME-throughput of the runs that hold. `outcomes` belong to `reports`.
+/// Writes NAME-latency and NAME-throughput of the brokers whose runs all hold. `outcomes` belong to
+/// `reports`.
 pub fn draw(
     name: &Path,
     formats: Formats,
@@ -97,7 +98,7 @@ fn latency_chart(title: &str, reports: &[Report], outcomes: &[&Outcome]) -> Char
     let lines: Vec<(String, Vec<(f64, f64)>)> = reports
         .iter()
         .zip(outcomes)
-        .filter(|(report, _)| report.holds())
+        .filter(|(report, _)| is_drawn(&report.broker_name, reports))
         .map(|(report, outcome)| (report.broker_name.clone(), percentiles(outcome)))
         .collect();
     let values = || lines.iter().flat_map(|line| &line.1);
@@ -131,6 +132,12 @@ fn latency_chart(title: &str, reports: &[Report], outcomes: &[&Outcome]) -> Char
     }
 }
 
+/// One run that does not hold speaks for all of its broker's.
+fn is_drawn(broker: &str, reports: &[Report]) -> bool {
+    let mut own = reports.iter().filter(|it| it.broker_name == broker);
+    own.all(Report::holds)
+}
+
 /// (nines, microseconds): one nine is 90 %, two are 99 %.
 fn percentiles(outcome: &Outcome) -> Vec<(f64, f64)> {
     let latencies = if outcome.consumed.latencies.is_empty() {
@@ -159,7 +166,7 @@ fn microseconds(exponent: f64) -> String {
 fn throughput_chart(title: &str, reports: &[Report]) -> Chart {
     let lines: Vec<(String, Vec<(f64, f64)>)> = reports
         .iter()
-        .filter(|report| report.holds())
+        .filter(|report| is_drawn(&report.broker_name, reports))
         .map(|report| (report.broker_name.clone(), rates(&report.samples)))
         .collect();
     let values = || lines.iter().flat_map(|line| &line.1);
@@ -261,8 +268,13 @@ mod tests {
             ..report.clone()
         };
 
+        let honest_once = Report {
+            broker_name: "liar".into(),
+            ..report.clone()
+        };
+
         let name = folder.join("run");
-        let (reports, outcomes) = ([report, liar], [&outcome, &outcome]);
+        let (reports, outcomes) = ([report, honest_once, liar], [&outcome; 3]);
         draw(&name, Formats::SvgAndPng, &reports, &outcomes).unwrap();
 
         let svg = std::fs::read_to_string(folder.join("run-latency.svg")).unwrap();

@@ -4,6 +4,7 @@ use serde_json::Value;
 use thalweg::load::Outcome;
 
 use super::Report;
+use crate::process::DiskSample;
 use crate::watch::Samples;
 
 /// What a run of ten seconds leaves, with so many records lost.
@@ -73,4 +74,39 @@ fn check(lost: u64, is_told: bool) {
 fn a_run_whose_ledger_fails_leaves_no_rate_and_no_latency_in_table_and_json() {
     check(0, true);
     check(1, false);
+}
+
+#[test]
+fn what_a_broker_elsewhere_does_with_cpu_memory_and_disk_is_left_out_and_not_zero() {
+    let (mut before, mut after) = sampled();
+    (before.broker, after.broker) = (None, None);
+
+    let report = Report::new("a run", "far", &outcome(0), (before, after));
+
+    let table = report.table();
+    assert!(table.contains("records/s"), "{table}");
+    for word in ["  broker ", "resident", "its disk"] {
+        assert!(!table.contains(word), "{word}: {table}");
+    }
+    assert_eq!(report.broker.cpu_seconds_per_gb, None);
+    assert_eq!(report.broker.resident_mib, None);
+}
+
+#[test]
+fn a_run_that_only_reads_has_no_bytes_per_byte_and_no_flushes_per_acknowledgement() {
+    let (mut before, mut after) = sampled();
+    before.disk = Some(DiskSample::default());
+    after.disk = Some(DiskSample {
+        written_bytes: 0,
+        flushes: 50,
+    });
+    let mut reads = outcome(0);
+    reads.consumed = std::mem::take(&mut reads.produced);
+
+    let table = Report::new("a run", "a broker", &reads, (before, after)).table();
+
+    assert!(
+        table.contains("  its disk       5 flushes/s (everybody's"),
+        "{table}"
+    );
 }

@@ -54,10 +54,13 @@ pub enum Lie {
     RepeatRecord(u64),
     /// Refuses the batch with NOT_LEADER_OR_FOLLOWER.
     Refuse(u64),
+    /// Refuses to say where partitions end.
+    NoEnds,
 }
 
 pub struct Stub {
     pub address: SocketAddr,
+    world: Arc<Mutex<World>>,
 }
 
 /// What all brokers of a stub share.
@@ -109,6 +112,7 @@ impl Stub {
             partitions: HashMap::new(),
             ports: addresses.iter().map(SocketAddr::port).collect(),
         }));
+        let own = Arc::clone(&world);
         for (index, listener) in listeners.into_iter().enumerate() {
             let (world, groups) = (Arc::clone(&world), Arc::clone(&groups));
             thread::spawn(move || {
@@ -120,7 +124,13 @@ impl Stub {
         }
         Self {
             address: addresses[0],
+            world: own,
         }
+    }
+
+    /// Of all topics that there are now.
+    pub fn partitions(&self) -> usize {
+        self.world.lock().unwrap().partitions.len()
     }
 }
 
@@ -149,6 +159,8 @@ fn answer(to: ReplyTo, request: Request, me: Me, world: &Mutex<World>, groups: &
         Request::Produce(it) => reply::encode(to, &produce(&it, me, &mut locked())),
         Request::Fetch(it) => reply::encode(to, &fetch(&it, me, world)),
         Request::DeleteTopics(it) => {
+            let is_left = |key: &(TopicName, i32)| !it.topic_names.contains(&key.0);
+            locked().partitions.retain(|key, _| is_left(key));
             let deleted = it.topic_names.into_iter();
             let deleted = deleted.map(|it| DeletableTopicResult::default().with_name(Some(it)));
             let reply = DeleteTopicsResponse::default().with_responses(deleted.collect());
@@ -226,6 +238,7 @@ fn ends(request: &ListOffsetsRequest, me: Me, world: &World) -> ListOffsetsRespo
             let index = asked.partition_index;
             let answer = ListOffsetsPartitionResponse::default().with_partition_index(index);
             match world.leads(me, index) {
+                _ if world.lie == Lie::NoEnds => answer.with_error_code(29),
                 true => answer.with_offset(world.partitions[&(topic.name.clone(), index)].end),
                 false => answer.with_error_code(6),
             }

@@ -53,6 +53,18 @@ fn check_holds(brokers: usize, change: impl Fn(&mut Plan)) {
 }
 
 #[test]
+fn a_run_leaves_no_topic_behind_even_if_it_could_not_begin() {
+    for (lie, is_run) in [(Lie::None, true), (Lie::NoEnds, false)] {
+        let stub = Stub::that(lie);
+
+        let ran = run(&plan(&stub), &mut Nobody);
+
+        assert_eq!(ran.is_ok(), is_run, "{lie:?}: {:?}", ran.err());
+        assert_eq!(stub.partitions(), 0, "{lie:?}");
+    }
+}
+
+#[test]
 fn requests_go_to_the_leader_of_each_partition() {
     check_holds(3, |_| {});
     check_holds(3, |plan| plan.request_batches = 4);
