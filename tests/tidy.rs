@@ -200,7 +200,7 @@ fn every_module_that_logs_is_a_logger_and_so_is_what_is_above_it() {
         let mut name = "thalweg".to_owned();
         for part in module.split('/') {
             expected.insert(name.clone());
-            name = format!("{name}::{part}");
+            name = format!("{name}.{part}");
         }
         expected.insert(name);
     }

@@ -14,46 +14,46 @@ use super::placement::Site;
 /// Kafka's name of what holds for every logger that has no level of its own, nor one above it.
 pub const ROOT: &str = "root";
 
-/// The modules that log, and what is above them, by name: what `RUST_LOG` and the lines of the log
-/// call them. `tests/tidy.rs` compares this list with the source.
+/// The modules that log, and what is above them, by name: with dots, because `kafka-configs` takes
+/// no colons. `tests/tidy.rs` compares this list with the source.
 pub const LOGGERS: &[&str] = &[
     "thalweg",
-    "thalweg::cli",
-    "thalweg::cli::bind",
-    "thalweg::cli::data_dir",
-    "thalweg::cli::doctor",
-    "thalweg::cli::doctor::address",
-    "thalweg::cli::logs",
-    "thalweg::console",
-    "thalweg::journal",
-    "thalweg::journal::cleaning",
-    "thalweg::journal::damage",
-    "thalweg::journal::device",
-    "thalweg::journal::rebuild",
-    "thalweg::journal::recover",
-    "thalweg::journal::rescan",
-    "thalweg::journal::scan",
-    "thalweg::journal::split",
-    "thalweg::journal::superblock",
-    "thalweg::journal::turn",
-    "thalweg::runtime",
-    "thalweg::runtime::real",
-    "thalweg::runtime::real::accept",
-    "thalweg::runtime::real::perform",
-    "thalweg::runtime::real::run",
-    "thalweg::shard",
-    "thalweg::shard::api",
-    "thalweg::shard::api::loggers",
-    "thalweg::shard::connections",
-    "thalweg::shard::coordinator",
-    "thalweg::shard::damage",
-    "thalweg::shard::metadata",
-    "thalweg::shard::owner",
-    "thalweg::shard::owner::produce",
-    "thalweg::shard::steer",
-    "thalweg::shard::stop",
-    "thalweg::shard::tick",
-    "thalweg::shard::topic_configs",
+    "thalweg.cli",
+    "thalweg.cli.bind",
+    "thalweg.cli.data_dir",
+    "thalweg.cli.doctor",
+    "thalweg.cli.doctor.address",
+    "thalweg.cli.logs",
+    "thalweg.console",
+    "thalweg.journal",
+    "thalweg.journal.cleaning",
+    "thalweg.journal.damage",
+    "thalweg.journal.device",
+    "thalweg.journal.rebuild",
+    "thalweg.journal.recover",
+    "thalweg.journal.rescan",
+    "thalweg.journal.scan",
+    "thalweg.journal.split",
+    "thalweg.journal.superblock",
+    "thalweg.journal.turn",
+    "thalweg.runtime",
+    "thalweg.runtime.real",
+    "thalweg.runtime.real.accept",
+    "thalweg.runtime.real.perform",
+    "thalweg.runtime.real.run",
+    "thalweg.shard",
+    "thalweg.shard.api",
+    "thalweg.shard.api.loggers",
+    "thalweg.shard.connections",
+    "thalweg.shard.coordinator",
+    "thalweg.shard.damage",
+    "thalweg.shard.metadata",
+    "thalweg.shard.owner",
+    "thalweg.shard.owner.produce",
+    "thalweg.shard.steer",
+    "thalweg.shard.stop",
+    "thalweg.shard.tick",
+    "thalweg.shard.topic_configs",
 ];
 
 /// How much a logger says: what is of this level, and what matters more. By Kafka's names.
@@ -231,8 +231,8 @@ mod tests {
     use crate::base::{NodeId, ShardId};
     use crate::wire::StrBytes;
 
-    const SHARD: &str = "thalweg::shard";
-    const STOP: &str = "thalweg::shard::stop";
+    const SHARD: &str = "thalweg.shard";
+    const STOP: &str = "thalweg.shard.stop";
 
     fn edited(edits: &[(&str, i8, Option<&str>)], id: &str) -> Result<Vec<LoggerEdit>, AdminError> {
         let text = |text: &str| StrBytes::from_string(text.to_owned());
@@ -261,7 +261,7 @@ mod tests {
                 let found = loggers.all().find(|(other, _)| *other == name);
                 found.expect(name).1
             };
-            let found = [ROOT, "thalweg::journal", SHARD, STOP].map(level);
+            let found = [ROOT, "thalweg.journal", SHARD, STOP].map(level);
             assert_eq!(found, expected);
         };
         let set = |loggers: &mut Loggers, name: &str, level| {
@@ -348,7 +348,7 @@ mod tests {
         let level = "as it is not a supported log level. Valid log levels are DEBUG, ERROR, FATAL, \
                      INFO, TRACE, WARN";
 
-        for name in ["no.such", "", "Root", "thalweg::shard::"] {
+        for name in ["no.such", "", "Root", "thalweg.shard."] {
             let there = format!("config: Logger {name} does not exist!");
             check(&[(name, 0, Some("INFO"))], &there);
             check(&[(name, 1, None)], &there);
@@ -361,7 +361,7 @@ mod tests {
         check(&[(ROOT, 1, None)], root);
         check(
             &[(SHARD, 0, None)],
-            "request: Null value not supported for : thalweg::shard",
+            "request: Null value not supported for : thalweg.shard",
         );
         for (operation, what) in [
             (2, "APPEND operation"),
@@ -373,7 +373,7 @@ mod tests {
             check(&[(SHARD, operation, Some("INFO"))], &words);
         }
         let twice = [(SHARD, 0, Some("INFO")), (SHARD, 1, None)];
-        check(&twice, "request: thalweg::shard is given more than once");
+        check(&twice, "request: thalweg.shard is given more than once");
         for id in ["", "7", "x", "999"] {
             let refused = edited(&[(SHARD, 0, Some("INFO"))], id);
             assert!(matches!(refused, Err(AdminError::Request(_))), "{id}");

@@ -1,7 +1,8 @@
 //! Administration: what may be configured, and which changes of it are valid.
 //!
 //! Knows: the broker's configuration keys, their types, bounds and defaults, Kafka's names; which
-//! wishes for topics, partitions and configurations become which proposals; which loggers there are.
+//! wishes for topics, partitions and configurations become which proposals; which loggers there
+//! are.
 //! Must not know: the data path: connections, journals, how a value comes into force.
 //! May use: `base`, `wire`, `runtime`, `log` (topics' configuration keys), `cluster`, `groups`,
 //! `txn`. Used by: `shard`, `cli`.

@@ -77,19 +77,23 @@ impl Written {
     fn filter(&self, loggers: &Loggers) -> EnvFilter {
         let root = level_filter(loggers.root()).to_string();
         let set = loggers.set();
-        let set = set.map(|(name, level)| format!("{name}={}", level_filter(level)));
+        let set = set.map(|(name, level)| {
+            let target = name.replace('.', "::");
+            format!("{target}={}", level_filter(level))
+        });
         let all = self.others.iter().cloned().chain([root]).chain(set);
         EnvFilter::new(all.collect::<Vec<_>>().join(","))
     }
 }
 
-/// `LEVEL`, `LOGGER=LEVEL`, or `LOGGER` for all that it says. None: something else.
+/// `LEVEL`, `MODULE=LEVEL`, or `MODULE` for all that it says. A logger's name has dots where the
+/// module's has colons. None: something else.
 fn read_level(directive: &str) -> Option<LoggerEdit> {
     let edit = |name: &str, level| {
-        let (name, level) = (name.to_owned(), Some(log_level(level)));
+        let (name, level) = (name.replace("::", "."), Some(log_level(level)));
         Some(LoggerEdit { name, level })
     };
-    if directive.contains(|one: char| matches!(one, '[' | ']') || one.is_whitespace()) {
+    if directive.contains(|one: char| matches!(one, '[' | ']' | '.') || one.is_whitespace()) {
         return None;
     }
     match directive.split_once('=') {
@@ -138,7 +142,7 @@ mod tests {
             assert_eq!(written.loggers.set().collect::<Vec<_>>(), set, "{said}");
             assert_eq!(written.filter(&written.loggers).to_string(), filter);
         };
-        let shard = "thalweg::shard";
+        let shard = "thalweg.shard";
 
         check(DEFAULT, LogLevel::Info, &[], "info");
         check("", LogLevel::Off, &[], "off");
@@ -156,7 +160,9 @@ mod tests {
             &[(shard, LogLevel::Off)],
             "thalweg::shard=off,off,[asked]=debug",
         );
-        check("root=warn", LogLevel::Off, &[], "root=warn,off");
+        for other in ["root=warn", "a.b=warn"] {
+            check(other, LogLevel::Off, &[], &format!("{other},off"));
+        }
     }
 
     #[test]

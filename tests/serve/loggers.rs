@@ -16,7 +16,7 @@ use super::support::{Broker, Client, Scratch, serve, wait_for};
 
 const LOGGER: i8 = 8;
 const OWN: StrBytes = StrBytes::from_static_str("1000");
-const CONNECTIONS: &str = "thalweg::shard::connections";
+const CONNECTIONS: &str = "thalweg.shard.connections";
 
 /// Sets a logger's level; None: takes it away.
 fn set(client: &mut Client, name: &'static str, level: Option<&'static str>) {
@@ -97,17 +97,11 @@ fn loggers_begin_as_rust_log_says_and_again_after_a_restart() {
 
         let found = levels(&mut client);
         set(&mut client, "root", Some("TRACE"));
-        set(&mut client, "thalweg::shard", None);
+        set(&mut client, "thalweg.shard", None);
         let changed = levels(&mut client);
 
         let check = |found: &BTreeMap<String, String>, expected: [&str; 5]| {
-            let names = [
-                "root",
-                "thalweg",
-                "thalweg::shard",
-                CONNECTIONS,
-                "elsewhere",
-            ];
+            let names = ["root", "thalweg", "thalweg.shard", CONNECTIONS, "elsewhere"];
             assert_eq!(names.map(|name| found[name].as_str()), expected);
         };
         check(&found, ["WARN", "WARN", "DEBUG", "DEBUG", "OFF"]);

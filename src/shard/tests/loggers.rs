@@ -11,8 +11,8 @@ use crate::wire::messages::alter_configs_request::{
 const LOGGER: i8 = 8;
 /// `DescribeConfigsResponse.ConfigSource`.
 const DYNAMIC_BROKER_LOGGER: i8 = 6;
-const SHARD: &str = "thalweg::shard";
-const TICK: &str = "thalweg::shard::tick";
+const SHARD: &str = "thalweg.shard";
+const TICK: &str = "thalweg.shard.tick";
 
 impl Broker {
     /// The levels of the root, of a room and of a module in it, by one shard's word.

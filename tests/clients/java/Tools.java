@@ -176,13 +176,13 @@ public class Tools {
     /** What the running broker logs. */
     static void loggers() throws Exception {
         String[] own = {"--entity-type", "broker-loggers", "--entity-name", broker()};
-        String name = "thalweg::shard::tick";
+        String name = "thalweg.shard.tick";
         config(own, "--describe").says("(?m)^ +root=INFO sensitive=false synonyms=\\{\\}")
             .says(name + "=INFO");
         config(own, "--alter", "--add-config", name + "=TRACE,root=WARN")
             .says("Completed updating config for broker-logger " + broker());
         config(own, "--describe").says("root=WARN").says(name + "=TRACE")
-            .says("thalweg::shard::stop=WARN");
+            .says("thalweg.shard.stop=WARN");
         config(own, "--alter", "--delete-config", name)
             .says("Completed updating config for broker-logger " + broker());
         config(own, "--describe").says(name + "=WARN");

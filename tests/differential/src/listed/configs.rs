@@ -54,7 +54,8 @@ pub const LISTED: &[Listed] = &[
             "\"How long *.\""],
     ],  "our own words"),
     listed("DescribeConfigs", &["others/all loggers"], &[
-        ["results[1000].configs[*]", "{name=* value=* read_only=false config_source=6 *}", "absent"],
+        ["results[1000].configs[*]",
+            "{name=* value=* read_only=false config_source=6 *}", "absent"],
         ["results[1000].configs[thalweg*]", "absent",
             "{name=\"thalweg*\" value=\"INFO\" read_only=false config_source=6 *}"],
     ],  OTHER_LOGGERS),
