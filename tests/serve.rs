@@ -11,6 +11,8 @@ mod disks;
 mod gateway;
 #[path = "serve/listeners.rs"]
 mod listeners;
+#[path = "serve/loggers.rs"]
+mod loggers;
 #[path = "serve/output.rs"]
 mod output;
 #[path = "serve/ports.rs"]

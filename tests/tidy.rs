@@ -188,6 +188,30 @@ fn only_runtime_touches_the_system() {
 }
 
 #[test]
+fn every_module_that_logs_is_a_logger_and_so_is_what_is_above_it() {
+    let says_something = |source: &&source::Source| {
+        let mut lines = source.code.lines();
+        lines.any(|line| says(line, "tracing") && line.contains('!'))
+    };
+    let mut expected = BTreeSet::new();
+    for source in rust_files("src").iter().filter(says_something) {
+        let module = source.path.trim_start_matches("src/");
+        let module = module.trim_end_matches(".rs").trim_end_matches("/mod");
+        let mut name = "thalweg".to_owned();
+        for part in module.split('/') {
+            expected.insert(name.clone());
+            name = format!("{name}.{part}");
+        }
+        expected.insert(name);
+    }
+
+    let listed: Vec<&str> = thalweg::admin::loggers::LOGGERS.to_vec();
+
+    let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+    assert_eq!(listed, expected, "LOGGERS of src/admin/loggers.rs");
+}
+
+#[test]
 fn nothing_is_left_open() {
     let marks = [
         concat!("#[ign", "ore"),

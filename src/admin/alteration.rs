@@ -101,9 +101,12 @@ impl<'a> Alterable<'a> {
                 let node = self.site.broker(name)?;
                 Ok(Altered::Broker(BrokerScope::Node(node)))
             }
-            Some(kind @ (ResourceKind::BrokerLogger | ResourceKind::ClientMetrics)) => request(
-                format!("this broker has no {kind:?} that could be configured"),
-            ),
+            Some(ResourceKind::BrokerLogger) => {
+                request("loggers are set by IncrementalAlterConfigs only".to_owned())
+            }
+            Some(ResourceKind::ClientMetrics) => {
+                request("this broker has no ClientMetrics that could be configured".to_owned())
+            }
             Some(ResourceKind::Group) => {
                 request("groups have no configuration of their own yet".to_owned())
             }
@@ -202,7 +205,9 @@ fn no_value(name: &StrBytes) -> AdminError {
     AdminError::Request(format!("{name} has no value; delete it for the default"))
 }
 
-fn refuse_repetitions<'a>(names: impl Iterator<Item = &'a StrBytes>) -> Result<(), AdminError> {
+pub(super) fn refuse_repetitions<'a>(
+    names: impl Iterator<Item = &'a StrBytes>,
+) -> Result<(), AdminError> {
     let mut seen = BTreeSet::new();
     for name in names {
         if !seen.insert(name) {

@@ -1,7 +1,8 @@
 //! Administration: what may be configured, and which changes of it are valid.
 //!
 //! Knows: the broker's configuration keys, their types, bounds and defaults, Kafka's names; which
-//! wishes for topics, partitions and configurations become which proposals.
+//! wishes for topics, partitions and configurations become which proposals; which loggers there
+//! are.
 //! Must not know: the data path: connections, journals, how a value comes into force.
 //! May use: `base`, `wire`, `runtime`, `log` (topics' configuration keys), `cluster`, `groups`,
 //! `txn`. Used by: `shard`, `cli`.
@@ -21,6 +22,7 @@ pub mod in_force;
 
 pub mod description;
 pub mod group_table;
+pub mod loggers;
 pub mod resource;
 
 pub mod alteration;
@@ -40,6 +42,7 @@ pub use description::{Described, Source};
 pub use error::AdminError;
 pub use in_force::InForce;
 pub use listener_key::ListenerKey;
+pub use loggers::{LogLevel, Loggers};
 pub use placement::Site;
 pub use resource::ResourceKind;
 pub use topic_defaults::TOPIC_DEFAULTS;

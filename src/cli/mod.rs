@@ -22,6 +22,7 @@ pub mod group;
 pub mod inspect;
 pub mod listen;
 pub mod listeners;
+pub mod logs;
 pub mod metrics;
 pub mod produce;
 pub mod requirements;

@@ -8,14 +8,15 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use crate::admin::Loggers;
 use crate::base::{ByteCount, ShardId};
 use crate::console;
 use crate::journal;
-use crate::runtime::Boot;
 use crate::runtime::real::{Config, Listeners, RunError, ShardHome, Stats, Stopper, run as drive};
+use crate::runtime::{Boot, Watched};
 use crate::shard::{Addresses, Layout, Listener, Shard, ShardConfig};
 
-use super::arguments::{LogFormat, Output, Serve};
+use super::arguments::{Output, Serve};
 use super::bind;
 use super::client::address_of;
 use super::config_file;
@@ -24,12 +25,12 @@ use super::listen::HostPort;
 use super::metrics;
 use super::requirements::{self, Machine, Storage};
 use super::settings::Settings;
-use super::{Failure, has_colours};
+use super::{Failure, logs};
 
 /// Runs a broker until it is asked to stop; returns the exit code.
 pub fn run(options: &Serve) -> Result<u8, Failure> {
     let begun = Instant::now();
-    start_logs(options.log_format);
+    let loggers = logs::start(options.log_format);
     let settings = Settings::resolve(options)?;
     let machine = requirements::check_machine(settings.cores)?;
     // The port first: who finds it taken has left nothing behind.
@@ -51,6 +52,7 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
             data_dir: &data_dir,
             addresses: &addresses,
             storage: &storage,
+            loggers: &loggers,
         };
         plan.introduce(&listeners, metrics.as_ref(), begun);
         plan.drive(listeners, metrics, stopper)
@@ -93,6 +95,7 @@ struct Plan<'a> {
     data_dir: &'a DataDir,
     addresses: &'a Addresses,
     storage: &'a Storage,
+    loggers: &'a Arc<Watched<Loggers>>,
 }
 
 impl Plan<'_> {
@@ -161,6 +164,7 @@ impl Plan<'_> {
                 journal,
             );
             config.clock_accepted = manifest.clock_accepted;
+            config.loggers = self.loggers.clone();
             config.follow(broker.clone());
             config
         });
@@ -287,16 +291,4 @@ fn display(path: &Path) -> String {
         .unwrap_or_else(|_| path.to_owned())
         .display()
         .to_string()
-}
-
-fn start_logs(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => logs.with_ansi(has_colours(&std::io::stderr())).init(),
-        LogFormat::Json => logs.json().init(),
-    }
 }

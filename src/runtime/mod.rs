@@ -25,6 +25,7 @@ pub mod real;
 pub mod shadow;
 mod stack;
 mod system;
+mod watched;
 
 pub mod sim;
 
@@ -37,3 +38,4 @@ pub use event::{Actions, CloseReason, ConnectionId, Event, Send, Transit};
 pub use fresh::{Haste, Keeper};
 pub use machine::{Boot, Machine};
 pub use system::{end_with_closed_pipe, keep_freed_memory};
+pub use watched::Watched;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::admin::BrokerConfig;
+use crate::admin::{BrokerConfig, Loggers};
 use crate::base::limits::{
     FETCH_BYTES_MAX, FETCH_SESSIONS_MAX, FRAME_BYTES_MAX, IDLE_WAIT, LISTENER_IDS_MAX,
     PARTITIONS_PER_TOPIC_MAX, REQUEST_MEMORY_BYTES, REQUEST_MEMORY_BYTES_MIN,
@@ -11,6 +11,7 @@ use crate::base::{ByteCount, NodeId, ShardId, Span, WallMs};
 use crate::groups::GroupConfig;
 use crate::journal::Settings;
 use crate::log::PartitionsSettings;
+use crate::runtime::Watched;
 
 use super::address::Addresses;
 use super::layout::Layout;
@@ -36,6 +37,8 @@ pub struct ShardConfig {
     /// What the operator set, by Kafka's names: DescribeConfigs shows it, and topics that set
     /// nothing of their own follow it.
     pub broker: Arc<BrokerConfig>,
+    /// What the process logs. All shards have the same one.
+    pub loggers: Arc<Watched<Loggers>>,
     /// When somebody last said that the wall clock is right, if ever.
     pub clock_accepted: Option<WallMs>,
     pub groups: GroupConfig,
@@ -109,6 +112,7 @@ impl ShardConfig {
             defaults: Defaults::default(),
             connections: ConnectionLimits::default(),
             broker: Arc::default(),
+            loggers: Arc::default(),
             clock_accepted: None,
             groups: GroupConfig::default(),
             request_memory: REQUEST_MEMORY_BYTES,

@@ -1,10 +1,12 @@
 //! AlterConfigs 0-2 (everything that is set, anew) and IncrementalAlterConfigs 0-1 (KIP-339):
-//! checked here, decided by shard 0, in force on every shard before the answer.
+//! checked here, decided by shard 0, in force on every shard before the answer. Loggers (KIP-412)
+//! are changed here.
 
 use std::collections::BTreeMap;
 
-use crate::admin::AdminError;
 use crate::admin::alteration::{Alterable, edits, replacement};
+use crate::admin::loggers::{LoggerEdit, logger_edits};
+use crate::admin::{AdminError, ResourceKind};
 use crate::cluster::{Command, Metadata};
 use crate::wire::messages::alter_configs_response::AlterConfigsResourceResponse;
 use crate::wire::messages::incremental_alter_configs_response as edited;
@@ -36,8 +38,16 @@ struct Altered {
     failure: Option<Failure>,
 }
 
-/// A resource, and the command that would alter it.
-type Wish = (i8, StrBytes, Result<Command, AdminError>);
+/// A resource, and what would alter it.
+type Wish = (i8, StrBytes, Result<Alteration, AdminError>);
+
+/// What is done about a valid wish.
+enum Alteration {
+    /// Shard 0 is asked.
+    Command(Command),
+    /// At once: loggers are the process's own, and nothing of them is kept.
+    Loggers(Vec<LoggerEdit>),
+}
 
 impl Shard {
     pub(super) fn alter_configs(&mut self, asked: Asked, request: AlterConfigsRequest) {
@@ -46,7 +56,7 @@ impl Shard {
         };
         let there = self.alterable(known);
         let wishes = request.resources.into_iter().map(|resource| {
-            let command = replacement(&resource, there);
+            let command = replacement(&resource, there).map(Alteration::Command);
             (resource.resource_type, resource.resource_name, command)
         });
         let wishes = wishes.collect();
@@ -63,8 +73,13 @@ impl Shard {
         };
         let there = self.alterable(known);
         let wishes = request.resources.into_iter().map(|resource| {
-            let command = edits(&resource, there);
-            (resource.resource_type, resource.resource_name, command)
+            let alteration = if resource.resource_type == ResourceKind::BrokerLogger as i8 {
+                let known = self.config.loggers.get();
+                logger_edits(&resource, there.site, &known).map(Alteration::Loggers)
+            } else {
+                edits(&resource, there).map(Alteration::Command)
+            };
+            (resource.resource_type, resource.resource_name, alteration)
         });
         let wishes = wishes.collect();
         self.alter(asked, wishes, request.validate_only);
@@ -85,20 +100,24 @@ impl Shard {
         }
         let mut call = AlterConfigsCall::new(asked);
         let mut commands = Vec::new();
-        for (kind, name, command) in wishes {
+        for (kind, name, alteration) in wishes {
             let twice = times
                 .get(&(kind, name.clone()))
                 .is_some_and(|times| *times > 1);
-            let command = match twice {
+            let alteration = match twice {
                 true => {
                     let words = "the request names this resource more than once";
                     Err(Failure::because(ErrorCode::InvalidRequest, words))
                 }
-                false => self.check_alteration(command),
+                false => self.check_alteration(alteration),
             };
-            let failure = match command {
+            let failure = match alteration {
                 Ok(_) if validate_only => None,
-                Ok(command) => {
+                Ok(Alteration::Loggers(edits)) => {
+                    self.change_loggers(edits);
+                    None
+                }
+                Ok(Alteration::Command(command)) => {
                     call.proposed.push(call.results.len());
                     commands.push(command);
                     None
@@ -118,19 +137,25 @@ impl Shard {
     }
 
     /// Whether our copy of the metadata would take it; shard 0 has the last word.
-    fn check_alteration(&self, command: Result<Command, AdminError>) -> Result<Command, Failure> {
-        let command = command.map_err(|error| Failure::from(&error))?;
-        match self.known().map(|known| known.decide(&command)) {
+    fn check_alteration(
+        &self,
+        alteration: Result<Alteration, AdminError>,
+    ) -> Result<Alteration, Failure> {
+        let alteration = alteration.map_err(|error| Failure::from(&error))?;
+        let Alteration::Command(command) = &alteration else {
+            return Ok(alteration);
+        };
+        match self.known().map(|known| known.decide(command)) {
             Some(Err(refusal)) => {
                 let failure = Failure::from(&refusal);
                 // Nothing would change, which is no failure.
                 if failure.code.is_none() {
-                    Ok(command)
+                    Ok(alteration)
                 } else {
                     Err(failure)
                 }
             }
-            Some(Ok(_)) | None => Ok(command),
+            Some(Ok(_)) | None => Ok(alteration),
         }
     }
 

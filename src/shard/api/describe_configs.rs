@@ -89,7 +89,7 @@ impl Shard {
             }
             Some(ResourceKind::BrokerLogger) => {
                 self.check_own_id(name)?;
-                Ok(Vec::new())
+                Ok(self.described_loggers(wanted))
             }
             Some(ResourceKind::ClientMetrics | ResourceKind::Group) if name.is_empty() => {
                 invalid("a group, or a subscription to client metrics, has a name")

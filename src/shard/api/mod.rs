@@ -26,6 +26,7 @@ pub mod init_producer_id;
 pub mod inquiry;
 pub mod list_config_resources;
 pub mod list_offsets;
+mod loggers;
 pub mod metadata;
 pub(super) mod metadata_all;
 pub mod metadata_cache;

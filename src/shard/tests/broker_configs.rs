@@ -327,12 +327,12 @@ fn a_bound_of_one_listener_holds_from_the_answer_on_and_is_described() {
     assert_eq!(broker.described(BROKER, ""), []);
 }
 
-#[test]
-fn connections_beyond_the_rate_wait_their_turn_and_are_served_then() {
+/// Connections beyond the rate wait their turn and are served then.
+fn check_rate(key: &str) {
     let mut broker = Broker::start(2);
     let admin = broker.connect();
     let rate = |broker: &mut Broker, what, value| {
-        let edits = [("max.connection.creation.rate", what, value)];
+        let edits = [(key, what, value)];
         let response = broker.ask(admin, &edit_of(BROKER, "", &edits), 1);
         assert_eq!(response.responses[0].error_code, 0, "{response:?}");
     };
@@ -348,7 +348,7 @@ fn connections_beyond_the_rate_wait_their_turn_and_are_served_then() {
     };
 
     broker.pass(Span::millis(100));
-    assert_eq!(answered(&mut broker), 50);
+    assert_eq!(answered(&mut broker), 50, "{key}");
     // Longer than a first request may take, which is not theirs to answer for.
     broker.pass(Span::seconds(14));
     assert_eq!(answered(&mut broker), 120);
@@ -357,4 +357,10 @@ fn connections_beyond_the_rate_wait_their_turn_and_are_served_then() {
     rate(&mut broker, DELETE, None);
     broker.pass(Span::millis(100));
     assert_eq!(answered(&mut broker), 200);
+}
+
+#[test]
+fn the_rate_of_the_broker_and_of_a_listener_can_each_be_set_and_taken_away() {
+    check_rate("max.connection.creation.rate");
+    check_rate("listener.name.plaintext.max.connection.creation.rate");
 }

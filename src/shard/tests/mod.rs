@@ -10,16 +10,21 @@ mod fetch;
 mod groups;
 mod hostile;
 mod limits;
+mod loggers;
 mod metadata;
 mod produce;
 mod sessions;
 mod steering;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use kafka_protocol::protocol::Request as Message;
 
+use crate::admin::Loggers;
 use crate::base::{ByteCount, NodeId, ShardId, Span};
 use crate::journal::Settings;
+use crate::runtime::Watched;
 use crate::runtime::sim::{DiskFaults, Notice, SocketId, World};
 use crate::wire::batch::{BatchBuilder, records};
 use crate::wire::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
@@ -82,10 +87,12 @@ impl Broker {
     /// Starts the process again, on so many cores.
     pub fn boot(&mut self, cores: usize) {
         let (shards, change) = (self.shards, self.change);
+        let loggers = Arc::<Watched<Loggers>>::default();
         let made: Result<(), _> =
             self.world
                 .boot(cores, None, |boot| -> Result<Shard, ShardError> {
                     let mut config = config(shards);
+                    config.loggers = loggers.clone();
                     change(&mut config);
                     Shard::open(boot, config)
                 });

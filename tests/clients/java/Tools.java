@@ -42,6 +42,7 @@ public class Tools {
         new Named("verifiable-producer", Tools::verifiableProducer),
         new Named("configs", Tools::configs),
         new Named("broker-configs", Tools::brokerConfigs),
+        new Named("loggers", Tools::loggers),
         new Named("partitions", Tools::partitions),
         new Named("records", Tools::records),
         new Named("log-dirs", Tools::logDirs),
@@ -170,6 +171,25 @@ public class Tools {
         for (String[] of : List.of(own, all)) {
             config(of, "--describe").says("(?i)configs for").lacks("message.max.bytes");
         }
+    }
+
+    /** What the running broker logs. */
+    static void loggers() throws Exception {
+        String[] own = {"--entity-type", "broker-loggers", "--entity-name", broker()};
+        String name = "thalweg.shard.tick";
+        config(own, "--describe").says("(?m)^ +root=INFO sensitive=false synonyms=\\{\\}")
+            .says(name + "=INFO");
+        config(own, "--alter", "--add-config", name + "=TRACE,root=WARN")
+            .says("Completed updating config for broker-logger " + broker());
+        config(own, "--describe").says("root=WARN").says(name + "=TRACE")
+            .says("thalweg.shard.stop=WARN");
+        config(own, "--alter", "--delete-config", name)
+            .says("Completed updating config for broker-logger " + broker());
+        config(own, "--describe").says(name + "=WARN");
+        config(own, "--alter", "--add-config", "root=LOUD").fails("not a supported log level");
+        config(own, "--alter", "--delete-config", "root").fails("root logger is not allowed");
+        config(own, "--alter", "--add-config", "no.such=INFO").fails("(?i)no.such");
+        config(own, "--alter", "--add-config", "root=INFO").says("Completed updating config");
     }
 
     static void partitions() throws Exception {
