@@ -15,7 +15,7 @@ pub mod machine;
 pub mod block;
 pub mod disk;
 pub mod event;
-#[cfg(feature = "faults")]
+#[cfg(any(test, feature = "faults"))]
 pub mod faults;
 mod fresh;
 mod pool;
@@ -31,6 +31,8 @@ pub mod sim;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+pub mod counting;
 
 pub use block::{Block, BlockPool};
 pub use disk::{Directory, DiskDone, DiskError, DiskOp, DiskOutput, DiskSpace, FileId, Ticket};
