@@ -260,20 +260,32 @@ fn payload<'a>(group: &'a [u8], row: &Row, at: u32) -> Option<&'a [u8]> {
     group.get(at as usize..(at + row.length) as usize)
 }
 
-/// The number of the segment that a file holds: what its first readable group says. None if there
-/// is no group in it.
+/// The number of the segment that a file holds: what the group at its front says. If there is none
+/// that can be read, the newest of all in the file: the file may have been an older segment's. None
+/// if there is no group in it.
 pub(super) fn number_of(
     reader: &mut Reader<'_>,
     incarnation: u64,
 ) -> Result<Option<u32>, JournalError> {
-    let mut at = 0;
+    let (mut at, mut newest) = (0, None);
     while at < reader.length() {
-        if let Some(group) = group_at(reader, at, incarnation)? {
-            return Ok(Some(group.header.segment));
+        let group = group_at(reader, at, incarnation)?;
+        newest = newest.max(group.as_ref().map(|group| group.header.segment));
+        if at == 0 && newest.is_some() {
+            break;
         }
-        at += UNIT as u64;
+        at += step_over(group.as_ref());
     }
-    Ok(None)
+    Ok(newest)
+}
+
+/// How far to go from what lies at a place and is not what is looked for: nothing newer begins
+/// within a group that is whole.
+fn step_over(group: Option<&ScannedGroup>) -> u64 {
+    match group.filter(|group| group.whole) {
+        Some(group) => u64::from(group.header.length),
+        None => UNIT as u64,
+    }
 }
 
 /// The groups of a segment from its start, and where the last of them ends. Stops at the footer.
@@ -285,7 +297,9 @@ pub(super) fn scan(
     let (mut at, mut end) = (0_u64, 0_u64);
     let mut previous: Option<(Sequence, u32)> = None;
     while at < reader.length() {
-        let group = group_at(reader, at, wanted.incarnation)?.filter(|group| {
+        let found = group_at(reader, at, wanted.incarnation)?;
+        let step = step_over(found.as_ref());
+        let group = found.filter(|group| {
             let header = &group.header;
             // Right behind a group only its successor can stand; past a gap one at least is lost.
             let linked = previous.is_none_or(|(sequence, sum)| match at == end {
@@ -298,7 +312,7 @@ pub(super) fn scan(
                 && linked
         });
         let Some(group) = group else {
-            at += UNIT as u64;
+            at += step;
             continue;
         };
         if at > end {

@@ -1,10 +1,10 @@
 //! Files that hold nothing, kept for the segments to come.
 //!
 //! A file that a segment has filled is better than a new one: its blocks are there, so that no
-//! write of a group changes metadata of the file system, and nothing has to be zeroed first, which
-//! costs the device as much again as the records. What its last segment left in it stays until it
-//! is written over: a group names its segment and its place, so that it can not be taken for one of
-//! the new segment's.
+//! write of a group changes metadata of the file system, and only its front has to be zeroed first,
+//! where a whole file costs the device as much again as the records. What its last segment left in
+//! it stays until it is written over: a group names its segment and its place, so that it can not
+//! be taken for one of the new segment's.
 //!
 //! Retention frees segments in bursts, so as many files are kept as segments have begun of late.
 //! The others are removed one at a time, with a pause: each costs a commit of the file system (and
@@ -22,7 +22,7 @@ const KEPT_MIN: usize = 1;
 /// A file for the next segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spare {
-    /// A segment has filled it: the next can begin in it as it is.
+    /// A segment has filled it: its blocks are there.
     Used(FileId),
     /// Found by a start, or its preparation failed: who knows which blocks it has.
     Found(FileId),
@@ -31,7 +31,7 @@ pub(super) enum Spare {
 #[derive(Debug)]
 pub(super) struct Spares {
     /// Each was a segment's, of the full length.
-    used: Vec<FileId>,
+    used: VecDeque<FileId>,
     found: Vec<FileId>,
     /// When the segments of the last `JOURNAL_SPARES_SPAN` began.
     begun: VecDeque<Ticks>,
@@ -44,7 +44,7 @@ pub(super) struct Spares {
 impl Spares {
     pub fn new(found: Vec<FileId>, now: Ticks) -> Self {
         Self {
-            used: Vec::new(),
+            used: VecDeque::new(),
             found,
             begun: VecDeque::new(),
             removing: false,
@@ -67,7 +67,7 @@ impl Spares {
 
     /// The file of a segment that nobody needs any more.
     pub fn add_used(&mut self, file: FileId) {
-        self.used.push(file);
+        self.used.push_back(file);
     }
 
     /// A file that could not be prepared.
@@ -77,7 +77,8 @@ impl Spares {
 
     /// A segment needs a file: the best there is.
     pub fn take(&mut self) -> Option<Spare> {
-        let used = self.used.pop().map(Spare::Used);
+        // The oldest first: what dropped a stream is written over after what was of it.
+        let used = self.used.pop_front().map(Spare::Used);
         used.or_else(|| self.found.pop().map(Spare::Found))
     }
 
@@ -86,9 +87,9 @@ impl Spares {
         self.begun.push_back(now);
     }
 
-    /// A file to be removed now, because more are kept than are likely to be used, or because
-    /// space is `short`; `removed` is owed for it.
-    pub fn remove(&mut self, now: Ticks, short: bool) -> Option<FileId> {
+    /// A file to be removed now, because more are kept than are likely to be used, or than there is
+    /// space for, which is `kept_max`; `removed` is owed for it.
+    pub fn remove(&mut self, now: Ticks, kept_max: usize) -> Option<FileId> {
         while self
             .begun
             .front()
@@ -96,12 +97,12 @@ impl Spares {
         {
             self.begun.pop_front();
         }
-        let kept = if short { KEPT_MIN } else { self.kept() };
-        let due = short || now >= self.remove_at;
+        let kept = self.kept().min(kept_max).max(KEPT_MIN);
+        let due = kept_max == 0 || now >= self.remove_at;
         if self.removing || !due || self.len() <= kept {
             return None;
         }
-        let file = self.found.pop().or_else(|| self.used.pop())?;
+        let file = self.found.pop().or_else(|| self.used.pop_back())?;
         self.removing = true;
         Some(file)
     }
@@ -158,12 +159,16 @@ mod tests {
         let mut spares = spares(4);
         (0..3).for_each(|_| spares.begins(START));
 
-        assert!(spares.remove(START, false).is_some());
+        assert!(spares.remove(START, usize::MAX).is_some());
         spares.removed(START);
         let later = START + JOURNAL_REMOVE_WAIT;
-        assert_eq!(spares.remove(later, false), None);
+        assert_eq!(spares.remove(later, usize::MAX), None);
         assert_eq!(spares.wake_at(), Some(START + JOURNAL_SPARES_SPAN));
-        assert!(spares.remove(START + JOURNAL_SPARES_SPAN, false).is_some());
+        assert!(
+            spares
+                .remove(START + JOURNAL_SPARES_SPAN, usize::MAX)
+                .is_some()
+        );
     }
 
     #[test]
@@ -171,17 +176,17 @@ mod tests {
         let mut spares = spares(3);
         let mut now = START;
 
-        assert!(spares.remove(now, false).is_some());
-        assert_eq!(spares.remove(now, false), None, "one is under way");
+        assert!(spares.remove(now, usize::MAX).is_some());
+        assert_eq!(spares.remove(now, usize::MAX), None, "one is under way");
         assert_eq!(spares.wake_at(), None);
         spares.removed(now);
-        assert_eq!(spares.remove(now, false), None, "not yet");
+        assert_eq!(spares.remove(now, usize::MAX), None, "not yet");
         assert_eq!(spares.wake_at(), Some(now + JOURNAL_REMOVE_WAIT));
         now = now + JOURNAL_REMOVE_WAIT;
-        assert!(spares.remove(now, false).is_some());
+        assert!(spares.remove(now, usize::MAX).is_some());
         spares.removed(now);
         now = now + Span::seconds(60);
-        assert_eq!(spares.remove(now, false), None);
+        assert_eq!(spares.remove(now, usize::MAX), None);
         assert_eq!(spares.wake_at(), None);
     }
 
@@ -191,10 +196,20 @@ mod tests {
         (0..3).for_each(|_| spares.begins(START));
 
         for _ in 0..2 {
-            assert!(spares.remove(START, true).is_some());
+            assert!(spares.remove(START, 0).is_some());
             spares.removed(START);
         }
-        assert_eq!(spares.remove(START, true), None);
+        assert_eq!(spares.remove(START, 0), None);
+    }
+
+    #[test]
+    fn no_more_are_kept_than_there_is_space_for() {
+        let mut spares = spares(4);
+        (0..4).for_each(|_| spares.begins(START));
+
+        assert!(spares.remove(START, 3).is_some());
+        spares.removed(START);
+        assert_eq!(spares.remove(START + JOURNAL_REMOVE_WAIT, 3), None);
     }
 
     #[test]
@@ -206,7 +221,7 @@ mod tests {
         let mut removed = 0;
         let mut now = START;
         loop {
-            if spares.remove(now, false).is_some() {
+            if spares.remove(now, usize::MAX).is_some() {
                 removed += 1;
                 spares.removed(now);
             }

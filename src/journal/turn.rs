@@ -53,6 +53,18 @@ pub(super) enum Next {
 /// With less than so many segments of usable space, no files are kept for later.
 const SHORT_SEGMENTS: u64 = 8;
 
+/// All files that one shard keeps take at most one part in so many of the usable space.
+const SPARES_SHARE: u64 = 32;
+
+/// Of a used file one part in so many is zeroed, at its front.
+const USED_HEAD_SHARE: u64 = 64;
+
+/// How much of a used file is zeroed before the next segment begins in it: a start knows a file by
+/// its first group, which may not have reached the device, and must not find the old one's there.
+fn used_head(segment: ByteCount) -> ByteCount {
+    ByteCount((segment.0 / USED_HEAD_SHARE).next_multiple_of(UNIT as u64))
+}
+
 /// What a start finds of the files: those that hold nothing, and the numbers to go on with.
 pub(super) struct Files {
     pub spare: Vec<FileId>,
@@ -177,6 +189,11 @@ impl Turn {
             Next::None | Next::Asking | Next::Wanted | Next::Ready(_) => None,
         };
         let remove = self.spares.wake_at();
+        // Neither is looked after any more once the journal closes.
+        let (space, remove) = match self.closing {
+            true => (None, None),
+            false => (space, remove),
+        };
         [seal, space, flush, remove].into_iter().flatten().min()
     }
 
@@ -231,15 +248,12 @@ impl Turn {
     /// Makes a file ready for the next segment.
     fn begin_file(&mut self, now: Now, length: ByteCount, disk: &mut Vec<DiskOp>) {
         self.spares.begins(now.ticks);
-        let file = match self.spares.take() {
-            Some(Spare::Used(file)) => {
-                self.next = Next::Ready(file);
-                return;
-            }
-            Some(Spare::Found(file)) => file,
+        let (file, length) = match self.spares.take() {
+            Some(Spare::Used(file)) => (file, used_head(length)),
+            Some(Spare::Found(file)) => (file, length),
             None => {
                 self.next_file += 1;
-                FileId(self.next_file - 1)
+                (FileId(self.next_file - 1), length)
             }
         };
         self.next = Next::Asking;
@@ -252,9 +266,14 @@ impl Turn {
     }
 
     fn remove_spare(&mut self, now: Now, settings: &Settings, disk: &mut Vec<DiskOp>) {
-        let least = settings.reserve_bytes.0 + SHORT_SEGMENTS * settings.segment_bytes.0;
-        let short = self.space.is_some_and(|space| space.usable.0 < least);
-        if let Some(file) = self.spares.remove(now.ticks, short) {
+        let segment = settings.segment_bytes.0;
+        let least = settings.reserve_bytes.0 + SHORT_SEGMENTS * segment;
+        let kept_max = match self.space.map(|space| space.usable.0) {
+            Some(usable) if usable < least => 0,
+            Some(usable) => (usable / SPARES_SHARE / segment) as usize,
+            None => usize::MAX,
+        };
+        if let Some(file) = self.spares.remove(now.ticks, kept_max) {
             let ticket = self.begin(Purpose::Remove);
             disk.push(DiskOp::Remove { ticket, file });
         }

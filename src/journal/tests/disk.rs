@@ -58,8 +58,10 @@ pub struct Disk {
     pub reads: u64,
     /// Bytes read.
     pub read_bytes: u64,
-    /// Files prepared.
-    pub prepared: u64,
+    /// Bytes prepared.
+    pub prepared_bytes: u64,
+    /// The next write to the front of a segment's file is told to have ended and never does.
+    pub lose_front: bool,
     /// Bytes that groups and superblocks wrote.
     pub written_bytes: u64,
     pub flushes: u64,
@@ -121,6 +123,11 @@ impl Disk {
                 let mut length = data.len();
                 if std::mem::take(&mut self.write_error) {
                     let result = Err(error("write", file, 5));
+                    return DiskDone { ticket, result };
+                }
+                if self.lose_front && at.0 == 0 && file != FileId(0) {
+                    self.lose_front = false;
+                    let result = Ok(DiskOutput::Written(ByteCount(length as u64)));
                     return DiskDone { ticket, result };
                 }
                 if std::mem::take(&mut self.short_write) {
@@ -279,7 +286,7 @@ impl Directory for Disk {
     }
 
     fn prepare(&mut self, file: FileId, length: ByteCount) -> Result<(), DiskError> {
-        self.prepared += 1;
+        self.prepared_bytes += length.0;
         self.count_boot_write(file)?;
         if self.space()?.usable < length {
             return Err(error("prepare", file, 28));

@@ -198,6 +198,11 @@ fn segments_whose_streams_are_trimmed_are_used_again() {
     world.check_all();
 }
 
+fn newest(world: &World) -> u32 {
+    let mut segments = world.journal.book.segments.keys();
+    *segments.next_back().expect("one")
+}
+
 /// Fills segments and gives them up, so that new ones begin in their files.
 fn world_in_used_files(seed: u64) -> World {
     let mut world = World::with(seed, tight());
@@ -215,16 +220,53 @@ fn world_in_used_files(seed: u64) -> World {
 }
 
 #[test]
-fn a_segment_begins_in_a_used_file_without_preparing_it() {
+fn of_a_used_file_only_the_front_is_prepared() {
     let world = world_in_used_files(10);
 
-    let begun = u64::from(*world.journal.book.segments.keys().next_back().expect("one"));
+    let begun = u64::from(newest(&world));
     assert!(begun > 30, "{begun} segments");
-    assert!(
-        world.disk.prepared < begun / 2,
-        "{} of {begun} segments began in a file that was prepared",
-        world.disk.prepared
-    );
+    let whole = world.disk.prepared_bytes / settings().segment_bytes.0;
+    assert!(whole < begun / 2, "{whole} of {begun} segments");
+}
+
+#[test]
+fn a_lost_first_group_of_a_used_file_costs_that_group_alone() {
+    for seed in 0..20 {
+        let mut world = world_in_used_files(seed);
+        let before = newest(&world);
+        world.disk.lose_front = true;
+        while newest(&world) == before {
+            world.stage_patiently(16, 1, 2_000);
+            world.step();
+        }
+        world.settle();
+        assert!(!world.disk.lose_front, "it was lost");
+        let file = world.journal.book.segments[&newest(&world)].file;
+        let first = Index(world.end_of(17));
+        for _ in 0..10 {
+            world.stage_patiently(17, 1, 2_000);
+            world.settle();
+        }
+        world.disk.crash(&mut world.random);
+
+        world.reopen().expect("a journal opens after a crash");
+
+        // Where it held the table of segments, what was freed is looked through, too.
+        let damage = world.journal.damage();
+        let told = damage.iter().any(|it| it.at.0 == 0 && it.file == file);
+        assert!(told, "seed {seed}: {damage:?} and not in {file:?}");
+        let read = world.read(StreamId(17), first.0, first.0 + 10, 100_000);
+        let indexes: Vec<_> = read
+            .expect("it reads")
+            .iter()
+            .map(|it| it.head.first.0)
+            .collect();
+        assert_eq!(
+            indexes,
+            (first.0..first.0 + 10).collect::<Vec<_>>(),
+            "seed {seed}"
+        );
+    }
 }
 
 #[test]
@@ -233,8 +275,8 @@ fn what_a_used_file_still_holds_is_never_taken_for_its_new_segments() {
         let mut world = world_in_used_files(seed);
         // Up to the first groups of a segment that begins in a used file, and on from there: its
         // groups are torn, or were never written, over those of the segment before.
-        let before = *world.journal.book.segments.keys().next_back().expect("one");
-        while *world.journal.book.segments.keys().next_back().expect("one") == before {
+        let before = newest(&world);
+        while newest(&world) == before {
             world.stage_patiently(16, 1, 2_000);
             world.step();
         }

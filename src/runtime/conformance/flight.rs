@@ -37,7 +37,7 @@ fn fill(half: u64, number: u64) -> u8 {
 
 fn many_writes(half: u64) -> Vec<DiskOp> {
     let write = |number: u64| {
-        let write = if number % 3 == 0 {
+        let write = if number.is_multiple_of(3) {
             write_durably
         } else {
             write
