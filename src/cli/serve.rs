@@ -52,8 +52,8 @@ pub fn run(options: &Serve) -> Result<u8, Failure> {
             addresses: &addresses,
             storage: &storage,
         };
-        plan.introduce(&listeners, metrics.as_ref(), begun);
-        plan.drive(listeners, metrics, stopper)
+        plan.introduce(&listeners, metrics.as_ref());
+        plan.drive(listeners, metrics, stopper, begun)
     };
     let code = serve();
     if options.until_input_ends {
@@ -110,9 +110,11 @@ impl Plan<'_> {
         listeners: Listeners,
         metrics: Option<TcpListener>,
         stopper: Stopper,
+        begun: Instant,
     ) -> Result<u8, Failure> {
         let homes = self.homes();
         let stats = Arc::new(Stats::new(homes.iter().map(|home| home.shard)));
+        tell_start(stats.clone(), self.options.output, begun);
         if let Some(listener) = metrics {
             let served = console::serve(listener, stats.clone());
             served.map_err(|error| Failure::unavailable(format!("metrics: {error}")))?;
@@ -168,7 +170,7 @@ impl Plan<'_> {
     }
 
     /// Tells the operator what will run, before the first client can connect.
-    fn introduce(&self, listeners: &Listeners, metrics: Option<&TcpListener>, begun: Instant) {
+    fn introduce(&self, listeners: &Listeners, metrics: Option<&TcpListener>) {
         let mode = match self.storage.buffered {
             true => "page cache and fdatasync before each acknowledgement",
             false => "direct I/O, on stable storage before each acknowledgement",
@@ -182,7 +184,6 @@ impl Plan<'_> {
         let shown = clients.join(" and ");
         let notes = self.settings.notes.iter().chain(&self.machine.notes);
         let notes: Vec<&String> = notes.chain(&self.storage.notes).collect();
-        let took = begun.elapsed().as_millis() as u64;
         if self.options.output == Output::Json {
             let firsts = listeners.addresses().iter().copied();
             let told = json!({
@@ -199,7 +200,6 @@ impl Plan<'_> {
                 "cache_bytes": self.cache_bytes().0,
                 "metrics": metrics,
                 "notes": notes,
-                "started_in_ms": took,
             });
             return say(&told.to_string());
         }
@@ -221,7 +221,6 @@ impl Plan<'_> {
         }
         lines.extend(metrics.map(|address| format!("  metrics      {address}")));
         lines.extend(notes.iter().map(|note| format!("  note         {note}")));
-        lines.push(format!("  started in   {took} ms"));
         say(&lines.join("\n"));
     }
 
@@ -266,6 +265,18 @@ fn told_by(listener: &Listener) -> String {
         Some(host) => address_of(&host, port),
         None => format!("the address that they reached:{port}"),
     }
+}
+
+/// Says how long the start took, recovery included, once every shard takes connections.
+fn tell_start(stats: Arc<Stats>, output: Output, begun: Instant) {
+    std::thread::spawn(move || {
+        stats.await_serving();
+        let took = begun.elapsed().as_millis() as u64;
+        match output {
+            Output::Json => say(&json!({ "started_in_ms": took }).to_string()),
+            Output::Text => say(&format!("  started in   {took} ms")),
+        }
+    });
 }
 
 /// Whoever started us may be gone, and hears nothing: no reason to leave our directory behind.

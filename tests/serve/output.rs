@@ -1,6 +1,7 @@
 //! What people and programs read of it: the introduction, logs as JSON, completions.
 
 use std::fs;
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 
 use serde_json::Value;
@@ -44,6 +45,34 @@ fn it_says_where_it_listens_what_it_has_and_what_it_promises() {
     let device = device.expect("it was found");
     for word in ["direct I/O", "free"] {
         assert!(device.contains(word), "no {word:?}: {device}");
+    }
+}
+
+/// Where it listens, once it has said how long its start took: by then it must.
+fn served_at(said: &str) -> Option<SocketAddr> {
+    let (before, _) = said.split_once("started")?;
+    let (_, listens) = before.split_once("listens")?;
+    let (_, address) = listens.split_once("127.0.0.1:")?;
+    let digits = address.split(|c: char| !c.is_ascii_digit()).next()?;
+    let address = SocketAddr::from(([127, 0, 0, 1], digits.parse().ok()?));
+    TcpStream::connect(address).expect("clients are served");
+    Some(address)
+}
+
+#[test]
+fn the_time_that_a_start_took_is_told_when_clients_are_served() {
+    let scratch = Scratch::new("serve-took");
+    let flags = ["--cores", "2", "--allow-buffered", "--output"];
+    for form in ["text", "json"] {
+        let data_dir = scratch.path(form);
+        let command = serve(&data_dir, &[&flags[..], &[form]].concat());
+
+        let broker = Broker::start_told(&data_dir, command, served_at);
+
+        let said = broker.introduction();
+        let told = said.lines().last().expect("a line");
+        assert!(told.contains("started"), "{said}");
+        assert_eq!(broker.stop().0, Some(0));
     }
 }
 

@@ -41,13 +41,14 @@ impl<M: Machine> Core<M> {
         for close in actions.close {
             self.net.close(&mut self.inboxes, local, close);
         }
-        let stats = self.stats.of(self.tenants[local].id);
+        let shard = self.tenants[local].id;
         if actions.listen {
             self.acceptor.listen(&mut self.ring, local)?;
-            stats.inspect(|stats| stats.serves());
+            self.stats.serves(shard);
         }
         if actions.stop_listening {
             self.acceptor.stop(local);
+            let stats = self.stats.of(shard);
             stats.inspect(|stats| stats.stops());
         }
         let tenant = &mut self.tenants[local];

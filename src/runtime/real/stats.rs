@@ -1,7 +1,7 @@
 //! What a shard's driver and machine tell of themselves: how long turns take, and readings.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex};
 
 use crate::base::limits::READINGS_WAIT;
 use crate::base::reading::SPREAD_BOUNDS;
@@ -74,7 +74,7 @@ impl TurnStats {
         }
     }
 
-    pub(super) fn serves(&self) {
+    fn serves(&self) {
         self.phase.store(SERVES, Ordering::Relaxed);
     }
 
@@ -122,6 +122,9 @@ pub struct Stats {
     shards: Vec<(ShardId, TurnStats)>,
     /// Somebody reads what machines tell.
     is_read: AtomicBool,
+    /// How many shards have begun to serve.
+    serving: Mutex<usize>,
+    one_more_serves: Condvar,
 }
 
 impl Stats {
@@ -129,7 +132,7 @@ impl Stats {
         let shards = shards.into_iter();
         Self {
             shards: shards.map(|shard| (shard, TurnStats::default())).collect(),
-            is_read: AtomicBool::new(false),
+            ..Self::default()
         }
     }
 
@@ -152,6 +155,24 @@ impl Stats {
         if let Some(stats) = self.of(shard) {
             stats.booted_percent.store(percent, Ordering::Relaxed);
         }
+    }
+
+    /// The shard takes connections from now on.
+    pub(super) fn serves(&self, shard: ShardId) {
+        let Some(stats) = self.of(shard) else {
+            return;
+        };
+        stats.serves();
+        *self.serving.lock().expect("no holder panics") += 1;
+        self.one_more_serves.notify_all();
+    }
+
+    /// Waits until every shard takes connections; for ever, if one never does.
+    pub fn await_serving(&self) {
+        let serving = self.serving.lock().expect("no holder panics");
+        let some_do_not = |serving: &mut usize| *serving < self.shards.len();
+        let all = self.one_more_serves.wait_while(serving, some_do_not);
+        drop(all.expect("no holder panics"));
     }
 
     pub fn of(&self, shard: ShardId) -> Option<&TurnStats> {
