@@ -76,7 +76,7 @@ fn stopper(options: &Serve) -> Result<Stopper, Failure> {
 fn refused(error: &RunError) -> Failure {
     match error {
         RunError::Directory { .. } | RunError::Boot { .. } => Failure::data_dir(error.to_string()),
-        #[cfg(feature = "faults")]
+        #[cfg(any(test, feature = "faults"))]
         RunError::Faults(_) => Failure::failed(error.to_string()),
         RunError::Config(_)
         | RunError::Pin { .. }

@@ -3,7 +3,10 @@
 //! Rules of the medium, which both drivers keep and the machine must live with: a write may end
 //! short, and says so; writes in flight end in any order; a flush covers the writes that had ended
 //! when it was handed over, and no others; after a failed write or flush nothing is known about
-//! the bytes. Positions and lengths of writes and reads are multiples of `limits::ALIGN_BYTES`.
+//! the bytes. Positions and lengths of writes and reads are multiples of `limits::ALIGN_BYTES`: any
+//! other is a bug of the machine, and both drivers end the process for it. A write, flush or read
+//! of a file that is not there is refused (ENOENT) and makes none. A file is removed when the
+//! operation ends: a read handed over before that finds it or does not.
 //!
 //! What is fast (2026-11-22, 2-core reference machine, ext4 on a virtual disk, through the real
 //! driver, `benches/disk.rs`, medians of 5 interleaved rounds while other programs ran: believe the
@@ -22,6 +25,7 @@
 use bytes::Bytes;
 
 use super::block::Block;
+use crate::base::limits::ALIGN_BYTES;
 use crate::base::{ByteCount, Position};
 
 /// A file of a shard's directory. The number is the name (`00000012.journal`): a file needs no
@@ -67,6 +71,33 @@ pub enum DiskOp {
     Remove { ticket: Ticket, file: FileId },
     /// Asks how many bytes the file system has, and how many it can still give.
     Space { ticket: Ticket },
+}
+
+impl DiskOp {
+    pub fn ticket(&self) -> Ticket {
+        match self {
+            Self::Write { ticket, .. }
+            | Self::Flush { ticket, .. }
+            | Self::Read { ticket, .. }
+            | Self::Prepare { ticket, .. }
+            | Self::Remove { ticket, .. }
+            | Self::Space { ticket } => *ticket,
+        }
+    }
+
+    /// A bug of the machine, which direct I/O would refuse and the page cache would not see.
+    pub(super) fn assert_aligned(&self) {
+        let (at, length) = match self {
+            Self::Write { at, data, .. } => (at.0, data.len() as u64),
+            Self::Read { at, length, .. } => (at.0, length.0),
+            Self::Flush { .. }
+            | Self::Prepare { .. }
+            | Self::Remove { .. }
+            | Self::Space { .. } => return,
+        };
+        assert!(at % ALIGN_BYTES.0 == 0, "misaligned position: {self:?}");
+        assert!(length % ALIGN_BYTES.0 == 0, "misaligned length: {self:?}");
+    }
 }
 
 /// The end of an operation.

@@ -25,7 +25,7 @@ pub enum Event<M> {
         local: SocketAddr,
     },
     /// Bytes arrived: `count` of them were appended to the filled part of `block`. Zero: the peer
-    /// has finished sending, and nothing more will be received.
+    /// has finished sending; nothing more will be received, and the machine asks for no more.
     Received {
         connection: ConnectionId,
         block: Block,
@@ -51,7 +51,8 @@ pub enum Event<M> {
     },
     /// A disk operation ended.
     Disk(DiskDone),
-    /// Another shard says something. Messages of one sender arrive in order, each once.
+    /// Another shard says something. Messages of one sender arrive in order, each once. No driver
+    /// bounds them: shards bound what they have under way at each other.
     Mesh { from: ShardId, message: M },
     /// The time given to `Actions::wake_at` has come.
     Wake,
@@ -64,7 +65,8 @@ pub enum Event<M> {
 pub enum CloseReason {
     /// The machine said so.
     Asked,
-    /// The peer reset it, or the network did.
+    /// The peer reset it, or the network did. Told while something is to be received or sent: a
+    /// connection of which neither is asked may not hear of it before.
     Reset,
 }
 
@@ -126,7 +128,8 @@ pub struct Actions<M> {
     pub listen: bool,
     /// Accept no more; said once.
     pub stop_listening: bool,
-    /// The machine has wound up; the exit code of the process is the largest that any shard says.
+    /// The machine has wound up and is told nothing after this turn; the exit code of the process
+    /// is the largest that any shard says.
     pub stopped: Option<u8>,
 }
 

@@ -1,5 +1,6 @@
 //! Faults that a real process plays, for tests of durability. Only builds with the feature
-//! `faults` have them; the environment variable THALWEG_FAULTS says which, separated by commas:
+//! `faults`, and unit tests, have them; the environment variable THALWEG_FAULTS says which,
+//! separated by commas:
 //!
 //! - `volatile-disk`: written bytes stay in process memory and reach the file when a flush or the
 //!   durable write itself completes. A kill of the process is then as bad as a power cut.

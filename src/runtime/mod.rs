@@ -15,7 +15,7 @@ pub mod machine;
 pub mod block;
 pub mod disk;
 pub mod event;
-#[cfg(feature = "faults")]
+#[cfg(any(test, feature = "faults"))]
 pub mod faults;
 mod fresh;
 mod pool;

@@ -1,32 +1,17 @@
 //! The directory, by events and for a machine that boots.
 
-use bytes::Bytes;
-
+use super::ops::{FILE, OTHER, page, pages};
 use super::{PAGE, Rig, Script, Shape, no_client};
-use crate::base::{ByteCount, Position};
-use crate::runtime::block::BlockPool;
-use crate::runtime::disk::{Directory, DiskDone, DiskOp, DiskOutput, FileId, Ticket};
+use crate::base::ByteCount;
+use crate::runtime::disk::{Directory, DiskDone, DiskOp, DiskOutput, Ticket};
 use crate::runtime::event::{Actions, Event};
 use crate::runtime::machine::Boot;
 
-const FILE: FileId = FileId(3);
-const OTHER: FileId = FileId(12);
 const PAGES: u64 = 16;
 
 pub fn run(rig: &mut impl Rig) {
     a_boot_reads_what_it_wrote(rig);
     operations_end_as_they_should(rig);
-}
-
-fn pages(count: u64, fill: u8) -> Bytes {
-    let pool = BlockPool::default();
-    let mut block = pool.take(ByteCount(PAGE.0 * count));
-    block.append(&vec![fill; (PAGE.0 * count) as usize]);
-    block.freeze()
-}
-
-fn page(number: u64) -> Position {
-    Position(number * PAGE.0)
 }
 
 fn a_boot_reads_what_it_wrote(rig: &mut impl Rig) {

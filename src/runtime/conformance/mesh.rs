@@ -1,17 +1,19 @@
 //! Messages between shards.
 
-use super::{Rig, Script, Shape, no_client};
-use crate::base::ShardId;
+use super::{Rig, Script, Shape, no_client, stops_on_request};
+use crate::base::{Now, ShardId, Span, Ticks};
 use crate::runtime::event::{Actions, Event};
 use crate::runtime::machine::Boot;
 
-const MESSAGES: u64 = 2_000;
+/// Of two senders they are more than the real driver gathers at a time.
+const MESSAGES: u64 = 2_500;
 /// Says that a shard has seen all that it should.
 const DONE: u64 = u64::MAX;
 
 pub fn run(rig: &mut impl Rig) {
     for cores in 1..=3 {
         messages_of_one_sender_arrive_in_order(rig, cores);
+        who_has_stopped_hears_nothing_more(rig, cores);
     }
 }
 
@@ -57,6 +59,39 @@ fn messages_of_one_sender_arrive_in_order(rig: &mut impl Rig, cores: usize) {
     };
 
     let code = rig.run(shape, make, no_client);
+
+    assert_eq!(code, 0);
+}
+
+/// A shard that has wound up may have let go of everything, while others still talk to it.
+fn who_has_stopped_hears_nothing_more(rig: &mut impl Rig, cores: usize) {
+    let shape = Shape { shards: 2, cores };
+    let make = |boot: Boot<'_>| {
+        let is_first = boot.shard == ShardId(0);
+        let mut stopped_at: Option<Ticks> = None;
+        let mut words = 0;
+        Script(move |now: Now, event, actions: &mut Actions<u64>| {
+            // What had come by then belongs to the same turn.
+            let turn = stopped_at.unwrap_or(now.ticks);
+            assert_eq!(now.ticks, turn, "{event:?} after the end");
+            match event {
+                Event::Started if is_first => {
+                    stopped_at = Some(now.ticks);
+                    actions.stopped = Some(0);
+                }
+                Event::Started | Event::Wake if words < 5 => {
+                    words += 1;
+                    actions.mesh.push((ShardId(0), words));
+                    actions.wake_at = Some(now.ticks + Span::millis(1));
+                }
+                Event::Wake => actions.stopped = Some(0),
+                Event::Stop | Event::Mesh { .. } => {}
+                other => panic!("nobody asked for {other:?}"),
+            }
+        })
+    };
+
+    let code = rig.run(shape, make, stops_on_request);
 
     assert_eq!(code, 0);
 }

@@ -19,7 +19,7 @@ fn noise() -> Vec<u8> {
     bytes
 }
 
-fn wish(connection: ConnectionId) -> Receive {
+pub(super) fn wish(connection: ConnectionId) -> Receive {
     Receive {
         connection,
         into: None,

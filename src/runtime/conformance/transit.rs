@@ -2,14 +2,16 @@
 
 use bytes::Bytes;
 
-use super::{Network, Rig, Shape};
+use super::{Network, Rig, Script, Shape};
 use crate::base::{ByteCount, Now, ShardId};
+use crate::runtime::block::BlockPool;
 use crate::runtime::event::{Actions, ConnectionId, Event, Receive, Send, Transit};
 use crate::runtime::machine::{Boot, Machine};
 
 pub fn run(rig: &mut impl Rig) {
     a_moving_connection_keeps_every_byte_in_order(rig);
     a_connection_that_is_dropped_on_its_way_is_closed(rig);
+    a_block_that_was_lent_comes_back_as_it_was(rig);
 }
 
 const SHARDS: u16 = 3;
@@ -193,6 +195,71 @@ fn a_connection_that_is_dropped_on_its_way_is_closed(rig: &mut impl Rig) {
     let make = |boot: Boot<'_>| Wanderer::new(&boot, true);
 
     let code = rig.run(SHAPE, make, abandoned_client);
+
+    assert_eq!(code, 0);
+}
+
+const LENT: &[u8] = b"half a frame";
+
+fn patient_client(network: &mut dyn Network) {
+    {
+        let mut peer = network.connect();
+        // Sends only when the connection has come to rest again.
+        assert_eq!(peer.read(LENT.len()), LENT);
+        peer.send(b"x");
+        assert_eq!(peer.read(2), b"x");
+    }
+    network.stop();
+}
+
+fn a_block_that_was_lent_comes_back_as_it_was(rig: &mut impl Rig) {
+    let make = |_: Boot<'_>| {
+        let mut closed = false;
+        Script(move |_, event, actions: &mut Actions<u64>| match event {
+            Event::Started => actions.listen = true,
+            Event::Accepted { connection, .. } => {
+                let mut block = BlockPool::default().take(ByteCount::kib(4));
+                block.append(LENT);
+                let want = ByteCount::kib(4);
+                actions.receive.push(Receive {
+                    connection,
+                    into: Some(block),
+                    want,
+                });
+                actions.detach.push(connection);
+            }
+            Event::Detached { transit, block, .. } => {
+                let block = block.expect("it was lent");
+                assert_eq!(block.filled_bytes(), LENT);
+                actions.attach.push(transit);
+            }
+            Event::Attached { connection } => {
+                let pieces = vec![Bytes::from_static(LENT)];
+                actions.send.push(Send { connection, pieces });
+                actions.receive.push(Receive {
+                    connection,
+                    into: None,
+                    want: ByteCount::kib(4),
+                });
+            }
+            Event::Received {
+                connection, block, ..
+            } => {
+                let pieces = vec![block.share(0..block.filled())];
+                actions.send.push(Send { connection, pieces });
+                actions.close.push((connection, false));
+            }
+            Event::Sent { .. } => {}
+            Event::Closed { .. } => closed = true,
+            Event::Stop => {
+                assert!(closed, "a connection that was closed is told to be");
+                actions.stopped = Some(0);
+            }
+            other => panic!("nobody asked for {other:?}"),
+        })
+    };
+
+    let code = rig.run(Shape::ONE, make, patient_client);
 
     assert_eq!(code, 0);
 }

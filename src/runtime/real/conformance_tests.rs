@@ -1,15 +1,20 @@
+use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::{Config, Listeners, ShardHome, Stats, Stopper, run};
+use super::{Config, FileDirectory, Listeners, ShardHome, Stats, Stopper, run};
 use crate::base::{ShardId, Span};
-use crate::runtime::conformance::{Network, Peer, Rig, Shape, run_all};
+use crate::runtime::block::BlockPool;
+use crate::runtime::conformance::{LOST, Network, Peer, Rig, Shape, run_all};
+use crate::runtime::disk::Directory;
+use crate::runtime::faults;
 use crate::runtime::machine::{Boot, Machine};
 
 /// A process that has not ended by then never will.
@@ -49,6 +54,7 @@ impl Drop for Scratch {
 
 struct RealRig {
     buffered: bool,
+    seen: BTreeSet<&'static str>,
 }
 
 struct RealNetwork {
@@ -57,7 +63,7 @@ struct RealNetwork {
 }
 
 impl Network for RealNetwork {
-    fn connect(&mut self) -> Box<dyn Peer + '_> {
+    fn connect(&mut self) -> Box<dyn Peer> {
         let began = Instant::now();
         loop {
             match TcpStream::connect(self.address) {
@@ -69,6 +75,11 @@ impl Network for RealNetwork {
             }
             std::thread::yield_now();
         }
+    }
+
+    fn is_refused(&mut self) -> bool {
+        let refused = TcpStream::connect(self.address).err();
+        refused.is_some_and(|error| error.kind() == ErrorKind::ConnectionRefused)
     }
 
     fn stop(&mut self) {
@@ -95,18 +106,32 @@ impl Peer for RealPeer {
         let mut bytes = vec![0; count];
         let mut done = 0;
         while done < count {
-            match self.stream.read(&mut bytes[done..]).expect("in time") {
-                0 => break,
-                more => done += more,
+            match self.stream.read(&mut bytes[done..]) {
+                Ok(0) => break,
+                Ok(more) => done += more,
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
+                Err(error) => panic!("nothing came in time: {error}"),
             }
         }
         bytes.truncate(done);
         bytes
     }
+
+    fn reset(self: Box<Self>) {
+        let socket = socket2::Socket::from(self.stream);
+        // Closing now sends a reset.
+        socket.set_linger(Some(Duration::ZERO)).expect("set");
+    }
 }
 
 impl Rig for RealRig {
-    fn run<M, F>(&mut self, shape: Shape, make: F, client: fn(&mut dyn Network)) -> u8
+    fn run_and_look<M, F>(
+        &mut self,
+        shape: Shape,
+        make: F,
+        client: fn(&mut dyn Network),
+        look: impl FnOnce(&mut dyn Directory),
+    ) -> u8
     where
         M: Machine + 'static,
         F: Fn(Boot<'_>) -> M + Clone + Send + 'static,
@@ -137,18 +162,72 @@ impl Rig for RealRig {
         let (ended, code) = channel();
         std::thread::spawn(move || ended.send(run(config, factory)));
         client(&mut network);
-        code.recv_timeout(PATIENCE)
+        let code = code
+            .recv_timeout(PATIENCE)
             .expect("the process ends in time")
-            .expect("it runs")
+            .expect("it runs");
+        // What a volatile disk held in memory is gone: it was the process's.
+        let home = &scratch.homes(1)[0].directory;
+        let found = FileDirectory::open(home, BlockPool::default(), self.buffered);
+        look(&mut found.expect("it is there"));
+        code
     }
+
+    fn note(&mut self, seen: &'static str) {
+        self.seen.insert(seen);
+    }
+
+    /// What the kernel grants a socket for sending and one for receiving, and more.
+    fn flood(&self) -> usize {
+        48 << 20
+    }
+}
+
+fn check_conforms(buffered: bool) {
+    let seen = BTreeSet::new();
+    let mut rig = RealRig { buffered, seen };
+
+    run_all(&mut rig);
+
+    // A plain disk has no power cut here; a volatile one that loses nothing is not volatile.
+    let is_volatile = faults::current().expect("known faults").volatile_disk;
+    assert_eq!(rig.seen.contains(LOST), is_volatile);
 }
 
 #[test]
 fn the_real_driver_conforms() {
-    run_all(&mut RealRig { buffered: false });
+    check_conforms(false);
 }
 
 #[test]
 fn the_real_driver_conforms_without_direct_io() {
-    run_all(&mut RealRig { buffered: true });
+    check_conforms(true);
+}
+
+/// The suite in a process that plays these faults; true if it passed.
+fn conforms_with(faults: &str) -> bool {
+    let suite = concat!(module_path!(), "::the_real_driver_conforms");
+    let suite = suite.split_once("::").expect("the crate comes first").1;
+    let output = Command::new(std::env::current_exe().expect("known"))
+        .args(["--exact", suite])
+        .env("THALWEG_FAULTS", faults)
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("running 1 test"), "{suite} is gone: {said}");
+    output.status.success()
+}
+
+#[test]
+fn the_real_driver_conforms_on_a_disk_that_forgets() {
+    assert!(conforms_with("volatile-disk"));
+    assert!(conforms_with("volatile-disk,flush-delay-ms=2"));
+}
+
+#[test]
+fn the_suite_catches_a_driver_that_does_not_flush_in_time() {
+    assert!(!conforms_with("volatile-disk,plant=no-flush"));
+    // Delayed, so that a flush behind the answer can not be done by the time that anybody looks.
+    let late = "volatile-disk,plant=ack-before-flush,flush-delay-ms=500";
+    assert!(!conforms_with(late));
 }

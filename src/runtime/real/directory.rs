@@ -36,7 +36,7 @@ impl FileDirectory {
     }
 
     /// Plays the faults of a flush; false: the bug is that there is none.
-    #[cfg(feature = "faults")]
+    #[cfg(any(test, feature = "faults"))]
     fn flush_faulty(&self, file: FileId) -> Result<bool, DiskError> {
         if crate::runtime::faults::planted("no-flush") {
             return Ok(false);
@@ -65,7 +65,7 @@ impl Directory for FileDirectory {
         let open = self.files.get(file, false)?;
         let mut block = self.pool.take(length);
         let memory = &mut block.spare()[..length.as_usize()];
-        #[cfg(feature = "faults")]
+        #[cfg(any(test, feature = "faults"))]
         if self.files.home().volatile.is_some() {
             let count = super::volatile::read(self.files.home(), file, at, memory)?;
             block.advance(count);
@@ -82,7 +82,7 @@ impl Directory for FileDirectory {
             self.unnamed = true;
         }
         let open = self.files.get(file, true)?;
-        #[cfg(feature = "faults")]
+        #[cfg(any(test, feature = "faults"))]
         if let Some(volatile) = &self.files.home().volatile {
             volatile.put(file, at, data.clone());
             return Ok(());
@@ -92,7 +92,7 @@ impl Directory for FileDirectory {
 
     fn flush(&mut self, file: FileId) -> Result<(), DiskError> {
         let open = self.files.get(file, false)?;
-        #[cfg(feature = "faults")]
+        #[cfg(any(test, feature = "faults"))]
         if !self.flush_faulty(file)? {
             return Ok(());
         }
@@ -111,7 +111,7 @@ impl Directory for FileDirectory {
 
     fn remove(&mut self, file: FileId) -> Result<(), DiskError> {
         self.files.forget(file);
-        #[cfg(feature = "faults")]
+        #[cfg(any(test, feature = "faults"))]
         if let Some(volatile) = &self.files.home().volatile {
             volatile.forget(file);
         }

@@ -112,7 +112,7 @@ pub(super) struct Disks {
     helper: Sender<Job>,
     /// Ended without the kernel: refused at once.
     ended: VecDeque<(usize, DiskDone)>,
-    #[cfg(feature = "faults")]
+    #[cfg(any(test, feature = "faults"))]
     shim: Option<super::shim::Shim>,
 }
 
@@ -125,13 +125,14 @@ impl Disks {
             free: Vec::new(),
             helper,
             ended: VecDeque::new(),
-            #[cfg(feature = "faults")]
+            #[cfg(any(test, feature = "faults"))]
             shim: None,
         }
     }
 
     pub(super) fn begin(&mut self, ring: &mut Ring, local: usize, op: DiskOp) {
-        #[cfg(feature = "faults")]
+        op.assert_aligned();
+        #[cfg(any(test, feature = "faults"))]
         let Some(op) = self.judge(local, op) else {
             return;
         };
@@ -178,7 +179,7 @@ impl Disks {
         }
     }
 
-    #[cfg(feature = "faults")]
+    #[cfg(any(test, feature = "faults"))]
     pub(super) fn with_faults(self, shim: super::shim::Shim) -> Self {
         Self {
             shim: Some(shim),
@@ -187,7 +188,7 @@ impl Disks {
     }
 
     /// Plays the faults; None: the device is not asked.
-    #[cfg(feature = "faults")]
+    #[cfg(any(test, feature = "faults"))]
     fn judge(&mut self, local: usize, op: DiskOp) -> Option<DiskOp> {
         use super::shim::Verdict;
         let Some(shim) = &self.shim else {
@@ -236,6 +237,14 @@ impl Disks {
             return None;
         }
         Some((operation.local, operation.done(completion.result)))
+    }
+
+    /// A file is gone. What was handed over while that was under way may have opened it once more,
+    /// and would go on with a file that no name leads to.
+    pub(super) fn are_without(&mut self, local: usize, gone: Option<FileId>) {
+        if let Some(file) = gone {
+            self.shards[local].forget(file);
+        }
     }
 
     /// The next operation that ended without the kernel.
@@ -291,6 +300,7 @@ pub(super) fn start_helper<M: std::marker::Send + 'static>(
 
 fn help<M>(jobs: Receiver<Job>, door: Door<M>) {
     for Job { local, home, op } in jobs {
+        let mut gone = None;
         let (ticket, result) = match op {
             DiskOp::Prepare {
                 ticket,
@@ -301,6 +311,7 @@ fn help<M>(jobs: Receiver<Job>, door: Door<M>) {
                 home.prepare(file, length).map(|()| DiskOutput::Prepared),
             ),
             DiskOp::Remove { ticket, file } => {
+                gone = Some(file);
                 (ticket, home.remove(file).map(|()| DiskOutput::Removed))
             }
             DiskOp::Space { ticket } => (ticket, home.space().map(DiskOutput::Space)),
@@ -313,6 +324,7 @@ fn help<M>(jobs: Receiver<Job>, door: Door<M>) {
         };
         door.put(Envelope::Disk {
             local,
+            gone,
             done: DiskDone { ticket, result },
         });
     }

@@ -14,7 +14,7 @@ pub enum RunError {
     /// No shards, no cores, or a shard named twice.
     Config(&'static str),
     /// THALWEG_FAULTS can not be read.
-    #[cfg(feature = "faults")]
+    #[cfg(any(test, feature = "faults"))]
     Faults(String),
     /// A processor that the process may not use.
     Pin { cpu: usize, errno: Errno },
@@ -50,7 +50,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(what) => write!(f, "{what}"),
-            #[cfg(feature = "faults")]
+            #[cfg(any(test, feature = "faults"))]
             Self::Faults(what) => write!(f, "{what}"),
             Self::Pin { cpu, errno } => write!(
                 f,

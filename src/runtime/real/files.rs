@@ -24,7 +24,7 @@ pub(super) struct Home {
     /// Without O_DIRECT, for file systems that refuse it.
     buffered: bool,
     /// Writes that no flush has covered, if the disk is to forget them.
-    #[cfg(feature = "faults")]
+    #[cfg(any(test, feature = "faults"))]
     pub(super) volatile: Option<super::volatile::Volatile>,
 }
 
@@ -39,7 +39,7 @@ impl Home {
             path: path.to_path_buf(),
             directory,
             buffered,
-            #[cfg(feature = "faults")]
+            #[cfg(any(test, feature = "faults"))]
             volatile: crate::runtime::faults::current()
                 .is_ok_and(|faults| faults.volatile_disk)
                 .then(Default::default),
@@ -72,7 +72,7 @@ impl Home {
                 continue;
             };
             let length = ByteCount(entry.metadata().map_err(fail)?.len());
-            #[cfg(feature = "faults")]
+            #[cfg(any(test, feature = "faults"))]
             let length = match &self.volatile {
                 Some(volatile) => length.max(volatile.end_of(file)),
                 None => length,
@@ -92,6 +92,8 @@ impl Home {
 
     /// See `DiskOp::Prepare`.
     pub(super) fn prepare(&self, file: FileId, length: ByteCount) -> Result<(), DiskError> {
+        #[cfg(any(test, feature = "faults"))]
+        self.settle(file)?;
         let opened = self.open_file(file, true)?;
         let fail = |call| move |errno| failed(call, file, errno);
         if system::write_zeroes(&opened, length.0).is_err() {
@@ -105,6 +107,16 @@ impl Home {
             .sync_all()
             .map_err(|error| failed("fsync", file, system::errno_of(&error)))?;
         self.sync_names(file)
+    }
+
+    /// Nothing pending may lie over what follows, and what it does not cover is flushed with it.
+    #[cfg(any(test, feature = "faults"))]
+    fn settle(&self, file: FileId) -> Result<(), DiskError> {
+        let pending = self.volatile.as_ref().map(|all| all.pending(file));
+        match pending.filter(|pending| !pending.is_empty()) {
+            Some(pending) => super::volatile::settle(self, file, &pending),
+            None => Ok(()),
+        }
     }
 
     /// See `DiskOp::Remove`. A file that is not there is removed already.

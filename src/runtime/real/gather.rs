@@ -77,7 +77,10 @@ impl<M: Machine> Core<M> {
             any = true;
             match envelope {
                 Envelope::Message { from, to, message } => self.deliver(from, to, message),
-                Envelope::Disk { local, done } => self.inboxes.put(local, Event::Disk(done)),
+                Envelope::Disk { local, gone, done } => {
+                    self.disks.are_without(local, gone);
+                    self.inboxes.put(local, Event::Disk(done));
+                }
                 Envelope::Stop => {
                     for local in 0..self.tenants.len() {
                         self.inboxes.put(local, Event::Stop);

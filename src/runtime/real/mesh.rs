@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::base::ShardId;
-use crate::runtime::disk::DiskDone;
+use crate::runtime::disk::{DiskDone, FileId};
 use crate::runtime::system::{self, Errno};
 
 /// One thing from another thread.
@@ -16,8 +16,13 @@ pub(super) enum Envelope<M> {
         to: ShardId,
         message: M,
     },
-    /// An operation that the helper thread did for the core's shard with this number.
-    Disk { local: usize, done: DiskDone },
+    /// An operation that another thread did for the core's shard with this number.
+    Disk {
+        local: usize,
+        /// The file that it removed.
+        gone: Option<FileId>,
+        done: DiskDone,
+    },
     /// Every shard is asked to end.
     Stop,
 }

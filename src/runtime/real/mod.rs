@@ -25,14 +25,14 @@ mod pump;
 mod rest;
 mod ring;
 mod run;
-#[cfg(feature = "faults")]
+#[cfg(any(test, feature = "faults"))]
 mod shim;
 mod socket;
 mod stats;
 mod stop;
 
 mod timer;
-#[cfg(feature = "faults")]
+#[cfg(any(test, feature = "faults"))]
 mod volatile;
 
 pub use directory::FileDirectory;

@@ -84,7 +84,7 @@ where
     E: fmt::Display,
     F: Fn(Boot<'_>) -> Result<M, E> + Send + Sync + 'static,
 {
-    #[cfg(feature = "faults")]
+    #[cfg(any(test, feature = "faults"))]
     crate::runtime::faults::current().map_err(RunError::Faults)?;
     let (stopper, stats) = (config.stopper.clone(), config.stats.clone());
     let (plans, doors) = plan::<M>(config)?;
@@ -318,7 +318,7 @@ where
         });
     }
     let disks = Disks::new(homes, pool.clone(), plan.helper.0);
-    #[cfg(feature = "faults")]
+    #[cfg(any(test, feature = "faults"))]
     let disks = disks.with_faults(super::shim::Shim::new(plan.door.clone()));
     Ok(Core {
         number: plan.number,

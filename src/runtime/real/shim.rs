@@ -90,21 +90,22 @@ impl Shim {
                 let mut block = pool.take(length);
                 let memory = &mut block.spare()[..length.as_usize()];
                 let result = volatile::read(home, file, at, memory);
-                Verdict::Answer(done(
-                    ticket,
-                    result.map(|count| {
-                        block.advance(count);
-                        DiskOutput::Read(block)
-                    }),
-                ))
+                let result = result.map(|count| {
+                    block.advance(count);
+                    DiskOutput::Read(block)
+                });
+                let result = result.map_err(|error| DiskError { at, ..error });
+                Verdict::Answer(done(ticket, result))
             }
-            DiskOp::Prepare { file, .. } | DiskOp::Remove { file, .. } => {
+            DiskOp::Remove { file, .. } => {
                 if let Some(volatile) = &home.volatile {
                     volatile.forget(file);
                 }
                 Verdict::Pass(op)
             }
-            DiskOp::Read { .. } | DiskOp::Space { .. } => Verdict::Pass(op),
+            DiskOp::Read { .. } | DiskOp::Prepare { .. } | DiskOp::Space { .. } => {
+                Verdict::Pass(op)
+            }
         }
     }
 
@@ -192,6 +193,7 @@ fn do_work<M>(works: Receiver<Work>, door: Door<M>) {
         if let Some((ticket, output)) = work.answer {
             door.put(Envelope::Disk {
                 local: work.local,
+                gone: None,
                 done: done(ticket, settled.map(|()| output)),
             });
         }

@@ -109,8 +109,8 @@ impl SimDisk {
 
     /// Hands an operation over and tells when it will end.
     pub fn submit(&mut self, now: Ticks, op: DiskOp) -> Ticks {
-        check_alignment(&op);
-        let ticket = ticket_of(&op);
+        op.assert_aligned();
+        let ticket = op.ticket();
         let mut span = self.pace.below(self.faults.latency_max.0.max(1));
         if self.luck.one_in(self.faults.slow) {
             self.tally.hit("disk: slow");
@@ -429,28 +429,6 @@ pub(super) fn refused(call: &'static str, file: FileId, at: Position, errno: i32
         at,
         errno,
     }
-}
-
-pub(super) fn ticket_of(op: &DiskOp) -> Ticket {
-    match op {
-        DiskOp::Write { ticket, .. }
-        | DiskOp::Flush { ticket, .. }
-        | DiskOp::Read { ticket, .. }
-        | DiskOp::Prepare { ticket, .. }
-        | DiskOp::Remove { ticket, .. }
-        | DiskOp::Space { ticket } => *ticket,
-    }
-}
-
-/// A misaligned operation is a bug of the machine, which the real device would refuse.
-fn check_alignment(op: &DiskOp) {
-    let (at, length) = match op {
-        DiskOp::Write { at, data, .. } => (at.0, data.len() as u64),
-        DiskOp::Read { at, length, .. } => (at.0, length.0),
-        _ => return,
-    };
-    assert!(at % ALIGN_BYTES.0 == 0, "misaligned position: {op:?}");
-    assert!(length % ALIGN_BYTES.0 == 0, "misaligned length: {op:?}");
 }
 
 #[cfg(test)]

@@ -136,12 +136,13 @@ impl SimFile {
 
     /// The bytes as the process sees them; None if a bad sector lies among them.
     pub fn read(&self, at: u64, length: u64) -> Option<Vec<u8>> {
-        let end = (at + length).min(self.length);
-        let sectors = at / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES).max(at / SECTOR_BYTES);
+        // A place behind the end holds nothing.
+        let end = (at + length).min(self.length).max(at);
+        let sectors = at / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES);
         if self.bad_sectors.range(sectors).next().is_some() {
             return None;
         }
-        let mut bytes = vec![0; end.saturating_sub(at) as usize];
+        let mut bytes = vec![0; (end - at) as usize];
         for (number, page) in self.pages.range(at / PAGE_BYTES..end.div_ceil(PAGE_BYTES)) {
             overlay(&mut bytes, at, number * PAGE_BYTES, &page[..]);
         }

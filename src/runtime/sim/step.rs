@@ -4,7 +4,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 
-use super::disk::ticket_of;
 use super::faults::Plant;
 use super::network::{Link, Packet};
 use super::world::{Due, Notice, SocketId, World};
@@ -49,7 +48,7 @@ impl<M: Machine> World<M> {
 
     /// Puts an event into a machine's inbox and makes sure that a turn follows.
     pub(super) fn tell(&mut self, seat: usize, event: Event<M::Message>) {
-        if self.seats[seat].machine.is_none() {
+        if self.seats[seat].machine.is_none() || self.seats[seat].stopped.is_some() {
             return;
         }
         self.seats[seat].inbox.push_back(event);
@@ -86,7 +85,7 @@ impl<M: Machine> World<M> {
 
     fn perform(&mut self, seat: usize, actions: Actions<M::Message>) -> Option<Notice> {
         for op in actions.disk {
-            let ticket = ticket_of(&op);
+            let ticket = op.ticket();
             let end = self.seats[seat].disk.submit(self.now, op);
             self.schedule(end, Due::Disk(seat, ticket));
         }
