@@ -46,6 +46,49 @@ impl Random {
 }
 
 #[cfg(test)]
+impl Random {
+    /// A stream for a test that may be run again: by THALWEG_FUZZ_SEED, which is printed.
+    pub fn for_fuzz(purpose: &str) -> Self {
+        let given = std::env::var("THALWEG_FUZZ_SEED").ok();
+        let seed = given.map_or(20_261_130, |seed| seed.parse().expect("a number"));
+        println!("{purpose}: THALWEG_FUZZ_SEED={seed}");
+        Self::with_seed(seed)
+    }
+
+    /// Flips, overwrites, inserts, removes and repeats bytes, a few times over; counts that are
+    /// read there become large ones.
+    pub fn spoil(&mut self, bytes: &mut Vec<u8>) {
+        const NASTY: [&[u8]; 4] = [
+            b"\xff\xff\xff\xff",
+            b"\xff\xff\xff\x7f",
+            b"\0\0\0\x80",
+            b"\0\x10\0\0",
+        ];
+        for _ in 0..=self.below(3) {
+            let at = self.below(bytes.len() as u64 + 1) as usize;
+            let nasty = NASTY[self.below(4) as usize];
+            match self.below(8) {
+                0 | 1 if at < bytes.len() => bytes[at] ^= 1 << self.below(8),
+                2 if at < bytes.len() => bytes[at] = self.below(256) as u8,
+                3 | 4 if at + 4 <= bytes.len() => {
+                    let at = at / 4 * 4;
+                    bytes[at..at + 4].copy_from_slice(nasty);
+                }
+                5 => drop(bytes.splice(at..at, nasty.iter().copied())),
+                6 => bytes.truncate(at),
+                _ => bytes.extend_from_within(at..),
+            }
+        }
+    }
+}
+
+/// How often a fuzz test runs: THALWEG_FUZZ_RUNS, or so often.
+#[cfg(test)]
+pub fn fuzz_runs(default: u64) -> u64 {
+    std::env::var("THALWEG_FUZZ_RUNS").map_or(default, |runs| runs.parse().expect("a number"))
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -88,3 +88,7 @@ fn follow(metadata: &mut Metadata, record: super::encode::ChangeRecord) -> Resul
     metadata.apply_change(&change);
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "replay_tests.rs"]
+mod tests;

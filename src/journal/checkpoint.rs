@@ -211,7 +211,7 @@ fn state_of(stream: &Stream, snapshots: &dyn Snapshots, out: &mut Vec<u8>) -> Ro
     }
 }
 
-fn write_parts(parts: &[Part], out: &mut Vec<u8>) {
+pub(super) fn write_parts(parts: &[Part], out: &mut Vec<u8>) {
     out.extend_from_slice(&(parts.len() as u32).to_le_bytes());
     for part in parts {
         let words = part.older.as_ref().map_or(0, |older| older.bits.len() + 1);

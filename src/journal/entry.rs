@@ -74,7 +74,7 @@ pub struct EntryHead {
 impl EntryHead {
     /// The index after the last number that this entry covers.
     pub fn end(&self) -> Index {
-        Index(self.first.0 + i64::from(self.count))
+        Index(self.first.0.saturating_add(i64::from(self.count)))
     }
 }
 

@@ -88,8 +88,12 @@ impl Segments {
 
     /// True if it holds a segment at least, and all are below `segment`.
     pub fn are_below(&self, segment: u32) -> bool {
-        let last = self.iter().last();
-        last.is_some_and(|last| last < segment)
+        let last = self.bits.iter().rposition(|word| *word != 0);
+        last.is_some_and(|number| {
+            // From a disk, so that the sum may be any.
+            let bit = u64::from(self.bits[number].ilog2());
+            u64::from(self.lowest) + number as u64 * 64 + bit < u64::from(segment)
+        })
     }
 
     fn count(&self) -> u32 {
@@ -120,7 +124,8 @@ impl Part {
 
     /// What this part keeps alive: payloads and rows.
     pub fn live_bytes(&self) -> u64 {
-        self.bytes + u64::from(self.rows) * ROW_BYTES as u64
+        let rows = u64::from(self.rows) * ROW_BYTES as u64;
+        self.bytes.saturating_add(rows)
     }
 
     /// True if it is known where it lies: in one run of one segment.
@@ -174,7 +179,7 @@ impl Part {
             first: self.first,
             end: newer.end,
             time_max: self.time_max.max(newer.time_max),
-            bytes: self.bytes + newer.bytes,
+            bytes: self.bytes.saturating_add(newer.bytes),
             rows: self.rows.saturating_add(newer.rows),
             segment: newer.segment,
             run: newer.run,

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::base::random::Random;
+use crate::base::random::{Random, fuzz_runs};
 use crate::base::{Now, Span, WallMs};
 use crate::journal::{EntryHead, StreamId};
 use crate::log::LogError;
 use crate::log::config::{Overrides, TopicConfig};
 use crate::log::partition::Verdict;
+use crate::runtime::counting::rise;
 use crate::wire::batch::{BatchBuilder, CheckedBatch, check_produced};
 
 const NOW: Now = Now {
@@ -174,4 +175,29 @@ fn bytes_that_are_cut_or_changed_are_refused_and_never_panic() {
         changed[place] ^= 1 << world.random.below(8);
         let _ = decode(&changed, NOW.ticks);
     }
+}
+
+#[test]
+fn spoiled_states_never_panic_and_are_read_in_bounded_memory() {
+    // The dearest is a producer without batches: 13 bytes become an entry of two maps.
+    let bound = |length: usize| 2_048 + 32 * length;
+    let mut world = World::with_seed(3);
+    (0..200).for_each(|_| world.step());
+    let whole = world.snapshot();
+    let mut random = Random::for_fuzz("partition");
+    let mut refused = 0;
+    for _ in 0..fuzz_runs(3_000) {
+        let mut bytes = whole.clone();
+        random.spoil(&mut bytes);
+
+        let (taken, rise) = rise(|| decode(&bytes, NOW.ticks).is_some());
+
+        refused += u64::from(!taken);
+        assert!(
+            rise <= bound(bytes.len()),
+            "{rise} bytes of memory for {} bytes: {bytes:02x?}",
+            bytes.len()
+        );
+    }
+    assert!(refused > 0, "whatever comes is taken");
 }

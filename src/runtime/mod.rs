@@ -30,6 +30,8 @@ pub mod sim;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+pub mod counting;
 
 pub use block::{Block, BlockPool};
 pub use disk::{Directory, DiskDone, DiskError, DiskOp, DiskOutput, DiskSpace, FileId, Ticket};

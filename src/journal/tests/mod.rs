@@ -8,4 +8,5 @@ mod medium;
 mod relaxed;
 mod serve;
 mod space;
+mod spoiled;
 mod world;
