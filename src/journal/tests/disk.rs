@@ -62,6 +62,8 @@ pub struct Disk {
     pub prepared_bytes: u64,
     /// The next write to the front of a segment's file is told to have ended and never does.
     pub lose_front: bool,
+    /// That file.
+    pub lost: Option<FileId>,
     /// Bytes that groups and superblocks wrote.
     pub written_bytes: u64,
     pub flushes: u64,
@@ -127,6 +129,7 @@ impl Disk {
                 }
                 if self.lose_front && at.0 == 0 && file != FileId(0) {
                     self.lose_front = false;
+                    self.lost = Some(file);
                     let result = Ok(DiskOutput::Written(ByteCount(length as u64)));
                     return DiskDone { ticket, result };
                 }

@@ -240,8 +240,7 @@ fn a_lost_first_group_of_a_used_file_costs_that_group_alone() {
             world.step();
         }
         world.settle();
-        assert!(!world.disk.lose_front, "it was lost");
-        let file = world.journal.book.segments[&newest(&world)].file;
+        let file = world.disk.lost.expect("it was lost");
         let first = Index(world.end_of(17));
         for _ in 0..10 {
             world.stage_patiently(17, 1, 2_000);
