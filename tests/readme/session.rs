@@ -9,10 +9,17 @@ use super::{BUILT, ROOT, Rule, THALWEG, loadgen, transcript};
 /// Where README's broker listens, and its clients look for it.
 const LISTEN: &str = "localhost:9092";
 /// Apache's scripts, and the class that each starts.
-pub const APACHE: [(&str, &str); 3] = [
-    ("kafka-topics.sh", "TopicCommand"),
-    ("kafka-console-producer.sh", "ConsoleProducer"),
-    ("kafka-console-consumer.sh", "consumer.ConsoleConsumer"),
+pub const APACHE: [(&str, &str); 4] = [
+    ("kafka-topics.sh", "org.apache.kafka.tools.TopicCommand"),
+    (
+        "kafka-console-producer.sh",
+        "org.apache.kafka.tools.ConsoleProducer",
+    ),
+    (
+        "kafka-console-consumer.sh",
+        "org.apache.kafka.tools.consumer.ConsoleConsumer",
+    ),
+    ("kafka-configs.sh", "kafka.admin.ConfigCommand"),
 ];
 
 pub struct Session<'a> {
@@ -164,7 +171,7 @@ impl<'a> Session<'a> {
         let found = scripts.find(|(script, _)| line.contains(script));
         let (script, class) = found.expect("the rule says so");
         let jars = "${THALWEG_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/thalweg}/kafka-tools-4.1.1";
-        let java = format!("java -Xmx256m -cp \"{jars}/*\" org.apache.kafka.tools.{class}");
+        let java = format!("java -Xmx256m -cp \"{jars}/*\" {class}");
         let there = format!("command -v java && [ -d \"{jars}\" ]");
         self.foreign(&line.replace(script, &java), script, &there);
     }

@@ -295,9 +295,10 @@ impl Directory for Disk {
             return Err(error("prepare", file, 28));
         }
         let file = self.files.entry(file).or_default();
-        let length = length.as_usize().max(file.view.len());
-        file.view.resize(length, 0);
-        file.durable.resize(length, 0);
+        file.flush();
+        for bytes in [&mut file.view, &mut file.durable] {
+            overlay(bytes, 0, &vec![0; length.as_usize()]);
+        }
         Ok(())
     }
 
