@@ -66,6 +66,11 @@ pub const LISTED: &[Listed] = &[
     // Alterations.
     listed("AlterConfigs", &["bad/one resource twice"], &[["answer", "silence", "a reply"]],
         "Kafka never answers: PROTOCOL trap 21"),
+    listed("IncrementalAlterConfigs",
+        &["loggers/no operation, trial", "loggers/negative operation, trial"], &[
+        ["responses[1000].error_code", "-1", "42"],
+        ["responses[1000].error_message", "null", "<some>"],
+    ],  "an exception of Kafka's own comes through: we say what was wrong"),
     listed("IncrementalAlterConfigs", &["others/metrics"], REFUSED_HERE,
         "clients' metrics are not collected, so that nobody would heed a subscription"),
     listed("IncrementalAlterConfigs", &["others/a group"], REFUSED_HERE,
