@@ -112,6 +112,32 @@ impl Disk {
         Ok(DiskOutput::Flushed)
     }
 
+    fn write_now(
+        &mut self,
+        file: FileId,
+        at: Position,
+        data: &Bytes,
+        durable: bool,
+    ) -> Result<DiskOutput, DiskError> {
+        assert!(self.files.contains_key(&file), "{file:?} was not prepared");
+        let mut length = data.len();
+        if std::mem::take(&mut self.write_error) {
+            return Err(error("write", file, 5));
+        }
+        if self.lose_front && at.0 == 0 && file != FileId(0) {
+            self.lose_front = false;
+            self.lost = Some(file);
+            return Ok(DiskOutput::Written(ByteCount(length as u64)));
+        }
+        if std::mem::take(&mut self.short_write) {
+            length /= 2;
+        }
+        self.written_bytes += length as u64;
+        let file = self.files.entry(file).or_default();
+        file.write(at.0 as usize, &data.slice(..length), durable);
+        Ok(DiskOutput::Written(ByteCount(length as u64)))
+    }
+
     fn perform(&mut self, operation: DiskOp) -> DiskDone {
         match operation {
             DiskOp::Write {
@@ -121,26 +147,7 @@ impl Disk {
                 data,
                 durable,
             } => {
-                assert!(self.files.contains_key(&file), "{file:?} was not prepared");
-                let mut length = data.len();
-                if std::mem::take(&mut self.write_error) {
-                    let result = Err(error("write", file, 5));
-                    return DiskDone { ticket, result };
-                }
-                if self.lose_front && at.0 == 0 && file != FileId(0) {
-                    self.lose_front = false;
-                    self.lost = Some(file);
-                    let result = Ok(DiskOutput::Written(ByteCount(length as u64)));
-                    return DiskDone { ticket, result };
-                }
-                if std::mem::take(&mut self.short_write) {
-                    length /= 2;
-                }
-                self.written_bytes += length as u64;
-                let file = self.files.entry(file).or_default();
-                let data = data.slice(..length);
-                file.write(at.0 as usize, &data, durable);
-                let result = Ok(DiskOutput::Written(ByteCount(length as u64)));
+                let result = self.write_now(file, at, &data, durable);
                 DiskDone { ticket, result }
             }
             DiskOp::Flush { ticket, file } => {
