@@ -10,7 +10,7 @@ mod sim;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use sim::run::{Report, run_seed};
+use sim::run::{Hide, Report, has_harm, run_hiding, run_seed};
 use thalweg::runtime::sim::{Plant, Tally};
 
 /// Every kind of fault and of event; over a full run each must have happened so often.
@@ -180,4 +180,34 @@ fn a_lost_reply_is_caught() {
 #[test]
 fn corruption_that_is_served_is_caught() {
     is_caught(Plant::CorruptionServed, &["corrupt data"]);
+}
+
+/// Harm of which the judge does not know is as a broker that loses data: it must come out as a
+/// loss, though the world is a harmed one, in which much is forgiven.
+fn comes_out(hide: Hide) {
+    let is_loss = |what: &String| {
+        let mut words = GONE.iter().chain(&["though nothing has harmed it"]);
+        words.any(|word| what.contains(word))
+    };
+    for seed in (1..=600).filter(|seed| has_harm(*seed)) {
+        let report = run_hiding(seed, None, Some(hide));
+        let Some(violation) = report.violations.iter().find(|what| is_loss(what)) else {
+            continue;
+        };
+        println!("{hide:?}, seed {seed}: {violation}");
+        let told = run_seed(seed, None);
+        assert!(told.violations.is_empty(), "{:#?}", told.violations);
+        return;
+    }
+    panic!("harm that was hidden did not come out: {hide:?}");
+}
+
+#[test]
+fn a_loss_beside_harm_on_the_same_shard_is_not_forgiven() {
+    comes_out(Hide::OnTheSameShard);
+}
+
+#[test]
+fn a_loss_on_a_healthy_shard_of_a_harmed_world_is_not_forgiven() {
+    comes_out(Hide::OnAHealthyShard);
 }

@@ -29,6 +29,7 @@ pub const LOGGERS: &[&str] = &[
     "thalweg.journal.cleaning",
     "thalweg.journal.damage",
     "thalweg.journal.device",
+    "thalweg.journal.numbering",
     "thalweg.journal.rebuild",
     "thalweg.journal.recover",
     "thalweg.journal.rescan",

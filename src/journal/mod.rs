@@ -31,6 +31,7 @@ mod growth;
 mod index;
 mod inspect;
 mod losses;
+mod numbering;
 mod pages;
 mod parts;
 mod plan;

@@ -19,9 +19,10 @@ use super::entry::Sequence;
 use super::error::JournalError;
 use super::format::{Kind, UNIT, rows};
 use super::journal::Settings;
+use super::numbering::number_files;
 use super::rebuild::Rebuild;
 use super::requests::Replay;
-use super::scan::{Item, Reader, ScannedGroup, Wanted, group_at, number_of, scan};
+use super::scan::{Item, Reader, ScannedGroup, Wanted, group_at, scan};
 use super::sources::Source;
 use super::superblock::{SUPERBLOCK_BYTES, SUPERBLOCK_FILE, Superblock};
 use super::torn::{Found, judge};
@@ -169,19 +170,10 @@ impl Recovery<'_> {
     }
 
     fn find_segments(&mut self) -> Result<(), JournalError> {
-        for found in self.files.clone() {
-            if found.file == SUPERBLOCK_FILE {
-                continue;
-            }
-            let mut reader = Reader::with_window(self.directory, found, HEAD_WINDOW_BYTES);
-            match number_of(&mut reader, self.settings.incarnation)? {
-                Some(number) => {
-                    self.segments.insert(number, found);
-                    self.next_segment = self.next_segment.max(number + 1);
-                }
-                None => self.spare.push(found.file),
-            }
-        }
+        let numbered = number_files(self.directory, &self.files, self.settings.incarnation)?;
+        self.segments = numbered.segments;
+        self.spare = numbered.spare;
+        self.next_segment = self.next_segment.max(numbered.last + 1);
         Ok(())
     }
 

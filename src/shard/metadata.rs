@@ -11,6 +11,12 @@ use super::message::{Message, Outcome};
 use super::stop::EXIT_STORAGE;
 
 impl Shard {
+    /// Our copy of the metadata, for those who look at a shard from outside: where a partition is.
+    /// None until shard 0 has sent it.
+    pub fn known_metadata(&self) -> Option<&Metadata> {
+        self.metadata.as_ref()
+    }
+
     /// The first event. Shard 0 registers the node; the others ask shard 0.
     pub(super) fn started(&mut self) {
         let shards = self.config.shards.clone();

@@ -11,6 +11,7 @@ use thalweg::base::random::Random;
 use thalweg::wire::{ErrorCode, client};
 
 use super::broker::World;
+use super::harm::Claim;
 use super::history::{History, Topic, TopicState};
 use super::line::Line;
 use super::producer::error_name;
@@ -241,6 +242,7 @@ fn take_metadata(
     for (index, state) in states.iter().enumerate() {
         let known = &mut history.topics[index];
         let name = &known.name;
+        let claim = Claim::Topic(index);
         let found = reply.topics.iter().find(|topic| {
             topic
                 .name
@@ -249,22 +251,22 @@ fn take_metadata(
         });
         match (state, found) {
             (TopicState::Created, None) if known.state == TopicState::Created => {
-                return Err(format!("{name} was created and is not listed"));
+                let what = format!("{name} was created and is not listed");
+                history.claim(claim, what);
             }
             (TopicState::Deleted, Some(_)) => {
-                return Err(format!("{name} was deleted and is listed"));
+                let what = format!("{name} was deleted and is listed");
+                history.claim(claim, what);
             }
             (TopicState::Created, Some(found)) => {
                 let id = *known.id.get_or_insert(found.topic_id);
+                let (count, wanted) = (found.partitions.len(), known.partitions as usize);
                 if id != found.topic_id {
-                    return Err(format!("{name} had the id {id}, now {}", found.topic_id));
-                }
-                if found.partitions.len() != known.partitions as usize {
-                    let count = found.partitions.len();
-                    return Err(format!(
-                        "{name} has {count} of {} partitions",
-                        known.partitions
-                    ));
+                    let what = format!("{name} had the id {id}, now {}", found.topic_id);
+                    history.claim(claim, what);
+                } else if count != wanted {
+                    let what = format!("{name} has {count} of {wanted} partitions");
+                    history.claim(claim, what);
                 }
             }
             _ => {}

@@ -3,12 +3,15 @@
 use thalweg::base::{ShardId, Span};
 use thalweg::runtime::sim::SocketId;
 
-use super::run::{HARM, RESTART, Run};
+use super::run::{HARM, Hide, RESTART, Run};
 use super::swarm::Chaos;
 
 /// A journal whose device works has flushed a relaxed record so long after it was acknowledged:
 /// its second, a pause of the process, and a slow flush.
 const RELAXED_FLUSHED_WITHIN: Span = Span::seconds(5);
+
+/// Bits that turn unseen: most are of nothing that a client knows.
+const UNSEEN_BITS: u64 = 40;
 
 impl Run {
     pub(super) fn sockets(&self) -> Vec<SocketId> {
@@ -105,8 +108,31 @@ impl Run {
         let spoil = self.random.one_in(2);
         let disk = self.world.disk(shard);
         let place = if spoil { disk.spoil() } else { disk.rot() };
-        self.harmed |= place.is_some();
+        if place.is_some() {
+            self.harm_unseen(shard);
+        }
         self.crash(false);
+    }
+
+    /// More harm, of which the judge is not to know.
+    fn harm_unseen(&mut self, seen: ShardId) {
+        // Shard 0 last: it has the metadata, too.
+        let mut shards = (0..self.swarm.shards).rev().map(ShardId);
+        let shard = match self.hide {
+            None => None,
+            Some(Hide::OnTheSameShard) => Some(seen),
+            Some(Hide::OnAHealthyShard) => {
+                shards.find(|shard| !self.world.disk(*shard).is_harmed())
+            }
+        };
+        let Some(shard) = shard else { return };
+        let disk = self.world.disk(shard);
+        for _ in 0..UNSEEN_BITS {
+            let number = disk.harms().len();
+            if disk.rot().is_some() {
+                self.hidden.push((shard, number));
+            }
+        }
     }
 
     fn crash(&mut self, power: bool) {
@@ -119,7 +145,9 @@ impl Run {
     }
 
     pub(super) fn crash_now(&mut self, power: bool) {
+        self.look_for_harm();
         self.world.crash(power);
+        self.explained.crashed(&mut self.world);
         // A flush that failed has lost what it should have kept.
         if power || self.swarm.disk.flush_error > 0 {
             self.excuse_relaxed();
@@ -147,6 +175,8 @@ impl Run {
 
     pub(super) fn stopped(&mut self, code: u8) {
         let wanted = std::mem::take(&mut self.stopping);
+        self.look_for_harm();
+        self.explained.crashed(&mut self.world);
         match code {
             0 if wanted => self.history.tally.hit("process: clean stop"),
             74 => {

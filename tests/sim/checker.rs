@@ -4,24 +4,35 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thalweg::base::Ticks;
 
+use super::harm::{Claim, Explained};
 use super::history::{History, Outcome, Tp};
 use super::value::ValueId;
 
 /// Judges the history after everything was read back: `ends` are the partitions' ends, `start`s
 /// are 0 everywhere, for nothing expires in these runs. Ranges in `harmed` could not be read, and
-/// the broker said so; that is allowed only where the medium was harmed.
-pub fn judge(history: &mut History, ends: &BTreeMap<Tp, i64>, harmed: &Harmed) {
+/// the broker said so; that is allowed only for records whose own bytes were harmed.
+pub fn judge(
+    history: &mut History,
+    ends: &BTreeMap<Tp, i64>,
+    harmed: &Harmed,
+    explained: &Explained,
+) {
     let mut found = Vec::new();
+    let mut claims = Vec::new();
     let empty = BTreeMap::new();
     for (tp, end) in ends {
         let seen = history.seen.get(tp).unwrap_or(&empty);
         holes(*tp, *end, seen, harmed, &mut found);
-        twice(*tp, seen, &mut found);
+        past_end(*tp, *end, seen, &mut claims);
+        twice(*tp, seen, &mut claims);
         producer_order(*tp, seen, history, &mut found);
         real_time_order(*tp, seen, history, &mut found);
     }
-    lost(history, ends, harmed, &mut found);
+    unreadable(history, harmed, explained, &mut found);
+    lost(history, ends, harmed, &mut claims);
     found.into_iter().for_each(|what| history.violate(what));
+    let claims = claims.into_iter();
+    claims.for_each(|(claim, what)| history.claim(claim, what));
 }
 
 /// Ranges of offsets by their first, with their ends.
@@ -58,21 +69,24 @@ fn holes(
             "{tp:?} has nothing at offset {offset}, and ends at {end}"
         ));
     }
+}
+
+type Claims = Vec<(Claim, String)>;
+
+fn past_end(tp: Tp, end: i64, seen: &BTreeMap<i64, ValueId>, claims: &mut Claims) {
     if let Some((offset, id)) = seen.range(end..).next() {
-        found.push(format!(
-            "{id:?} was read at {tp:?} {offset}, now past the end {end}"
-        ));
+        let what = format!("{id:?} was read at {tp:?} {offset}, now past the end {end}");
+        claims.push((Claim::Record(tp, *offset), what));
     }
 }
 
 /// No record is sent again but by idempotent producers, so none may be there twice.
-fn twice(tp: Tp, seen: &BTreeMap<i64, ValueId>, found: &mut Vec<String>) {
+fn twice(tp: Tp, seen: &BTreeMap<i64, ValueId>, claims: &mut Claims) {
     let mut places = BTreeMap::new();
     for (offset, id) in seen {
         if let Some(earlier) = places.insert(*id, *offset) {
-            found.push(format!(
-                "duplicate: {id:?} at {tp:?} {earlier} and {offset}"
-            ));
+            let what = format!("duplicate: {id:?} at {tp:?} {earlier} and {offset}");
+            claims.push((Claim::Producers(tp), what));
         }
     }
 }
@@ -127,7 +141,19 @@ fn real_time_order(
     }
 }
 
-fn lost(history: &History, ends: &BTreeMap<Tp, i64>, harmed: &Harmed, found: &mut Vec<String>) {
+/// What was acknowledged or read once can be read, unless its own bytes were harmed.
+fn unreadable(history: &History, harmed: &Harmed, explained: &Explained, found: &mut Vec<String>) {
+    for ((tp, from), to) in harmed.iter().filter(|it| !history.is_doomed(it.0.0)) {
+        let known = history.known_from(*tp, *from);
+        if let Some(offset) = known.filter(|it| it < to && !explained.is_harmed(*tp, *it)) {
+            found.push(format!(
+                "{tp:?} {offset} can not be read, though nothing has harmed it"
+            ));
+        }
+    }
+}
+
+fn lost(history: &History, ends: &BTreeMap<Tp, i64>, harmed: &Harmed, claims: &mut Claims) {
     let mut seen = BTreeSet::new();
     for ids in history.seen.values() {
         seen.extend(ids.values().copied());
@@ -145,9 +171,12 @@ fn lost(history: &History, ends: &BTreeMap<Tp, i64>, harmed: &Harmed, found: &mu
         }
         if !harmed_ids.contains(id) {
             let tp = written.tp;
-            found.push(format!(
-                "lost: {id:?} was acknowledged in {tp:?} and is not there"
-            ));
+            let acked = history.acked.get(&tp).into_iter().flatten();
+            let mut place = acked.filter(|(_, known)| *known == id).map(|it| *it.0);
+            let what = format!("lost: {id:?} was acknowledged in {tp:?} and is not there");
+            // No harm explains the loss of what has no offset.
+            let offset = place.next_back().unwrap_or(-1);
+            claims.push((Claim::Record(tp, offset), what));
         }
     }
 }

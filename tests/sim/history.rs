@@ -1,12 +1,13 @@
 //! What every client called, what came of it, and what was seen. What can be judged at once is
 //! judged here; the rest is `checker`'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thalweg::base::{Span, Ticks};
 use thalweg::runtime::sim::Tally;
 use uuid::Uuid;
 
+use super::harm::Claim;
 use super::value::ValueId;
 
 /// A partition, by its topic's place in `History::topics`.
@@ -44,6 +45,8 @@ pub enum TopicState {
     Doomed,
     /// Its deletion was confirmed.
     Deleted,
+    /// Harm has taken it, or something of it.
+    Ruined,
 }
 
 #[derive(Clone, Debug)]
@@ -70,11 +73,21 @@ pub struct History {
     pub operations: u64,
     pub tally: Tally,
     pub violations: Vec<String>,
+    /// What is a violation unless harm explains it, which `Run::sift` decides at once.
+    pub claims: Vec<(Claim, String)>,
+    /// Partitions that harm has changed in a way that was forgiven: nothing more is held against
+    /// the broker there.
+    pub ruined: BTreeSet<Tp>,
 }
 
 impl History {
     pub fn violate(&mut self, what: String) {
         self.violations.push(what);
+    }
+
+    /// A violation, unless harm explains it.
+    pub fn claim(&mut self, claim: Claim, what: String) {
+        self.claims.push((claim, what));
     }
 
     /// The partitions that clients may use.
@@ -88,6 +101,7 @@ impl History {
                     partition,
                 })
             })
+            .filter(|tp| !self.ruined.contains(tp))
             .collect()
     }
 
@@ -132,10 +146,18 @@ impl History {
         self.topics.iter().position(is_it)
     }
 
-    /// True if nothing that happens to this topic's records can be held against the broker.
-    pub fn is_doomed(&self, topic: usize) -> bool {
-        let state = self.topics[topic].state;
-        matches!(state, TopicState::Doomed | TopicState::Deleted)
+    /// True if nothing that happens to this partition's records can be held against the broker.
+    pub fn is_doomed(&self, tp: Tp) -> bool {
+        let state = self.topics[tp.topic].state;
+        let gone = [TopicState::Doomed, TopicState::Deleted, TopicState::Ruined];
+        gone.contains(&state) || self.ruined.contains(&tp)
+    }
+
+    /// A record that was acknowledged or read at an offset, the first from `from` on.
+    pub fn known_from(&self, tp: Tp, from: i64) -> Option<i64> {
+        let sides = [&self.acked, &self.seen].into_iter();
+        let firsts = sides.filter_map(|side| Some(*side.get(&tp)?.range(from..).next()?.0));
+        firsts.min()
     }
 
     pub fn floor(&self, tp: Tp) -> i64 {
@@ -160,9 +182,10 @@ impl History {
         let Some(offset) = offset else { return };
         let earlier = self.acked.entry(tp).or_default().insert(offset, id);
         if let Some(earlier) = earlier.filter(|earlier| *earlier != id) {
-            self.violate(format!(
+            let what = format!(
                 "{tp:?} offset {offset} was acknowledged twice: to {earlier:?} and to {id:?}"
-            ));
+            );
+            self.claim(Claim::Record(tp, offset), what);
         }
         self.compare(tp, offset, id);
         self.raise_floor(tp, offset + 1);
@@ -172,9 +195,8 @@ impl History {
     pub fn saw(&mut self, tp: Tp, offset: i64, id: ValueId) {
         let earlier = self.seen.entry(tp).or_default().insert(offset, id);
         if let Some(earlier) = earlier.filter(|earlier| *earlier != id) {
-            self.violate(format!(
-                "two values at {tp:?} offset {offset}: {earlier:?}, later {id:?}"
-            ));
+            let what = format!("two values at {tp:?} offset {offset}: {earlier:?}, later {id:?}");
+            self.claim(Claim::Record(tp, offset), what);
         }
         self.compare(tp, offset, id);
         match self.written.get(&id) {
@@ -196,9 +218,8 @@ impl History {
             .filter_map(|side| side.get(&tp)?.get(&offset).copied())
             .find(|other| *other != id);
         if let Some(other) = other {
-            self.violate(format!(
-                "two values at {tp:?} offset {offset}: {other:?} and {id:?}"
-            ));
+            let what = format!("two values at {tp:?} offset {offset}: {other:?} and {id:?}");
+            self.claim(Claim::Record(tp, offset), what);
         }
     }
 }

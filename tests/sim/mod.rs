@@ -12,6 +12,7 @@ pub mod admin;
 pub mod broker;
 pub mod chaos;
 pub mod checker;
+pub mod harm;
 pub mod history;
 pub mod line;
 pub mod producer;

@@ -12,6 +12,7 @@ use thalweg::wire::batch::{BatchBuilder, NewRecord};
 use thalweg::wire::{ErrorCode, client};
 
 use super::broker::World;
+use super::harm::Claim;
 use super::history::{History, Outcome, Tp, Written};
 use super::line::Line;
 use super::value::{self, ValueId};
@@ -85,8 +86,7 @@ impl Producer {
 
     /// True if nothing is owed.
     pub fn is_content(&self, history: &History) -> bool {
-        let owed =
-            |(tp, lane): (&Tp, &Lane)| !lane.batches.is_empty() && !history.is_doomed(tp.topic);
+        let owed = |(tp, lane): (&Tp, &Lane)| !lane.batches.is_empty() && !history.is_doomed(*tp);
         !self.lanes.iter().any(owed)
     }
 
@@ -138,7 +138,7 @@ impl Producer {
     fn choose(&mut self, now: Ticks, history: &mut History) -> Vec<(Tp, i32)> {
         let mut parts = Vec::new();
         for (tp, lane) in &mut self.lanes {
-            if history.is_doomed(tp.topic) {
+            if history.is_doomed(*tp) {
                 continue;
             }
             // Nothing overtakes what is in flight; of the rest, the oldest goes first.
@@ -366,7 +366,7 @@ impl Producer {
             return;
         }
         history.tally.hit(error_name("produce: ", code));
-        let doomed = history.is_doomed(tp.topic);
+        let doomed = history.is_doomed(tp);
         match ErrorCode::from_i16(code) {
             _ if doomed => drop(self.forget(tp, sequence)),
             Some(ErrorCode::OutOfOrderSequenceNumber) if at > 0 => {
@@ -378,11 +378,22 @@ impl Producer {
                 | ErrorCode::LeaderNotAvailable
                 | ErrorCode::RequestTimedOut,
             ) => self.retry_or_give_up(tp, sequence),
-            known => history.violate(format!(
-                "client {} got {} for {tp:?}, sequence {sequence}",
-                self.client,
-                known.map_or("a code of its own", ErrorCode::name)
-            )),
+            known => {
+                let what = format!(
+                    "client {} got {} for {tp:?}, sequence {sequence}",
+                    self.client,
+                    known.map_or("a code of its own", ErrorCode::name)
+                );
+                match known {
+                    Some(ErrorCode::OutOfOrderSequenceNumber) => {
+                        history.claim(Claim::Producers(tp), what);
+                    }
+                    Some(ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId) => {
+                        history.claim(Claim::Topic(tp.topic), what);
+                    }
+                    _ => history.violate(what),
+                }
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! A consumer without a group: polls partitions from the start, from an offset, or from the end,
 //! and asks where they begin and end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -16,6 +16,7 @@ use thalweg::wire::{ErrorCode, client};
 
 use super::broker::World;
 use super::checker::Harmed;
+use super::harm::Claim;
 use super::history::{History, Tp};
 use super::line::Line;
 use super::producer::error_name;
@@ -55,8 +56,8 @@ pub struct Reader {
     pub harmed: Harmed,
     /// How far the next step over harm goes, if harm follows on harm.
     strides: BTreeMap<Tp, (i64, i64)>,
-    /// Errors about harmed data are to be expected, and stepped over.
-    pub forgiving: bool,
+    /// Where errors about harmed data are to be expected, and stepped over.
+    pub forgiving: BTreeSet<Tp>,
 }
 
 const LATEST: i64 = -1;
@@ -74,7 +75,7 @@ impl Reader {
             goals: BTreeMap::new(),
             harmed: Harmed::new(),
             strides: BTreeMap::new(),
-            forgiving: false,
+            forgiving: BTreeSet::new(),
         }
     }
 
@@ -111,8 +112,8 @@ impl Reader {
 
     /// Takes an interest in partitions that it does not know, from some place or other.
     fn pick_up(&mut self, history: &History) {
-        self.positions.retain(|tp, _| !history.is_doomed(tp.topic));
-        self.goals.retain(|tp, _| !history.is_doomed(tp.topic));
+        self.positions.retain(|tp, _| !history.is_doomed(*tp));
+        self.goals.retain(|tp, _| !history.is_doomed(*tp));
         if !self.goals.is_empty() {
             return;
         }
@@ -261,7 +262,7 @@ impl Reader {
     }
 
     fn take_part(&mut self, tp: Tp, floor: Floor, part: &PartitionData, history: &mut History) {
-        if self.positions.get(&tp) != Some(&floor.position) {
+        if self.positions.get(&tp) != Some(&floor.position) || history.ruined.contains(&tp) {
             return;
         }
         if part.error_code != 0 {
@@ -270,15 +271,17 @@ impl Reader {
         }
         let high = part.high_watermark;
         if high < floor.end {
-            history.violate(format!(
+            let what = format!(
                 "{tp:?}: high watermark {high}, though {} was acknowledged or shown before",
                 floor.end
-            ));
+            );
+            history.claim(Claim::Record(tp, floor.end - 1), what);
         }
         history.raise_floor(tp, high);
         if part.log_start_offset > 0 {
             let start = part.log_start_offset;
-            history.violate(format!("{tp:?} begins at {start}, and nothing may expire"));
+            let what = format!("{tp:?} begins at {start}, and nothing may expire");
+            history.claim(Claim::Record(tp, start - 1), what);
         }
         let bytes = part.records.clone().unwrap_or_default();
         let read = self.read_batches(tp, floor.position, high, bytes, history);
@@ -290,12 +293,14 @@ impl Reader {
     fn take_error(&mut self, tp: Tp, floor: Floor, code: i16, history: &mut History) {
         let name = error_name("fetch: ", code);
         history.tally.hit(name);
-        if history.is_doomed(tp.topic) {
+        if history.is_doomed(tp) {
             return;
         }
         match ErrorCode::from_i16(code) {
-            Some(ErrorCode::CorruptMessage | ErrorCode::KafkaStorageError) if self.forgiving => {
-                self.step_over_harm(tp, floor.position);
+            Some(ErrorCode::CorruptMessage | ErrorCode::KafkaStorageError)
+                if self.forgiving.contains(&tp) =>
+            {
+                self.step_over_harm(tp, floor.position, history);
             }
             Some(
                 ErrorCode::KafkaStorageError
@@ -303,18 +308,29 @@ impl Reader {
                 | ErrorCode::LeaderNotAvailable
                 | ErrorCode::CorruptMessage,
             ) => {}
-            _ => {
-                let known = history.floor(tp);
-                history.violate(format!(
-                    "{tp:?} at {}: {name}, though {known} are known to be there",
+            known => {
+                let end = history.floor(tp);
+                let what = format!(
+                    "{tp:?} at {}: {name}, though {end} are known to be there",
                     floor.position
-                ));
+                );
+                match known {
+                    Some(ErrorCode::OffsetOutOfRange) => {
+                        let missed = floor.position.min(end - 1);
+                        history.claim(Claim::Record(tp, missed), what);
+                    }
+                    Some(ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId) => {
+                        history.claim(Claim::Topic(tp.topic), what);
+                    }
+                    _ => history.violate(what),
+                }
             }
         }
     }
 
     /// One offset at first, as batches are small; but what was lost may be millions of offsets.
-    fn step_over_harm(&mut self, tp: Tp, position: i64) {
+    /// No record that is known is stepped over unasked.
+    fn step_over_harm(&mut self, tp: Tp, position: i64, history: &History) {
         let (expected, steps) = self.strides.get(&tp).copied().unwrap_or((0, 0));
         let steps = if expected == position { steps + 1 } else { 0 };
         let stride = 1 << (steps - STEPS_OF_ONE).clamp(0, 30);
@@ -322,6 +338,8 @@ impl Reader {
             Some(Some(goal)) => (position + stride).min(*goal).max(position + 1),
             Some(None) | None => position + stride,
         };
+        let known = history.known_from(tp, position + 1);
+        let next = known.map_or(next, |known| next.min(known));
         self.harmed.insert((tp, position), next);
         self.strides.insert(tp, (next, steps));
         self.positions.insert(tp, next);
@@ -424,22 +442,30 @@ impl Reader {
                         | ErrorCode::LeaderNotAvailable
                 )
             );
-            if !passes && !history.is_doomed(tp.topic) {
-                history.violate(format!("ListOffsets of {tp:?}: {name}"));
+            if !passes && !history.is_doomed(tp) {
+                let what = format!("ListOffsets of {tp:?}: {name}");
+                match ErrorCode::from_i16(code) {
+                    Some(ErrorCode::UnknownTopicOrPartition) => {
+                        history.claim(Claim::Topic(tp.topic), what);
+                    }
+                    _ => history.violate(what),
+                }
             }
             return;
         }
         if which == EARLIEST {
-            if offset != 0 {
-                history.violate(format!("{tp:?} begins at {offset}, and nothing may expire"));
+            if offset != 0 && !history.is_doomed(tp) {
+                let what = format!("{tp:?} begins at {offset}, and nothing may expire");
+                history.claim(Claim::Record(tp, offset - 1), what);
             }
             return;
         }
-        if offset < floor.end && !history.is_doomed(tp.topic) {
-            history.violate(format!(
+        if offset < floor.end && !history.is_doomed(tp) {
+            let what = format!(
                 "{tp:?}: latest offset {offset}, though {} was acknowledged or shown before",
                 floor.end
-            ));
+            );
+            history.claim(Claim::Record(tp, floor.end - 1), what);
         }
         history.raise_floor(tp, offset);
         if let Some(goal) = self.goals.get_mut(&tp) {

@@ -7,15 +7,16 @@ use thalweg::base::{ShardId, Span, Ticks};
 use thalweg::runtime::sim::{
     BootFailure, DiskFaults, NetworkFaults, Notice, Plant, SocketId, Tally,
 };
-use thalweg::shard::{Layout, ShardConfig};
+use thalweg::shard::{Layout, ShardConfig, ShardError};
 
 use super::admin::Admin;
 use super::broker::{self, World};
 use super::checker;
-use super::history::{History, Tp};
+use super::harm::{Claim, Explained};
+use super::history::{History, TopicState, Tp};
 use super::producer::Producer;
 use super::reader::{self, Reader};
-use super::swarm::Swarm;
+use super::swarm::{Chaos, Swarm};
 
 /// Timers from here on are of the plan; below, of the clients.
 const CHAOS: u64 = 1_000;
@@ -44,6 +45,15 @@ impl Report {
     }
 }
 
+/// Harm that the judge is not told of, which must come out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hide {
+    /// Beside harm that it knows.
+    OnTheSameShard,
+    /// On a shard that is healthy, for all it knows.
+    OnAHealthyShard,
+}
+
 pub(super) struct Run {
     pub(super) swarm: Swarm,
     pub(super) config: ShardConfig,
@@ -59,15 +69,33 @@ pub(super) struct Run {
     /// A clean stop was asked for, and the process has not ended.
     pub(super) stopping: bool,
     pub(super) silent: bool,
-    pub(super) harmed: bool,
+    pub(super) explained: Explained,
+    pub(super) hide: Option<Hide>,
+    /// Harm that is not told, by its number on its shard.
+    pub(super) hidden: Vec<(ShardId, usize)>,
+    /// Harm has ended this broker for good, by right.
+    over: bool,
     pub(super) healed: bool,
 }
 
 pub fn run_seed(seed: u64, plant: Option<Plant>) -> Report {
+    run_hiding(seed, plant, None)
+}
+
+/// True if the seed's plan has harm to stored bytes in it, and another shard beside the harmed one.
+pub fn has_harm(seed: u64) -> bool {
+    let swarm = Swarm::draw(&mut Random::with_seed(seed).fork(1));
+    let is_harm = |chaos: &Chaos| matches!(chaos, Chaos::Harm { .. });
+    swarm.shards > 1 && swarm.chaos.iter().any(|(_, chaos)| is_harm(chaos))
+}
+
+/// As `run_seed`, with harm that the judge does not know of.
+pub fn run_hiding(seed: u64, plant: Option<Plant>, hide: Option<Hide>) -> Report {
     let mut seeds = Random::with_seed(seed);
     let swarm = Swarm::draw(&mut seeds.fork(1));
     let mut run = Run::new(swarm, &mut seeds);
     run.world.set_plant(plant);
+    run.hide = hide;
     run.restart();
     run.hostile_phase();
     run.heal();
@@ -105,7 +133,10 @@ impl Run {
             restarts: 0,
             stopping: false,
             silent: false,
-            harmed: false,
+            explained: Explained::default(),
+            hide: None,
+            hidden: Vec::new(),
+            over: false,
             healed: false,
             swarm,
         };
@@ -124,12 +155,15 @@ impl Run {
             });
             let cores = 1 + self.random.below(3) as usize;
             match broker::boot(&mut self.world, cores, dies_at, &self.config) {
-                Ok(()) => return,
+                Ok(()) => return self.look_for_harm(),
                 Err(BootFailure::Died) => self.history.tally.hit("process: died while booting"),
                 Err(BootFailure::Refused(shard, error)) => {
-                    self.history
-                        .violate(format!("shard {shard} does not start: {error:?}"));
-                    return;
+                    let what = format!("shard {shard} does not start: {error:?}");
+                    match error {
+                        ShardError::Metadata(_) => self.history.claim(Claim::Metadata, what),
+                        _ => self.history.violate(what),
+                    }
+                    return self.sift();
                 }
             }
             let power = self.random.one_in(2);
@@ -145,7 +179,7 @@ impl Run {
         let clients = 1 + self.producers.len() + self.readers.len();
         (0..clients as u64).for_each(|client| self.world.at(start, client));
         let end = start + self.swarm.duration;
-        while self.world.now() < end && self.history.violations.is_empty() {
+        while self.world.now() < end && self.goes_on() {
             self.step(end);
         }
     }
@@ -165,6 +199,49 @@ impl Run {
             Some(Notice::Timer(client)) => self.act(client as usize),
             Some(Notice::Stopped(code)) => self.stopped(code),
             None => {}
+        }
+        self.sift();
+    }
+
+    /// False once there is a verdict.
+    fn goes_on(&self) -> bool {
+        self.history.violations.is_empty() && !self.over
+    }
+
+    pub(super) fn look_for_harm(&mut self) {
+        let (world, history) = (&mut self.world, &self.history);
+        self.explained.look(world, history, &self.hidden);
+    }
+
+    /// One copy on a medium that lies is beyond what a broker can promise (FAULTS: storage faults
+    /// need a replica). What was in the harmed bytes themselves is not held against it; all else
+    /// is, and whatever is forgiven, the rest of the world is judged as before.
+    fn sift(&mut self) {
+        if self.history.claims.is_empty() {
+            return;
+        }
+        self.look_for_harm();
+        for (claim, what) in std::mem::take(&mut self.history.claims) {
+            let history = &mut self.history;
+            match claim {
+                Claim::Record(tp, _) | Claim::Producers(tp) if history.ruined.contains(&tp) => {}
+                _ if !self.explained.explains(claim) => history.violate(what),
+                _ => {
+                    history.tally.hit("beyond the promise: harm");
+                    println!("harmed, and so not held against it: {what}");
+                    self.ruin(claim);
+                }
+            }
+        }
+    }
+
+    fn ruin(&mut self, claim: Claim) {
+        match claim {
+            Claim::Record(tp, _) | Claim::Producers(tp) => {
+                self.history.ruined.insert(tp);
+            }
+            Claim::Topic(topic) => self.history.topics[topic].state = TopicState::Ruined,
+            Claim::Metadata => self.over = true,
         }
     }
 
@@ -268,7 +345,7 @@ impl Run {
             self.stopping = false;
             self.crash_now(false);
         }
-        if !self.world.is_up() && self.history.violations.is_empty() {
+        if !self.world.is_up() && self.goes_on() {
             self.restart();
         }
         for producer in &mut self.producers {
@@ -283,7 +360,7 @@ impl Run {
             let producers = run.producers.iter().all(|p| p.is_content(&run.history));
             producers && run.admin.looks >= 3
         };
-        while self.history.violations.is_empty() && !is_done(self) {
+        while self.goes_on() && !is_done(self) {
             if self.world.now() >= end {
                 let owing = self
                     .producers
@@ -309,12 +386,19 @@ impl Run {
             bytes_max: 1 << 20,
         };
         let mut last = Reader::new(99, habits, self.random.next_u64());
-        last.forgiving = self.harmed || self.world.disks().any(|disk| disk.is_harmed());
-        last.read_all(self.history.usable());
+        let partitions = self.history.usable();
+        self.look_for_harm();
+        for tp in &partitions {
+            let shard = self.explained.place_of(*tp);
+            if shard.is_some_and(|shard| self.world.disk(shard).is_harmed()) {
+                last.forgiving.insert(*tp);
+            }
+        }
+        last.read_all(partitions);
         self.last = Some(last);
         self.world.at(self.world.now(), LAST_READER);
         let end = self.world.now() + PATIENCE;
-        while self.history.violations.is_empty() && !self.last().is_content() {
+        while self.goes_on() && !self.last().is_content() {
             if self.world.now() >= end {
                 let what = format!("not everything can be read: {:?}", self.last().goals);
                 self.history.violate(what);
@@ -325,7 +409,7 @@ impl Run {
         let reached = self.last().reached();
         reached
             .into_iter()
-            .filter(|(tp, _)| !self.history.is_doomed(tp.topic))
+            .filter(|(tp, _)| !self.history.is_doomed(*tp))
             .collect()
     }
 
@@ -334,40 +418,15 @@ impl Run {
     }
 
     fn judge(&mut self, ends: &BTreeMap<Tp, i64>) {
-        if !self.history.violations.is_empty() {
+        if !self.goes_on() {
             return;
         }
         let harmed = self.last().harmed.clone();
-        checker::judge(&mut self.history, ends, &harmed);
-    }
-
-    /// One copy on a medium that lies is beyond what a broker can promise (FAULTS: storage faults
-    /// need a replica). What it still owes then: nothing forged, nothing corrupt, and an end.
-    fn forgive_what_harm_explains(&mut self) {
-        if !self.world.disks().any(|disk| disk.is_harmed()) {
-            return;
-        }
-        let owed = [
-            "corrupt data",
-            "never written",
-            "was written to",
-            "a reply to",
-            "progress",
-            "the poll skips",
-            "does not start: Journal",
-        ];
-        let is_owed = |what: &String| owed.iter().any(|owed| what.contains(owed));
-        let all = std::mem::take(&mut self.history.violations);
-        let (owed, forgiven): (Vec<_>, Vec<_>) = all.into_iter().partition(is_owed);
-        for what in forgiven {
-            self.history.tally.hit("beyond the promise: harm");
-            println!("harmed, and so not held against it: {what}");
-        }
-        self.history.violations = owed;
+        checker::judge(&mut self.history, ends, &harmed, &self.explained);
+        self.sift();
     }
 
     fn report(mut self) -> Report {
-        self.forgive_what_harm_explains();
         let mut tally = std::mem::take(&mut self.history.tally);
         tally.merge(&self.world.tally);
         for disk in self.world.disks() {

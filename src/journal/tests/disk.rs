@@ -220,6 +220,19 @@ impl Disk {
         file.durable[at as usize] ^= 0x5A;
     }
 
+    /// Moves the group at a place to the same place of another file, as a write that went astray.
+    pub fn stray(&mut self, from: FileId, to: FileId, at: u64) {
+        let at = at as usize;
+        let file = self.files.get_mut(&from).expect("a file that misses it");
+        let length = file.view[at + 44..].first_chunk().expect("a header");
+        let range = at..at + u32::from_le_bytes(*length) as usize;
+        let group = Bytes::from(file.view[range.clone()].to_vec());
+        file.view[range.clone()].fill(0);
+        file.durable[range].fill(0);
+        let file = self.files.get_mut(&to).expect("a file that gets it");
+        file.write(at, &group, true);
+    }
+
     /// Where these bytes are stored.
     pub fn place_of(&self, bytes: &[u8]) -> (FileId, u64) {
         let holds = |file: &File| file.view.windows(bytes.len()).position(|w| w == bytes);

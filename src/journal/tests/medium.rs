@@ -88,6 +88,57 @@ fn a_unit_that_can_not_be_read_costs_its_group_and_no_other() {
     }
 }
 
+/// Which of the entries of stream 20 can not be read.
+fn unreadable(world: &mut World) -> Vec<i64> {
+    let end = world.end_of(20);
+    let fails = |index: &i64| world.read(StreamId(20), *index, end, 1).is_err();
+    (0..end).filter(fails).collect()
+}
+
+#[test]
+fn a_group_that_went_astray_into_the_file_made_ready_costs_itself_and_no_other() {
+    let mut world = World::new(19);
+    flush_one(&mut world, 20);
+    let payload = flush_one(&mut world, 20);
+    flush_one(&mut world, 20);
+    world.settle();
+    let (file, [header, ..]) = places(&world, &payload);
+    let ready = FileId(file.0 + 1);
+
+    world.disk.stray(file, ready, header / UNIT * UNIT);
+    world.reopen().expect("it opens");
+
+    assert_eq!(world.journal.damage().len(), 1);
+    assert_eq!(world.end_of(20), 3);
+    assert_eq!(unreadable(&mut world), [1]);
+}
+
+#[test]
+fn a_group_that_went_astray_over_the_first_of_another_segment_costs_the_two_and_no_other() {
+    let mut world = World::new(20);
+    let first = flush_one(&mut world, 20);
+    while world.journal.segments().len() < 2 {
+        flush_one(&mut world, 20);
+    }
+    let rolled = world.end_of(20);
+    for _ in 0..5 {
+        flush_one(&mut world, 20);
+    }
+    world.settle();
+    let (older, _) = places(&world, &first);
+    let newer = world.journal.segments()[1].file;
+    assert_ne!(older, newer);
+
+    world.disk.stray(newer, older, 0);
+    world.reopen().expect("it opens");
+
+    let lost = unreadable(&mut world);
+    assert_eq!(world.end_of(20), rolled + 5);
+    assert!(rolled > 20, "{rolled} entries in the first segment");
+    assert!(lost.len() <= 4, "unreadable of {}: {lost:?}", rolled + 5);
+    assert!(!world.journal.damage().is_empty());
+}
+
 #[test]
 fn a_read_of_what_damage_took_says_where_the_stream_goes_on() {
     let mut world = World::new(14);

@@ -10,7 +10,8 @@ use bytes::Bytes;
 
 use super::directory::SimDirectory;
 use super::faults::{DiskFaults, Plant, Tally};
-use super::file::{Pending, SimFile};
+use super::file::{Pending, SECTOR_BYTES, SimFile};
+use super::harm::Harm;
 use crate::base::limits::ALIGN_BYTES;
 use crate::base::random::Random;
 use crate::base::{ByteCount, Position, Span, Ticks};
@@ -40,8 +41,8 @@ pub struct SimDisk {
     pub tally: Tally,
     /// The order of the next write to end.
     next_order: u64,
-    /// Whether bytes that were durable have been harmed, by rot or by a misdirected write.
-    harmed: bool,
+    /// Stored bytes that were changed behind the broker's back, oldest first.
+    harms: Vec<Harm>,
 }
 
 #[derive(Clone, Debug)]
@@ -64,7 +65,7 @@ impl SimDisk {
             ruin: seeds.fork(3),
             tally: Tally::default(),
             next_order: 0,
-            harmed: false,
+            harms: Vec::new(),
         }
     }
 
@@ -87,7 +88,18 @@ impl SimDisk {
 
     /// True once stored bytes have been changed behind the broker's back.
     pub fn is_harmed(&self) -> bool {
-        self.harmed
+        !self.harms.is_empty()
+    }
+
+    /// All harm that has been done, oldest first, for those who judge what it explains.
+    pub fn harms(&self) -> &[Harm] {
+        &self.harms
+    }
+
+    /// What every file holds as the process sees it, read without faults: bad sectors as they
+    /// would be.
+    pub fn images(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.files.values().map(SimFile::image)
     }
 
     /// The bytes that the files take in the file system.
@@ -229,12 +241,15 @@ impl SimDisk {
     /// The bytes go to some other page that is in use, by chance of another file.
     fn misdirect(&mut self, file: FileId, at: Position, data: &Bytes, durable: bool) {
         self.tally.hit("disk: misdirected write");
-        self.harmed = true;
         let numbers: Vec<FileId> = self.files.keys().copied().collect();
         let victim = numbers[self.luck.below(numbers.len() as u64) as usize];
         let length = self.files[&victim].length();
         let pages = length.saturating_sub(data.len() as u64) / ALIGN_BYTES.0;
         let place = Position(self.luck.below(pages + 1) * ALIGN_BYTES.0);
+        let length = data.len() as u64;
+        let mut harm = Harm::of(&self.files[&victim], victim, place.0..place.0 + length);
+        harm.strayed = Some((at, data.clone()));
+        self.harms.push(harm);
         if (victim, place) != (file, at) {
             self.put(victim, place, data.clone(), durable);
         }
@@ -368,8 +383,10 @@ impl SimDisk {
     pub fn rot(&mut self) -> Option<(FileId, Position)> {
         let (file, at) = self.some_place()?;
         let bit = self.luck.below(8) as u32;
-        let flipped = self.files.get_mut(&file)?.flip_bit(at.0, bit);
-        self.harmed |= flipped;
+        let known = self.files.get_mut(&file)?;
+        let harm = Harm::of(known, file, at.0..at.0 + 1);
+        let flipped = known.flip_bit(at.0, bit);
+        self.harms.extend(flipped.then_some(harm));
         self.tally.add("disk: bit rot", u64::from(flipped));
         flipped.then_some((file, at))
     }
@@ -377,20 +394,25 @@ impl SimDisk {
     /// Turns a bit in the page that holds these bytes, so far from the page's start; false if none
     /// does.
     pub fn rot_page_of(&mut self, bytes: &[u8], offset: u64) -> bool {
-        let mut files = self.files.values_mut();
-        let harmed = files.find_map(|file| {
-            let page = file.find(bytes)? / ALIGN_BYTES.0 * ALIGN_BYTES.0;
-            Some(file.flip_bit(page + offset, 3))
+        let mut files = self.files.iter_mut();
+        let harm = files.find_map(|(number, file)| {
+            let at = file.find(bytes)? / ALIGN_BYTES.0 * ALIGN_BYTES.0 + offset;
+            let harm = Harm::of(file, *number, at..at + 1);
+            file.flip_bit(at, 3).then_some(harm)
         });
-        self.harmed |= harmed.is_some();
-        harmed.is_some_and(|flipped| flipped)
+        let flipped = harm.is_some();
+        self.harms.extend(harm);
+        flipped
     }
 
     /// Makes one sector that holds something unreadable; returns where.
     pub fn spoil(&mut self) -> Option<(FileId, Position)> {
         let (file, at) = self.some_place()?;
-        self.files.get_mut(&file)?.spoil(at.0);
-        self.harmed = true;
+        let known = self.files.get_mut(&file)?;
+        let sector = at.0 / SECTOR_BYTES * SECTOR_BYTES;
+        self.harms
+            .push(Harm::of(known, file, sector..sector + SECTOR_BYTES));
+        known.spoil(at.0);
         self.tally.hit("disk: sector spoilt");
         Some((file, at))
     }
@@ -400,10 +422,13 @@ impl SimDisk {
         let (from, source) = self.some_place()?;
         let (file, at) = self.some_place()?;
         let page = self.files[&from].page_at(source.0)?;
-        let replaced = self.files.get_mut(&file)?.replace_page(at.0, page);
-        self.harmed |= replaced;
+        let known = self.files.get_mut(&file)?;
+        let start = at.0 / ALIGN_BYTES.0 * ALIGN_BYTES.0;
+        let harm = Harm::of(known, file, start..start + ALIGN_BYTES.0);
+        let replaced = known.replace_page(at.0, page);
+        self.harms.extend(replaced.then_some(harm));
         self.tally.add("disk: write astray", u64::from(replaced));
-        replaced.then_some((file, Position(at.0 / ALIGN_BYTES.0 * ALIGN_BYTES.0)))
+        replaced.then_some((file, Position(start)))
     }
 
     fn some_place(&mut self) -> Option<(FileId, Position)> {

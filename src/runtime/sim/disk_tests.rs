@@ -195,3 +195,41 @@ fn a_boot_can_die_in_the_middle() {
     assert!(first.is_ok() && second.is_err() && third.is_err());
     assert!(directory.has_crashed());
 }
+
+/// Does harm to a disk that holds page 0, and checks that what was there before is noted.
+fn check_noted(harm: impl Fn(&mut Bench)) -> Harm {
+    let mut bench = Bench::with_seed(4);
+    bench.write(0, 7);
+    let flush = bench.begin_flush();
+    bench.disk.finish(flush).result.expect("no faults");
+    let before: Vec<Vec<u8>> = bench.disk.images().collect();
+
+    harm(&mut bench);
+
+    let [noted] = bench.disk.harms() else {
+        panic!("one harm, noted once: {}", bench.disk.harms().len());
+    };
+    assert!(bench.disk.is_harmed());
+    assert_eq!(noted.image_before(), before[0]);
+    let after: Vec<Vec<u8>> = bench.disk.images().collect();
+    let changed = (0..before[0].len()).filter(|at| before[0][*at] != after[0][*at]);
+    for at in changed {
+        assert!(noted.range.contains(&(at as u64)), "byte {at}");
+    }
+    noted.clone()
+}
+
+#[test]
+fn harm_is_noted_with_what_was_there_before() {
+    let rotten = check_noted(|bench| assert!(bench.disk.rot().is_some()));
+    let spoilt = check_noted(|bench| assert!(bench.disk.spoil().is_some()));
+    let strayed = check_noted(|bench| {
+        bench.disk.faults.misdirect = 1;
+        bench.write(1, 9);
+    });
+
+    assert_eq!(rotten.range.end - rotten.range.start, 1);
+    assert_eq!(spoilt.range.end - spoilt.range.start, 512);
+    let (at, data) = strayed.strayed.expect("it should have gone elsewhere");
+    assert_eq!((at, data), (Position(4096), Bytes::from(vec![9; 4096])));
+}

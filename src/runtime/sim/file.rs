@@ -142,6 +142,15 @@ impl SimFile {
         if self.bad_sectors.range(sectors).next().is_some() {
             return None;
         }
+        Some(self.peek(at, end))
+    }
+
+    /// All bytes as the process sees them; those of bad sectors as they were.
+    pub fn image(&self) -> Vec<u8> {
+        self.peek(0, self.length)
+    }
+
+    fn peek(&self, at: u64, end: u64) -> Vec<u8> {
         let mut bytes = vec![0; (end - at) as usize];
         for (number, page) in self.pages.range(at / PAGE_BYTES..end.div_ceil(PAGE_BYTES)) {
             overlay(&mut bytes, at, number * PAGE_BYTES, &page[..]);
@@ -149,7 +158,7 @@ impl SimFile {
         for write in &self.pending {
             overlay(&mut bytes, at, write.at, &write.data);
         }
-        Some(bytes)
+        bytes
     }
 
     /// The power fails. Returns false if stable storage does not know the file: it is gone.

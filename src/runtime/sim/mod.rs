@@ -14,6 +14,7 @@ pub mod world;
 
 mod directory;
 mod file;
+mod harm;
 mod network;
 mod step;
 mod transit;
@@ -21,6 +22,7 @@ mod transit;
 pub use directory::SimDirectory;
 pub use disk::SimDisk;
 pub use faults::{DiskFaults, Plant, Tally};
+pub use harm::Harm;
 pub use network::NetworkFaults;
 pub use world::{BootFailure, Notice, SocketId, World};
 
