@@ -21,6 +21,7 @@ mod running;
 mod runs;
 mod scale;
 mod settings;
+mod settle;
 mod smoke;
 mod values;
 mod versus;

@@ -87,11 +87,11 @@ const SMALLER: [Smaller; 2] = [
     Smaller {
         preset: "soak",
         how: |it| Settings {
-            seconds: Some(20.0),
+            seconds: Some(60.0),
             ..it
         },
-        words: "20 seconds here; Kafka by default looks every five minutes for what to delete, \
-                so mostly not in these, and has less to do",
+        words: "60 seconds here; Kafka looks every second for what to delete, and not every five \
+                minutes as by default",
     },
 ];
 

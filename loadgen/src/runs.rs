@@ -30,7 +30,12 @@ const SECONDS_EACH: f64 = 0.12;
 #[derive(Args, Clone, Debug)]
 pub struct RunArguments {
     /// The broker
-    #[arg(long, default_value = "127.0.0.1:9092", value_parser = parse_address)]
+    #[arg(
+        long,
+        visible_alias = "bootstrap-server",
+        default_value = "127.0.0.1:9092",
+        value_parser = parse_address
+    )]
     pub broker: SocketAddr,
     /// A scenario by name; `loadgen presets` lists them
     #[arg(long)]

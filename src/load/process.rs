@@ -21,6 +21,8 @@ pub struct ProcessSample {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DiskSample {
     pub written_bytes: u64,
+    /// Given back to the device, by a file system that tells it of freed blocks.
+    pub discarded_bytes: u64,
     pub flushes: u64,
 }
 
@@ -82,8 +84,15 @@ impl DiskSample {
         let fields: Vec<u64> = stat.split_whitespace().flat_map(str::parse).collect();
         Some(Self {
             written_bytes: fields.get(6)? * SECTOR_BYTES,
+            discarded_bytes: fields.get(13).copied().unwrap_or(0) * SECTOR_BYTES,
             flushes: fields.get(15).copied().unwrap_or(0),
         })
+    }
+
+    /// Bytes written and given back since an earlier sample.
+    pub fn work_since(self, before: Self) -> u64 {
+        let written = self.written_bytes.saturating_sub(before.written_bytes);
+        written + self.discarded_bytes.saturating_sub(before.discarded_bytes)
     }
 }
 

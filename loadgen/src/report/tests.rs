@@ -99,6 +99,7 @@ fn a_run_that_only_reads_has_no_bytes_per_byte_and_no_flushes_per_acknowledgemen
     after.disk = Some(DiskSample {
         written_bytes: 0,
         flushes: 50,
+        ..DiskSample::default()
     });
     let mut reads = outcome(0);
     reads.consumed = std::mem::take(&mut reads.produced);
