@@ -41,7 +41,10 @@ impl Running {
             .spawn()
             .map_err(|error| Failure::failed(format!("can not start the broker: {error}")))?;
         let stdin = child.stdin.take();
-        let address = read_introduction(&mut child, talk)?;
+        let Some(address) = read_introduction(&mut child, talk) else {
+            drop(stdin);
+            return Err(refusal(child));
+        };
         let mut running = Self {
             child,
             stdin,
@@ -99,22 +102,32 @@ impl Drop for Running {
     }
 }
 
-/// Passes on what the broker says of itself, and finds in it where it listens.
-fn read_introduction(child: &mut Child, talk: Talk) -> Result<SocketAddr, Failure> {
-    let silent = || Failure::failed("the broker ended before it listened; its words are above");
-    let mut lines = BufReader::new(child.stdout.take().ok_or_else(silent)?);
+/// What the broker ended with is what the demo ends with, so that scripts can tell why.
+fn refusal(mut child: Child) -> Failure {
+    let mut failure = Failure::failed("the broker ended before it listened; its words are above");
+    let code = child.wait().ok().and_then(|status| status.code());
+    let code = code.and_then(|code| u8::try_from(code).ok());
+    if let Some(code) = code.filter(|code| *code != 0) {
+        failure.code = code;
+    }
+    failure
+}
+
+/// Passes on what the broker says of itself, and finds in it where it listens. None: it ended.
+fn read_introduction(child: &mut Child, talk: Talk) -> Option<SocketAddr> {
+    let mut lines = BufReader::new(child.stdout.take()?);
     let mut address = None;
     loop {
         let mut line = String::new();
         match lines.read_line(&mut line) {
-            Ok(0) | Err(_) => return Err(silent()),
+            Ok(0) | Err(_) => return None,
             Ok(_) => talk.say(&line),
         }
         if let Some(found) = line.trim().strip_prefix("listens on") {
             address = found.trim().parse().ok();
         }
         if line.trim_start().starts_with("started in") {
-            return address.ok_or_else(silent);
+            return address;
         }
     }
 }
