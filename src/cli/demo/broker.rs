@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::cli::Failure;
@@ -75,9 +75,10 @@ impl Running {
 
     /// Until it ends by itself, or by a signal that it gets with us.
     pub fn wait(mut self) -> Result<u8, Failure> {
-        let ended = self.child.wait();
-        ended.map_err(|error| Failure::failed(format!("lost the broker: {error}")))?;
-        Ok(0)
+        let status = self.child.wait();
+        let status =
+            status.map_err(|error| Failure::failed(format!("lost the broker: {error}")))?;
+        Ok(code_of(status))
     }
 
     /// Lets it finish what it owes and remove its directory.
@@ -90,7 +91,7 @@ impl Running {
         self.talk.say(&format!(
             "the broker flushed, sealed and ended ({status}).\n"
         ));
-        Ok(if status.success() { 0 } else { 1 })
+        Ok(code_of(status))
     }
 }
 
@@ -102,13 +103,18 @@ impl Drop for Running {
     }
 }
 
-/// What the broker ended with is what the demo ends with, so that scripts can tell why.
+/// What the broker ended with is what the demo ends with, so that scripts can tell why; 1 after a
+/// signal.
+fn code_of(status: ExitStatus) -> u8 {
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    code.unwrap_or(1)
+}
+
+/// It ended before it listened, be it that it was told to.
 fn refusal(mut child: Child) -> Failure {
     let mut failure = Failure::failed("the broker ended before it listened; its words are above");
-    let code = child.wait().ok().and_then(|status| status.code());
-    let code = code.and_then(|code| u8::try_from(code).ok());
-    if let Some(code) = code.filter(|code| *code != 0) {
-        failure.code = code;
+    if let Ok(status) = child.wait() {
+        failure.code = code_of(status).max(failure.code);
     }
     failure
 }
