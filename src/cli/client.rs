@@ -39,8 +39,8 @@ impl Client {
 
     /// As `connect`, to a broker of the cluster, at the address that clients are told.
     pub fn connect_told(address: &str) -> Result<Self, Failure> {
-        let next = "clients are told to look for it there: start it, or let it tell an address that \
-                    leads to it from here (advertised.listeners, 'thalweg serve --advertise')";
+        let next = "clients are told to look for it there: start it, or let it tell an address \
+                    that leads to it from here (advertised.listeners, 'thalweg serve --advertise')";
         Self::reach(address, next)
     }
 
