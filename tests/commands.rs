@@ -105,6 +105,46 @@ fn where_no_broker_answers_every_command_says_so_and_invites_to_try_again() {
     }
 }
 
+/// A host of a domain that is never given to anybody (RFC 6761).
+const NO_HOST: &str = "broker.invalid";
+
+#[test]
+fn a_name_that_leads_nowhere_is_told_with_what_would_change_it() {
+    let said = run(&format!("{NO_HOST}:9092"), "topic list", "");
+    assert_eq!(said.code, TRY_AGAIN, "{said:?}");
+    let next = "name another with --bootstrap-server";
+    assert!(said.errors.contains(next), "{said:?}");
+
+    let scratch = Scratch::new("commands-told");
+    let data_dir = scratch.path("data");
+    let mut serve = support::serve(&data_dir, &["--cores", "1", "--allow-buffered"]);
+    serve.args(["--advertise", &format!("{NO_HOST}:9092")]);
+    let broker = Broker::start_told(&data_dir, serve, |said| {
+        let (_, listens) = said.split_once("listens on")?;
+        let (address, _) = listens.split_once("clients use")?;
+        address.trim().parse().ok()
+    });
+    let address = broker.address.to_string();
+    done(&address, "topic create t --partitions 1", "");
+    for words in [
+        "produce t",
+        "consume t",
+        "consume t --group g",
+        "group list",
+    ] {
+        let said = run(&address, words, "a line\n");
+
+        assert_eq!(said.code, TRY_AGAIN, "{words}: {said:?}");
+        let head = format!("no broker at {NO_HOST}:9092: ");
+        assert!(said.errors.contains(&head), "{words}: {said:?}");
+        assert!(
+            said.errors.contains("advertised.listeners"),
+            "{words}: {said:?}"
+        );
+    }
+    assert_eq!(broker.stop().0, Some(0));
+}
+
 #[test]
 fn what_would_fail_again_does_not_invite_to_try_again() {
     let scratch = Scratch::new("commands-fail");
@@ -123,7 +163,13 @@ fn what_would_fail_again_does_not_invite_to_try_again() {
             FAILED,
             "t has no partition 9; it has 2",
         ),
+        (
+            "consume t --offset 9",
+            FAILED,
+            "`thalweg consume --from-beginning`",
+        ),
         ("produce t --acks 2", USAGE, "'2' is none of all, 1 and 0"),
+        ("produce t --key-separator=", USAGE, "--key-separator"),
         ("topic alter t", USAGE, "nothing to alter"),
     ] {
         let said = run(&address, words, "a line\n");

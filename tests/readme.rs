@@ -9,6 +9,8 @@ mod support;
 
 #[path = "readme/blocks.rs"]
 mod blocks;
+#[path = "readme/container.rs"]
+mod container;
 #[path = "readme/image.rs"]
 mod image;
 #[path = "readme/loadgen.rs"]
@@ -46,7 +48,7 @@ const OTHERWISE: [(&str, &str); 5] = [
     ),
     (
         "docker ",
-        "it needs a daemon and a registry: held against tuning/",
+        "held against tuning/ here, and run by a test of their own where there are containers",
     ),
     ("loadgen versus ", "the preset's small size, once"),
 ];
@@ -128,6 +130,21 @@ fn told(blocks: &[Block]) -> Result<Told, String> {
     Ok(told)
 }
 
+fn docker_lines(commands: &[(String, Rule)]) -> Vec<String> {
+    let docker = commands.iter().filter(|(_, rule)| *rule == Rule::Docker);
+    docker.map(|(line, _)| line.clone()).collect()
+}
+
+/// The build takes minutes, so `tests/run` gives it a step of its own.
+#[test]
+fn the_image_is_built_serves_and_stops_as_the_readme_says() {
+    let told = told(&split(&readme()).0).unwrap_or_else(|why| panic!("{why}"));
+    match container::Engine::find(&image::bases()) {
+        Ok(engine) => container::check(&engine, &docker_lines(&told.commands)),
+        Err(why) => println!("SKIPPED: {why}"),
+    }
+}
+
 #[test]
 fn every_block_of_the_readme_is_what_happens() {
     let told = told(&split(&readme()).0).unwrap_or_else(|why| panic!("{why}"));
@@ -135,8 +152,7 @@ fn every_block_of_the_readme_is_what_happens() {
     let [transcript] = &told.transcripts[..] else {
         panic!("not one transcript of the demo: {}", told.transcripts.len());
     };
-    let docker = commands.iter().filter(|(_, rule)| *rule == Rule::Docker);
-    image::check(&docker.map(|(line, _)| line.clone()).collect::<Vec<_>>());
+    image::check(&docker_lines(&commands));
     let mut session = Session::new("readme", transcript);
 
     for (line, rule) in &commands {

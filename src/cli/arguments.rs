@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::config::Config;
@@ -14,7 +15,7 @@ use super::time::parse_time;
 /// A distributed commit log that speaks the Kafka protocol.
 #[derive(Debug, Parser)]
 #[command(name = "thalweg", version, about, propagate_version = true)]
-#[command(after_help = exit_codes_help())]
+#[command(after_help = format!("Example:\n  thalweg demo\n\n{}", exit_codes_help()))]
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
@@ -29,7 +30,10 @@ pub enum Command {
     )]
     Serve(Serve),
     /// Create, list, describe, alter and delete topics, on any Kafka broker.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  thalweg topic create orders --partitions 6"
+    )]
     Topic(Topic),
     /// Send lines of standard input to a topic, one record each.
     #[command(
@@ -49,10 +53,13 @@ pub enum Command {
     )]
     Doctor(Doctor),
     /// Show and change configs of topics and brokers, on any Kafka broker.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  thalweg config set --topic orders retention.ms=3600000"
+    )]
     Config(Config),
     /// List, describe, move and delete consumer groups, on any Kafka broker.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  thalweg group describe billing")]
     Group(Group),
     /// Show what a stopped data directory holds, and what of it can not be read.
     #[command(after_help = "Example:\n  thalweg inspect ./thalweg-data --verify")]
@@ -216,7 +223,7 @@ pub enum Topic {
 pub struct Produce {
     pub topic: String,
     /// What stands between a record's key and its value; without it lines are values.
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = NonEmptyStringValueParser::new())]
     pub key_separator: Option<String>,
     /// A header of every record; may be given several times.
     #[arg(long = "header", value_name = "KEY=VALUE", value_parser = parse_pair)]

@@ -1,5 +1,5 @@
 use super::*;
-use clap::CommandFactory;
+use clap::{Arg, CommandFactory};
 use std::collections::BTreeSet;
 
 #[test]
@@ -9,7 +9,7 @@ fn the_flags_are_consistent() {
 
 #[test]
 fn every_command_has_help_with_an_example_that_is_a_command() {
-    for (path, command) in leaves() {
+    for (path, command) in commands() {
         let help = command.get_after_help().map(ToString::to_string);
         let help = help.unwrap_or_else(|| panic!("{path} has no example"));
         assert!(help.starts_with("Example"), "{path}: {help}");
@@ -19,10 +19,15 @@ fn every_command_has_help_with_an_example_that_is_a_command() {
 
 /// The commands without commands of their own, by their full names.
 fn leaves() -> Vec<(String, clap::Command)> {
+    let all = commands().into_iter();
+    all.filter(|(_, command)| !command.has_subcommands())
+        .collect()
+}
+
+/// The program and every command of it, by their full names.
+fn commands() -> Vec<(String, clap::Command)> {
     fn gather(command: &clap::Command, path: &str, into: &mut Vec<(String, clap::Command)>) {
-        if !command.has_subcommands() {
-            into.push((path.to_owned(), command.clone()));
-        }
+        into.push((path.to_owned(), command.clone()));
         for below in command.get_subcommands() {
             gather(below, &format!("{path} {}", below.get_name()), into);
         }
@@ -51,6 +56,31 @@ fn every_command_that_asks_a_broker_asks_localhost_9092_by_default() {
         panic!("not `topic list`");
     };
     assert_eq!(broker.bootstrap_server, "localhost:9092");
+}
+
+#[test]
+fn every_command_that_asks_a_broker_is_given_to_kafka_too_with_each_of_its_flags() {
+    let compared = include_str!("../../tests/clients/commands.py");
+    for (path, command) in leaves() {
+        let mut flags: Vec<&str> = command.get_arguments().filter_map(Arg::get_long).collect();
+        if !flags.contains(&"bootstrap-server") {
+            continue;
+        }
+        let name = path.strip_prefix("thalweg ").expect("ours");
+        // A row of the lists, or of a program that goes on.
+        let starts = [format!("(\"{name}"), format!("*\"{name}")];
+        let rows = compared
+            .lines()
+            .filter(|row| starts.iter().any(|it| row.contains(it)));
+        let rows: Vec<&str> = rows.collect();
+        assert!(!rows.is_empty(), "{path}");
+        flags.retain(|flag| *flag != "bootstrap-server");
+        for flag in flags {
+            let flag = format!("--{flag}");
+            let words = |row: &&str| row.split([' ', '"']).any(|word| word == flag);
+            assert!(rows.iter().any(words), "{path} {flag}");
+        }
+    }
 }
 
 /// The names in the first column of README's table below `heading`.

@@ -36,7 +36,7 @@ pub fn bind(
             check_range(told, key, ports)?;
         }
         check_told_apart(listener, &settings.listeners, ports)?;
-        let addresses = listener.at.resolve(key)?;
+        let addresses = listener.at.resolve_own(key)?;
         check_apart(&addresses, resolved.iter().flatten(), ports)?;
         resolved.push(addresses);
     }

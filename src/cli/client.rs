@@ -1,7 +1,7 @@
 //! A small blocking client: one connection, one request at a time, any Kafka broker.
 
 use std::fmt::Display;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Error, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -32,19 +32,31 @@ pub struct Client {
 impl Client {
     /// Connects to `bootstrap_server` and asks which versions it speaks.
     pub fn connect(bootstrap_server: &str) -> Result<Self, Failure> {
-        let at = HostPort::parse(bootstrap_server, "--bootstrap-server")?;
-        let mut last = None;
-        for address in at.resolve("--bootstrap-server")? {
-            match TcpStream::connect_timeout(&address, CONNECT_WAIT) {
-                Ok(stream) => return Self::greet(stream, bootstrap_server),
-                Err(error) => last = Some(error),
+        let next = "start one with 'thalweg serve', or name another with --bootstrap-server \
+                    HOST:PORT";
+        Self::reach(bootstrap_server, next)
+    }
+
+    /// As `connect`, to a broker of the cluster, at the address that clients are told.
+    pub fn connect_told(address: &str) -> Result<Self, Failure> {
+        let next = "clients are told to look for it there: start it, or let it tell an address \
+                    that leads to it from here (advertised.listeners, 'thalweg serve --advertise')";
+        Self::reach(address, next)
+    }
+
+    /// `next` is what to do where no broker is.
+    fn reach(address: &str, next: &str) -> Result<Self, Failure> {
+        let at = HostPort::parse(address, "--bootstrap-server")?;
+        let nobody =
+            |error: Error| Failure::try_again(format!("no broker at {address}: {error}; {next}"));
+        let mut last = Error::from(ErrorKind::NotFound);
+        for place in at.resolve().map_err(nobody)? {
+            match TcpStream::connect_timeout(&place, CONNECT_WAIT) {
+                Ok(stream) => return Self::greet(stream, address),
+                Err(error) => last = error,
             }
         }
-        let why = last.map_or_else(|| "no address".to_owned(), |error| error.to_string());
-        Err(Failure::try_again(format!(
-            "no broker at {bootstrap_server}: {why}; start one with 'thalweg serve', or name \
-             another with --bootstrap-server HOST:PORT"
-        )))
+        Err(nobody(last))
     }
 
     fn greet(stream: TcpStream, address: &str) -> Result<Self, Failure> {
@@ -152,7 +164,7 @@ pub fn text(text: &str) -> StrBytes {
 }
 
 /// Nothing is known of what the request did: another try may help, and the user decides.
-fn lost(address: &str, error: &std::io::Error) -> Failure {
+fn lost(address: &str, error: &Error) -> Failure {
     Failure::try_again(match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => format!(
             "no answer from {address} within {} s; is it a Kafka-protocol broker, and is it well?",
@@ -226,6 +238,10 @@ fn next_step(error: ErrorCode) -> Option<&'static str> {
         }
         ErrorCode::MessageTooLarge => {
             "send less at once, or raise the topic's max.message.bytes with `thalweg config set`"
+        }
+        ErrorCode::OffsetOutOfRange => {
+            "it is not kept any more, or not there yet: `thalweg consume --from-beginning` begins \
+             with the oldest record that is kept"
         }
         ErrorCode::KafkaStorageError => "see the broker's log: its disk failed",
         ErrorCode::GroupIdNotFound => "`thalweg group list` shows the groups that are there",

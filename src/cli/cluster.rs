@@ -70,7 +70,7 @@ impl Cluster {
             return Ok(());
         }
         Err(Failure::failed(format!(
-            "{} has no partition {partition}; it has {}",
+            "{} has no partition {partition}; it has {}, counted from 0",
             self.topic,
             self.leaders.len()
         )))
@@ -97,7 +97,7 @@ impl Cluster {
         match self.clients.entry(broker) {
             std::collections::btree_map::Entry::Occupied(held) => Ok(held.into_mut()),
             std::collections::btree_map::Entry::Vacant(place) => {
-                Ok(place.insert(Client::connect(address)?))
+                Ok(place.insert(Client::connect_told(address)?))
             }
         }
     }

@@ -113,7 +113,7 @@ impl Resource {
                 ids.join(", ")
             )));
         };
-        Client::connect(&address_of(found.host.as_str(), found.port))
+        Client::connect_told(&address_of(found.host.as_str(), found.port))
     }
 }
 

@@ -81,6 +81,6 @@ fn find(bootstrap_server: &str, group: &str) -> Result<Client, Failure> {
         }
         let what = format!("the coordinator of {group}");
         check(reply.error_code, reply.error_message.as_deref(), &what)?;
-        return Client::connect(&address_of(reply.host.as_str(), reply.port));
+        return Client::connect_told(&address_of(reply.host.as_str(), reply.port));
     }
 }

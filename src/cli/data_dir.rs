@@ -214,7 +214,8 @@ fn lock(path: &Path) -> Result<File, Failure> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(Failure::data_dir(format!(
-            "{} is in use by a broker; stop that one, or choose another --data-dir",
+            "{} is in use by a broker; stop that one first, or choose another directory \
+             (`thalweg serve --data-dir`)",
             path.display()
         ))),
         Err(fs::TryLockError::Error(error)) => Err(refused("lock", &name, &error)),

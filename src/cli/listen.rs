@@ -1,5 +1,6 @@
 //! Addresses as people write them: `HOST:PORT`, IPv6 in brackets.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 use super::Failure;
@@ -39,18 +40,26 @@ impl HostPort {
         })
     }
 
-    /// Every address the host stands for, IPv4 first.
-    pub fn resolve(&self, flag: &str) -> Result<Vec<SocketAddr>, Failure> {
-        let found = (self.host.as_str(), self.port).to_socket_addrs();
-        let mut addresses: Vec<SocketAddr> = found
-            .map_err(|error| Failure::failed(format!("{flag} {}: {error}", self.host)))?
-            .collect();
+    /// Every address the host stands for, IPv4 first; at least one.
+    pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
+        let found = (self.host.as_str(), self.port).to_socket_addrs()?;
+        let mut addresses: Vec<SocketAddr> = found.collect();
         addresses.sort_by_key(SocketAddr::is_ipv6);
         addresses.dedup();
-        if addresses.is_empty() {
-            return Err(Failure::failed(format!("{flag} {}: no address", self.host)));
+        match addresses.is_empty() {
+            true => Err(io::Error::new(io::ErrorKind::NotFound, "it has no address")),
+            false => Ok(addresses),
         }
-        Ok(addresses)
+    }
+
+    /// As `resolve`, where we are to listen ourselves; `flag` changes it.
+    pub fn resolve_own(&self, flag: &str) -> Result<Vec<SocketAddr>, Failure> {
+        self.resolve().map_err(|error| {
+            Failure::unavailable(format!(
+                "{flag} {}: {error}; choose a name or an address of this machine with {flag}",
+                self.host
+            ))
+        })
     }
 
     /// What clients should be told when the listener itself says it: a name or a concrete address;

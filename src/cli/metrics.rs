@@ -11,7 +11,7 @@ pub fn bind(settings: &Settings) -> Result<Option<TcpListener>, Failure> {
     let Some(at) = &settings.metrics else {
         return Ok(None);
     };
-    let addresses = at.resolve("--metrics")?;
+    let addresses = at.resolve_own("--metrics")?;
     let reachable = addresses.iter().find(|address| !address.ip().is_loopback());
     if let Some(address) = reachable
         && !settings.metrics_allow_remote

@@ -1,5 +1,5 @@
-//! README's lines for Docker, held against what they build and run: no test has a daemon, and no
-//! registry of images is in reach of all of them.
+//! README's lines for Docker, held against what they build and run, on every machine; where there
+//! are containers, `container.rs` runs them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use serde_json::Value;
 use thalweg::base::limits::{LOCKED_MEMORY_BYTES_MIN, OPEN_FILES_MIN};
 
 const DOCKERFILE: &str = "tuning/Dockerfile";
+const PROFILE: &str = "tuning/seccomp.json";
 
 fn file(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
@@ -23,7 +24,7 @@ fn read(name: &str) -> String {
 }
 
 /// The value behind each `flag` of a line.
-fn values<'a>(words: &[&'a str], flag: &str) -> Vec<&'a str> {
+pub fn values<'a>(words: &[&'a str], flag: &str) -> Vec<&'a str> {
     let pairs = words.windows(2).filter(|pair| pair[0] == flag);
     pairs.map(|pair| pair[1]).collect()
 }
@@ -33,6 +34,26 @@ fn instructions<'a>(dockerfile: &'a str, word: &str) -> Vec<&'a str> {
     let lines = dockerfile.lines();
     let rests = lines.filter_map(|line| line.strip_prefix(word)?.strip_prefix(' '));
     rests.collect()
+}
+
+/// The images that the Dockerfile begins with.
+pub fn bases() -> Vec<String> {
+    let dockerfile = read(DOCKERFILE);
+    let froms = instructions(&dockerfile, "FROM").into_iter();
+    let names = froms.filter_map(|rest| rest.split(' ').next().map(str::to_owned));
+    names.collect()
+}
+
+/// What a container of the image runs.
+pub fn command() -> Vec<String> {
+    let dockerfile = read(DOCKERFILE);
+    let command = instructions(&dockerfile, "CMD")[0];
+    serde_json::from_str(command).expect("an array of words")
+}
+
+/// The seccomp profile that README names.
+pub fn profile() -> String {
+    read(PROFILE)
 }
 
 /// `docker build` and `docker run` name what is there and agree with each other, with the
@@ -84,8 +105,8 @@ fn check_head(dockerfile: &str, commands: &[&[&str]]) {
 fn check_limits(run: &[&str]) {
     let profile = values(run, "--security-opt");
     let profile = profile.iter().find_map(|it| it.strip_prefix("seccomp="));
-    let profile = read(profile.expect("a seccomp profile"));
-    let profile: Value = serde_json::from_str(&profile).expect("JSON");
+    assert_eq!(profile, Some(PROFILE));
+    let profile: Value = serde_json::from_str(&read(PROFILE)).expect("JSON");
     assert!(profile["syscalls"].is_array(), "no profile of Docker's");
     for (name, least) in [
         ("memlock=", LOCKED_MEMORY_BYTES_MIN.0),
@@ -107,8 +128,7 @@ fn check_places(dockerfile: &str, run: &[&str]) {
 
     assert_eq!(instructions(dockerfile, "VOLUME"), [inside]);
     assert_eq!(instructions(dockerfile, "EXPOSE"), [port]);
-    let command = instructions(dockerfile, "CMD");
-    let command: Vec<String> = serde_json::from_str(command[0]).expect("an array of words");
+    let command = command();
     let command: Vec<&str> = command.iter().map(String::as_str).collect();
     assert_eq!(values(&command, "--data-dir"), [inside]);
     assert_eq!(values(&command, "--listen"), [format!("0.0.0.0:{port}")]);

@@ -72,6 +72,28 @@ fn a_port_that_is_taken_is_refused_with_the_way_out() {
 }
 
 #[test]
+fn a_name_that_is_no_address_is_refused_with_the_flag_that_gives_another() {
+    let scratch = Scratch::new("refuse-name");
+    let data_dir = scratch.path("data");
+    for flag in ["--listen", "--metrics"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
+        command.args(["serve", "--allow-buffered", flag, "broker.invalid:9092"]);
+        if flag != "--listen" {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        command.arg("--data-dir").arg(&data_dir);
+        system::die_with_parent(&mut command);
+
+        check(
+            command,
+            UNAVAILABLE,
+            &["broker.invalid", "of this machine", flag],
+        );
+    }
+    assert!(!data_dir.exists(), "addresses come first");
+}
+
+#[test]
 fn the_port_of_another_broker_is_refused_although_brokers_share_ports_among_cores() {
     let scratch = Scratch::new("refuse-share");
     let broker = Broker::start(&scratch.path("data"), &["--cores", "1", "--allow-buffered"]);

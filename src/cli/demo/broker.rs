@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::cli::Failure;
@@ -41,7 +41,10 @@ impl Running {
             .spawn()
             .map_err(|error| Failure::failed(format!("can not start the broker: {error}")))?;
         let stdin = child.stdin.take();
-        let address = read_introduction(&mut child, talk)?;
+        let Some(address) = read_introduction(&mut child, talk) else {
+            drop(stdin);
+            return Err(refusal(child));
+        };
         let mut running = Self {
             child,
             stdin,
@@ -72,9 +75,10 @@ impl Running {
 
     /// Until it ends by itself, or by a signal that it gets with us.
     pub fn wait(mut self) -> Result<u8, Failure> {
-        let ended = self.child.wait();
-        ended.map_err(|error| Failure::failed(format!("lost the broker: {error}")))?;
-        Ok(0)
+        let status = self.child.wait();
+        let status =
+            status.map_err(|error| Failure::failed(format!("lost the broker: {error}")))?;
+        Ok(code_of(status))
     }
 
     /// Lets it finish what it owes and remove its directory.
@@ -87,7 +91,7 @@ impl Running {
         self.talk.say(&format!(
             "the broker flushed, sealed and ended ({status}).\n"
         ));
-        Ok(if status.success() { 0 } else { 1 })
+        Ok(code_of(status))
     }
 }
 
@@ -99,22 +103,37 @@ impl Drop for Running {
     }
 }
 
-/// Passes on what the broker says of itself, and finds in it where it listens.
-fn read_introduction(child: &mut Child, talk: Talk) -> Result<SocketAddr, Failure> {
-    let silent = || Failure::failed("the broker ended before it listened; its words are above");
-    let mut lines = BufReader::new(child.stdout.take().ok_or_else(silent)?);
+/// What the broker ended with is what the demo ends with, so that scripts can tell why; 1 after a
+/// signal.
+fn code_of(status: ExitStatus) -> u8 {
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    code.unwrap_or(1)
+}
+
+/// It ended before it listened, be it that it was told to.
+fn refusal(mut child: Child) -> Failure {
+    let mut failure = Failure::failed("the broker ended before it listened; its words are above");
+    if let Ok(status) = child.wait() {
+        failure.code = code_of(status).max(failure.code);
+    }
+    failure
+}
+
+/// Passes on what the broker says of itself, and finds in it where it listens. None: it ended.
+fn read_introduction(child: &mut Child, talk: Talk) -> Option<SocketAddr> {
+    let mut lines = BufReader::new(child.stdout.take()?);
     let mut address = None;
     loop {
         let mut line = String::new();
         match lines.read_line(&mut line) {
-            Ok(0) | Err(_) => return Err(silent()),
+            Ok(0) | Err(_) => return None,
             Ok(_) => talk.say(&line),
         }
         if let Some(found) = line.trim().strip_prefix("listens on") {
             address = found.trim().parse().ok();
         }
         if line.trim_start().starts_with("started in") {
-            return address.ok_or_else(silent);
+            return address;
         }
     }
 }

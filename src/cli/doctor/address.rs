@@ -81,14 +81,12 @@ fn own_address(at: &HostPort) -> Option<HostPort> {
 fn listener(at: &HostPort) -> (Finding, Holder) {
     let shown = show(at);
     let finding = |found: String| Finding::ok(AREA, "listen", found);
-    let addresses = match at.resolve("--listen") {
+    let addresses = match at.resolve() {
         Ok(addresses) => addresses,
-        Err(failure) => {
+        Err(error) => {
             let fix = format!("thalweg serve --listen localhost:{}", at.port);
-            return (
-                finding(failure.message).but(State::Problem, [fix]),
-                Holder::Other,
-            );
+            let found = format!("--listen {}: {error}", at.host);
+            return (finding(found).but(State::Problem, [fix]), Holder::Other);
         }
     };
     let mut ours = Vec::new();
@@ -120,7 +118,7 @@ fn further(at: &HostPort, ports: usize) -> Finding {
     };
     for port in at.port + 1..=last {
         let own = HostPort { port, ..at.clone() };
-        let addresses = own.resolve("--listen").unwrap_or_default();
+        let addresses = own.resolve().unwrap_or_default();
         let mut tried = addresses.iter().map(TcpListener::bind);
         if let Some(Err(error)) = tried.find(Result::is_err)
             && error.kind() == ErrorKind::AddrInUse
@@ -211,10 +209,11 @@ fn advertised(told: &HostPort, at: &HostPort, holder: &Holder) -> Finding {
         ))
         .but(State::Problem, [with("$(hostname -f)", told.port)]);
     }
-    let addresses = match told.resolve("--advertise") {
+    let addresses = match told.resolve() {
         Ok(addresses) => addresses,
-        Err(failure) => {
-            return finding(format!("{}: clients can not resolve it", failure.message)).but(
+        Err(error) => {
+            let found = format!("--advertise {}: {error}", told.host);
+            return finding(format!("{found}: clients can not resolve it")).but(
                 State::Problem,
                 [
                     with("$(hostname -f)", told.port),
@@ -300,7 +299,7 @@ fn is_local_only(addresses: &[SocketAddr]) -> bool {
 fn listens_locally(at: &HostPort) -> bool {
     let literal = at.host.parse::<IpAddr>().map(|ip| ip.is_loopback());
     literal.unwrap_or_else(|_| {
-        at.resolve("--listen")
+        at.resolve()
             .is_ok_and(|addresses| is_local_only(&addresses))
     })
 }

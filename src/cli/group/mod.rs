@@ -75,7 +75,7 @@ fn list(broker: &Broker) -> Result<(), Failure> {
     let mut groups = BTreeMap::new();
     for one in &metadata.brokers {
         let address = address_of(one.host.as_str(), one.port);
-        let asked = Client::connect(&address)?.call(&ListGroupsRequest::default())?;
+        let asked = Client::connect_told(&address)?.call(&ListGroupsRequest::default())?;
         check(asked.1.error_code, None, &address)?;
         for group in asked.1.groups {
             groups.insert(group.group_id.0.to_string(), group);

@@ -59,7 +59,7 @@ impl Reset {
         earliest.retain(|(_, partition), _| only.is_none_or(|only| only == *partition));
         if earliest.is_empty() {
             return Err(Failure::failed(format!(
-                "there is no partition {}",
+                "there is no partition {}; `thalweg topic describe` shows those there are",
                 self.topic
             )));
         }
