@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use serde_json::json;
 
 use crate::base::limits::BATCH_BYTES_MAX;
@@ -255,7 +258,7 @@ impl Reader<'_> {
     fn print_batch(
         &mut self,
         partition: i32,
-        batch: &bytes::Bytes,
+        batch: &Bytes,
         out: &mut impl Write,
     ) -> Result<Printed, Failure> {
         let broken = |error| Failure::failed(format!("a batch of partition {partition}: {error}"));
@@ -301,22 +304,52 @@ fn write_record(
             out.write_all(record.value.as_deref().unwrap_or_default())?;
             out.write_all(b"\n")
         }
-        Format::Json => {
-            let text = |bytes: &bytes::Bytes| String::from_utf8_lossy(bytes).into_owned();
-            let headers: Vec<_> = record
-                .headers
-                .iter()
-                .map(|(key, value)| json!({ "key": text(key), "value": value.as_ref().map(text) }))
-                .collect();
-            let line = json!({
-                "partition": partition,
-                "offset": record.offset,
-                "timestamp": record.timestamp,
-                "key": record.key.as_ref().map(text),
-                "value": record.value.as_ref().map(text),
-                "headers": headers,
-            });
-            writeln!(out, "{line}")
-        }
+        Format::Json => writeln!(out, "{}", json_of(partition, record)),
+    }
+}
+
+fn json_of(partition: i32, record: &Record) -> serde_json::Value {
+    let header = |(key, value): &(Bytes, Option<Bytes>)| json!({ "key": text_or_base64(key), "value": value.as_ref().map(text_or_base64) });
+    json!({
+        "partition": partition,
+        "offset": record.offset,
+        "timestamp": record.timestamp,
+        "key": record.key.as_ref().map(text_or_base64),
+        "value": record.value.as_ref().map(text_or_base64),
+        "headers": record.headers.iter().map(header).collect::<Vec<_>>(),
+    })
+}
+
+/// Text as a string, and bytes that are none as `{"base64": ...}`: whoever reads it gets exactly
+/// what was written.
+fn text_or_base64(bytes: &Bytes) -> serde_json::Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => json!(text),
+        Err(_) => json!({ "base64": BASE64_STANDARD.encode(bytes) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_no_text_are_told_exactly() {
+        let record = Record {
+            offset: 7,
+            timestamp: 1_760_000_000_000,
+            key: Some(Bytes::from_static(&[0xff, 0, 0x80])),
+            value: Some("gr\u{fc}n".into()),
+            headers: vec![("h".into(), Some(Bytes::from_static(&[0xc3])))],
+        };
+
+        let told = json_of(1, &record);
+
+        assert_eq!(told["key"], json!({ "base64": "/wCA" }));
+        assert_eq!(told["value"], json!("gr\u{fc}n"));
+        assert_eq!(
+            told["headers"][0],
+            json!({ "key": "h", "value": { "base64": "ww==" } })
+        );
     }
 }
