@@ -122,7 +122,10 @@ impl From<JournalError> for Failure {
                 Code::KafkaStorageError,
                 "the device failed; this shard's journal takes no more",
             ),
-            JournalError::Full => Self::because(Code::KafkaStorageError, "the disk is full"),
+            JournalError::Full => Self::because(
+                Code::KafkaStorageError,
+                "the disk is full; delete topics, shorten their retention or make room beside them",
+            ),
             JournalError::Busy => Self::because(
                 Code::KafkaStorageError,
                 "more is waiting for the device than is allowed",

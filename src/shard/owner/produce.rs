@@ -79,10 +79,14 @@ impl Owner {
     fn note_full(&mut self, error: Option<&LogError>) {
         let full = matches!(error, Some(LogError::Journal(JournalError::Full)));
         if full && !self.full {
-            tracing::error!("the disk is full: producers are refused until there is space again");
+            tracing::error!(
+                "the data directory's disk is full: this shard refuses producers \
+                 (KAFKA_STORAGE_ERROR) until there is room; delete topics, shorten their retention \
+                 or free space beside them"
+            );
         }
         if self.full && error.is_none() {
-            tracing::info!("the disk has space again");
+            tracing::info!("the disk has room again: producers are served");
         }
         self.full = full || self.full && error.is_some();
     }
