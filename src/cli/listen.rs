@@ -1,65 +1,24 @@
 //! Addresses as people write them: `HOST:PORT`, IPv6 in brackets.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
+
+use crate::runtime::real::resolve;
 
 use super::Failure;
 
-/// `HOST:PORT`, split; the host without brackets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostPort {
-    pub host: String,
-    pub port: u16,
-}
+pub use crate::admin::HostPort;
 
 impl HostPort {
     /// Reads `HOST:PORT`. `flag` is named in the complaint.
     pub fn parse(text: &str, flag: &str) -> Result<Self, Failure> {
-        let complain =
-            |what: &str| Failure::usage(format!("{flag} {text}: {what}; write it as HOST:PORT"));
-        if text.contains("://") || text.contains(',') {
-            return Err(complain("one address is wanted here, without a name"));
-        }
-        let (host, port) = text.rsplit_once(':').ok_or_else(|| complain("no port"))?;
-        let port = port
-            .parse()
-            .map_err(|_| complain("the port is not a number below 65536"))?;
-        let host = match host.strip_prefix('[') {
-            Some(rest) => rest
-                .strip_suffix(']')
-                .ok_or_else(|| complain("unclosed bracket"))?,
-            None if host.contains(':') => return Err(complain("IPv6 without brackets")),
-            None => host,
-        };
-        if host.is_empty() {
-            return Err(complain("no host"));
-        }
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-        })
+        Self::read(text)
+            .map_err(|what| Failure::usage(format!("{flag} {text}: {what}; write it as HOST:PORT")))
     }
 
     /// Every address the host stands for, IPv4 first.
     pub fn resolve(&self, flag: &str) -> Result<Vec<SocketAddr>, Failure> {
-        let found = (self.host.as_str(), self.port).to_socket_addrs();
-        let mut addresses: Vec<SocketAddr> = found
-            .map_err(|error| Failure::failed(format!("{flag} {}: {error}", self.host)))?
-            .collect();
-        addresses.sort_by_key(SocketAddr::is_ipv6);
-        addresses.dedup();
-        if addresses.is_empty() {
-            return Err(Failure::failed(format!("{flag} {}: no address", self.host)));
-        }
-        Ok(addresses)
-    }
-
-    /// What clients should be told when the listener itself says it: a name or a concrete address;
-    /// None for a wildcard, which nobody can connect to.
-    pub fn concrete_host(&self) -> Option<String> {
-        match self.host.parse::<IpAddr>() {
-            Ok(address) if address.is_unspecified() => None,
-            _ => Some(self.host.clone()),
-        }
+        resolve(&self.host, self.port)
+            .map_err(|error| Failure::failed(format!("{flag} {}: {error}", self.host)))
     }
 }
 
