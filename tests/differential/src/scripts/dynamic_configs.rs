@@ -79,8 +79,8 @@ const KEPT: Values<'static> = &[
     ("unclean.leader.election.enable", Some("true")),
 ];
 
-/// What can not be there or is not there: listeners without the first one, TLS, SASL, programs of the
-/// user's; and maps of listeners.
+/// What can not be or is not there: listeners without the first one, TLS, SASL, programs of the
+/// user's; and two maps of listeners.
 const REFUSED: Values<'static> = &[
     (
         "listener.security.protocol.map",
