@@ -210,6 +210,7 @@ impl Machine for Echo {
             | Event::Detached { .. }
             | Event::Attached { .. }
             | Event::Disk(_)
+            | Event::Bound(_)
             | Event::Mesh { .. }
             | Event::Wake => {}
         }

@@ -9,6 +9,8 @@ mod configuration;
 mod disks;
 #[path = "serve/gateway.rs"]
 mod gateway;
+#[path = "serve/late_listeners.rs"]
+mod late_listeners;
 #[path = "serve/listeners.rs"]
 mod listeners;
 #[path = "serve/loggers.rs"]

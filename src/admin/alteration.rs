@@ -17,6 +17,7 @@ use super::broker_key::{BrokerKey, Named, Update};
 use super::error::AdminError;
 use super::in_force::InForce;
 use super::listener_key::ListenerKey;
+use super::listeners;
 use super::placement::Site;
 use super::resource::ResourceKind;
 
@@ -114,15 +115,12 @@ impl<'a> Alterable<'a> {
         }
     }
 
-    /// What is to be set for one listener, which must be there: a bound that nobody meets would
-    /// protect nobody.
-    fn key_of_listener(&self, of: &ListenerKey<'_>) -> Result<&'static BrokerKey, AdminError> {
-        let Some(others) = of.others(self.fixed) else {
-            return Ok(of.key);
-        };
-        let (name, listener) = (of.name(), &of.listener);
-        let words = format!("{name}: there is no listener {listener}, only {others}");
-        Err(AdminError::Request(words))
+    /// How many ports each listener takes in a row.
+    fn ports(&self) -> usize {
+        match self.fixed.value_of("listener.layout") {
+            Some("ports") => self.site.shards.len(),
+            _ => 1,
+        }
     }
 
     /// Whether a running broker may have `configs`, in which these names are new. Kafka answers
@@ -133,35 +131,23 @@ impl<'a> Alterable<'a> {
         names: impl Iterator<Item = &'n String>,
         configs: &Overrides,
     ) -> Result<(), AdminError> {
-        let mut read_only = Vec::new();
+        let before = InForce::of(self.fixed, self.site.node, Some(self.known));
+        let after = before.with(scope, configs);
+        let (mut read_only, mut per_broker) = (Vec::new(), Vec::new());
         for name in names {
             let Some(value) = configs.get(name) else {
                 continue;
             };
-            let unknown = |nearest: &str| {
-                let words = format!("Unknown broker config name: {name}; is it {nearest}?");
-                Err(AdminError::Request(words))
-            };
-            let key = match BrokerKey::look_up(name) {
-                // Ours in TOML is not a name that clients know.
-                Named::Key(key) if key.name != name => return unknown(key.name),
-                Named::Key(key) => key,
-                Named::Listener(of) if of.name() != *name => return unknown(&of.name()),
-                Named::Listener(of) => self.key_of_listener(&of)?,
-                Named::Unknown { nearest } => return unknown(&nearest),
-                Named::WithoutMeaning => {
-                    let words = format!("{name} has no meaning for this broker");
-                    return Err(AdminError::Request(words));
-                }
-            };
+            let key = key_of(name, after)?;
             match key.update {
                 Update::ReadOnly => read_only.push(key.name),
+                Update::PerBroker if scope == BrokerScope::Cluster => per_broker.push(key.name),
                 // As Kafka has it, though a file may say so.
                 Update::ClusterWide if key.name == "max.connections" && value.trim() == "0" => {
                     let words = format!("Invalid {name} 0: nobody could come to change it again");
                     return Err(AdminError::Request(words));
                 }
-                Update::ClusterWide => {
+                Update::PerBroker | Update::ClusterWide => {
                     check(key, value).map_err(|error| AdminError::Request(error.to_string()))?
                 }
             }
@@ -173,13 +159,57 @@ impl<'a> Alterable<'a> {
                 read_only.join(", ")
             )));
         }
-        let broker = InForce::of(self.fixed, self.site.node, Some(self.known));
-        let defaults = broker.with(scope, configs).topic_defaults();
+        if !per_broker.is_empty() {
+            return Err(AdminError::Request(format!(
+                "Cannot update these configs at default cluster level, broker id must be \
+                 specified: Set({})",
+                per_broker.join(", ")
+            )));
+        }
+        if listeners::differ(before, after) {
+            let checked = listeners::check_change(before, after, self.ports());
+            checked.map_err(|wrong| AdminError::Request(wrong.words))?;
+        }
+        let defaults = after.topic_defaults();
         match TopicConfig::from_overrides(&defaults) {
             Ok(_) => Ok(()),
             Err(error) => Err(AdminError::Request(error.to_string())),
         }
     }
+}
+
+/// What a client means by a name; a key of one listener must be one of a listener that is there.
+fn key_of(name: &str, broker: InForce<'_>) -> Result<&'static BrokerKey, AdminError> {
+    let unknown = |nearest: &str| {
+        let words = format!("Unknown broker config name: {name}; is it {nearest}?");
+        Err(AdminError::Request(words))
+    };
+    match BrokerKey::look_up(name) {
+        // Ours in TOML is not a name that clients know.
+        Named::Key(key) if key.name != name => unknown(key.name),
+        Named::Key(key) => Ok(key),
+        Named::Listener(of) if of.name() != *name => unknown(&of.name()),
+        Named::Listener(of) => key_of_listener(&of, broker),
+        Named::Unknown { nearest } => unknown(&nearest),
+        Named::WithoutMeaning => {
+            let words = format!("{name} has no meaning for this broker");
+            Err(AdminError::Request(words))
+        }
+    }
+}
+
+/// What is to be set for one listener, which must be there: a bound that nobody meets would protect
+/// nobody.
+fn key_of_listener(
+    of: &ListenerKey<'_>,
+    broker: InForce<'_>,
+) -> Result<&'static BrokerKey, AdminError> {
+    let Some(others) = of.others(broker) else {
+        return Ok(of.key);
+    };
+    let (name, listener) = (of.name(), &of.listener);
+    let words = format!("{name}: there is no listener {listener}, only {others}");
+    Err(AdminError::Request(words))
 }
 
 fn edit(config: &AlterableConfig) -> Result<ConfigEdit, AdminError> {

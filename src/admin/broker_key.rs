@@ -13,7 +13,9 @@ use super::without_meaning::{WITHOUT_MEANING, is_of_a_storage};
 pub enum Update {
     /// Only by a restart.
     ReadOnly,
-    /// IncrementalAlterConfigs of one broker, or of all as a default.
+    /// IncrementalAlterConfigs of one broker.
+    PerBroker,
+    /// The same, or of all as a default.
     ClusterWide,
 }
 
@@ -139,6 +141,11 @@ impl BrokerKey {
 
     pub(super) const fn dynamic(self) -> Self {
         let update = Update::ClusterWide;
+        Self { update, ..self }
+    }
+
+    pub(super) const fn per_broker(self) -> Self {
+        let update = Update::PerBroker;
         Self { update, ..self }
     }
 

@@ -205,7 +205,8 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
         String,
         "Which security each listener has. Only PLAINTEXT is possible.",
     )
-    .default("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"),
+    .default("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT")
+    .per_broker(),
     key(
         "listeners",
         String,
@@ -213,7 +214,8 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
          security is in listener.security.protocol.map.",
     )
     .short("listen")
-    .default("PLAINTEXT://localhost:9092"),
+    .default("PLAINTEXT://localhost:9092")
+    .per_broker(),
     key(
         "log.dir",
         String,

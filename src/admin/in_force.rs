@@ -111,6 +111,11 @@ impl<'a> InForce<'a> {
         set.map(|(_, value)| value).or(key.default)
     }
 
+    /// The same, by a name of the key.
+    pub fn value_of(self, name: &str) -> Option<&'a str> {
+        self.value(BrokerKey::find(name)?)
+    }
+
     /// As a number; of a Boolean 0 or 1.
     pub fn number(self, name: &str) -> Option<i64> {
         let key = BrokerKey::find(name)?;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::broker_config::BrokerConfig;
 use super::broker_key::BrokerKey;
+use super::in_force::InForce;
 
 const PREFIX: &str = "listener.name.";
 
@@ -47,7 +48,7 @@ impl<'a> ListenerKey<'a> {
     }
 
     /// The names of all listeners for clients, if its own is not one of them.
-    pub fn others(&self, broker: &BrokerConfig) -> Option<String> {
+    pub fn others(&self, broker: InForce<'_>) -> Option<String> {
         let all: Vec<String> = names(broker).map(str::to_ascii_lowercase).collect();
         let is_there = all.iter().any(|name| *name == self.listener);
         (!is_there).then(|| all.join(" and "))
@@ -76,12 +77,12 @@ pub fn split_listener(written: &str) -> (Option<&str>, &str) {
 pub const NAMELESS: &str = "PLAINTEXT";
 
 /// The names of a broker's listeners for clients, as they are written.
-fn names(broker: &BrokerConfig) -> impl Iterator<Item = &str> {
+fn names(broker: InForce<'_>) -> impl Iterator<Item = &str> {
     let all = broker.value_of("listeners").unwrap_or_default();
     let all = all.split(',').map(str::trim);
     let names = all.filter(|one| !one.is_empty());
     let names = names.map(|one| split_listener(one).0.unwrap_or(NAMELESS));
-    names.filter(|name| !is_for_controllers(name, broker))
+    names.filter(move |name| !is_for_controllers(name, broker.fixed))
 }
 
 /// True of those that `controller.listener.names` has: they are for no client.
@@ -137,7 +138,7 @@ mod tests {
             broker.set(key, value).expect("a value");
         }
 
-        let all: Vec<&str> = names(&broker).collect();
+        let all: Vec<&str> = names(InForce::fixed(&broker)).collect();
 
         assert_eq!(all, ["INSIDE", "out", NAMELESS]);
     }

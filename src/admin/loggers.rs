@@ -48,6 +48,7 @@ pub const LOGGERS: &[&str] = &[
     "thalweg.shard.connections",
     "thalweg.shard.coordinator",
     "thalweg.shard.damage",
+    "thalweg.shard.listening",
     "thalweg.shard.metadata",
     "thalweg.shard.owner",
     "thalweg.shard.owner.produce",

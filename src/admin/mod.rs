@@ -19,6 +19,7 @@ mod topic_defaults;
 mod without_meaning;
 
 pub mod in_force;
+pub mod listeners;
 
 pub mod description;
 pub mod group_table;
@@ -42,6 +43,7 @@ pub use description::{Described, Source};
 pub use error::AdminError;
 pub use in_force::InForce;
 pub use listener_key::ListenerKey;
+pub use listeners::{HostPort, ListenAt};
 pub use loggers::{LogLevel, Loggers};
 pub use placement::Site;
 pub use resource::ResourceKind;

@@ -25,7 +25,7 @@ fn table() -> String {
             (None, false) => "not set".to_owned(),
         };
         let dynamic = match key.update {
-            Update::ClusterWide => " *",
+            Update::PerBroker | Update::ClusterWide => " *",
             Update::ReadOnly => "",
         };
         let (toml, doc) = (key.toml_name(), key.doc);

@@ -239,6 +239,9 @@ pub const STALLED_SEND_WAIT: Span = Span::seconds(60);
 pub const LINGER_WAIT: Span = Span::seconds(2);
 pub const LINGER_BYTES_MAX: ByteCount = ByteCount::mib(4);
 
+/// Connections of a listener that was closed have so long for the replies that they are owed.
+pub const LISTENER_END_WAIT: Span = Span::seconds(5);
+
 /// `listener.ids.max`: the broker ids that one node shows; more shards share them.
 pub const LISTENER_IDS_MAX: u16 = 8;
 

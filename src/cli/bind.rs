@@ -6,11 +6,11 @@ use std::path::Path;
 
 use super::Failure;
 use super::listen::HostPort;
-use super::listeners::ListenAt;
 use super::settings::Settings;
-use crate::runtime::probe;
+use crate::admin::ListenAt;
 use crate::runtime::real::{BindError, Listeners};
-use crate::shard::{Addresses, Endpoint, Layout, Listener, covers};
+use crate::runtime::{ListenerId, probe};
+use crate::shard::{Addresses, Layout, Listener, share_a_port};
 
 /// Binds all listeners for so many cores or, where each shard has ports of its own, for so many
 /// shards. Returns the sockets, and what clients will be told.
@@ -41,7 +41,8 @@ pub fn bind(
         resolved.push(addresses);
     }
     let (mut bound, mut told): (Vec<Listeners>, _) = (Vec::new(), Vec::new());
-    for (listener, addresses) in settings.listeners.iter().zip(&resolved) {
+    let numbers = (0..).map(ListenerId);
+    for ((listener, addresses), id) in settings.listeners.iter().zip(&resolved).zip(numbers) {
         let sockets = if is_by_shard {
             let bound = Listeners::bind_each(addresses, shards);
             bound.map_err(|error| refused(&listener.at, key, shards, &error))?
@@ -52,7 +53,7 @@ pub fn bind(
         // A port of the system's choice may be one of another listener.
         let others = bound.iter().flat_map(Listeners::addresses);
         check_apart(sockets.addresses(), others, ports)?;
-        told.push(what_is_told(listener, &sockets));
+        told.push(Listener::new(id, listener, sockets.addresses()));
         bound.push(sockets);
     }
     let addresses = Addresses {
@@ -63,39 +64,14 @@ pub fn bind(
     Ok((Listeners::join(bound), addresses))
 }
 
-/// What clients of one listener will be told, decided by flags and by what was bound.
-fn what_is_told(listener: &ListenAt, bound: &Listeners) -> Listener {
-    let (at, addresses) = (&listener.at, bound.addresses());
-    let port = addresses.first().map_or(at.port, SocketAddr::port);
-    let advertised = listener.advertised.as_ref().map(|told| {
-        // As for Kafka, 0 is the one that was found.
-        let told_port = if told.port == 0 { port } else { told.port };
-        Endpoint::new(&told.host, told_port)
-    });
-    Listener {
-        name: listener.name.clone(),
-        advertised,
-        host: at.host.clone(),
-        port,
-        bound: addresses.iter().map(SocketAddr::ip).collect(),
-    }
-}
-
-/// Two listeners must not share a port, unless they have different addresses. The kernel would let
-/// them, for the cores share theirs too.
+/// Two listeners must not share a port, unless they have different addresses.
 fn check_apart<'a>(
     addresses: &[SocketAddr],
     others: impl Iterator<Item = &'a SocketAddr> + Clone,
     ports: usize,
 ) -> Result<(), Failure> {
-    let overlap = |one: &SocketAddr, other: &SocketAddr| {
-        let same_ip = covers(one.ip(), other.ip()) || covers(other.ip(), one.ip());
-        let apart = usize::from(one.port().abs_diff(other.port()));
-        // Port 0 is any that is free.
-        same_ip && apart < ports && one.port() != 0 && other.port() != 0
-    };
     for one in addresses {
-        if let Some(other) = others.clone().find(|other| overlap(one, other)) {
+        if let Some(other) = others.clone().find(|other| share_a_port(one, other, ports)) {
             return Err(Failure::config(format!(
                 "listeners: {one} and {other} share a port{}; each listener needs its own",
                 match ports {

@@ -1,55 +1,24 @@
 //! Addresses as people write them: `HOST:PORT`, IPv6 in brackets.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
+
+use crate::runtime::real::resolve;
 
 use super::Failure;
 
-/// `HOST:PORT`, split; the host without brackets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostPort {
-    pub host: String,
-    pub port: u16,
-}
+pub use crate::admin::HostPort;
 
 impl HostPort {
     /// Reads `HOST:PORT`. `flag` is named in the complaint.
     pub fn parse(text: &str, flag: &str) -> Result<Self, Failure> {
-        let complain =
-            |what: &str| Failure::usage(format!("{flag} {text}: {what}; write it as HOST:PORT"));
-        if text.contains("://") || text.contains(',') {
-            return Err(complain("one address is wanted here, without a name"));
-        }
-        let (host, port) = text.rsplit_once(':').ok_or_else(|| complain("no port"))?;
-        let port = port
-            .parse()
-            .map_err(|_| complain("the port is not a number below 65536"))?;
-        let host = match host.strip_prefix('[') {
-            Some(rest) => rest
-                .strip_suffix(']')
-                .ok_or_else(|| complain("unclosed bracket"))?,
-            None if host.contains(':') => return Err(complain("IPv6 without brackets")),
-            None => host,
-        };
-        if host.is_empty() {
-            return Err(complain("no host"));
-        }
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-        })
+        Self::read(text)
+            .map_err(|what| Failure::usage(format!("{flag} {text}: {what}; write it as HOST:PORT")))
     }
 
     /// Every address the host stands for, IPv4 first; at least one.
     pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        let found = (self.host.as_str(), self.port).to_socket_addrs()?;
-        let mut addresses: Vec<SocketAddr> = found.collect();
-        addresses.sort_by_key(SocketAddr::is_ipv6);
-        addresses.dedup();
-        match addresses.is_empty() {
-            true => Err(io::Error::new(io::ErrorKind::NotFound, "it has no address")),
-            false => Ok(addresses),
-        }
+        resolve(&self.host, self.port)
     }
 
     /// As `resolve`, where we are to listen ourselves; `flag` changes it.
@@ -60,15 +29,6 @@ impl HostPort {
                 self.host
             ))
         })
-    }
-
-    /// What clients should be told when the listener itself says it: a name or a concrete address;
-    /// None for a wildcard, which nobody can connect to.
-    pub fn concrete_host(&self) -> Option<String> {
-        match self.host.parse::<IpAddr>() {
-            Ok(address) if address.is_unspecified() => None,
-            _ => Some(self.host.clone()),
-        }
     }
 }
 

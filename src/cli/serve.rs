@@ -262,7 +262,7 @@ impl Plan<'_> {
 fn told_by(listener: &Listener) -> String {
     let (host, port) = match &listener.advertised {
         Some(told) => (told.host.to_string(), told.port),
-        None => (listener.host.clone(), listener.port),
+        None => (listener.at.host.clone(), listener.port),
     };
     let shown = HostPort { host, port };
     match shown.concrete_host() {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::admin::BrokerConfig;
+use crate::admin::{BrokerConfig, ListenAt};
 use crate::base::{ByteCount, NodeId, Span};
 use crate::shard::Layout;
 
@@ -10,7 +10,7 @@ use super::Failure;
 use super::arguments::Serve;
 use super::config_file::{self, Places};
 use super::listen::HostPort;
-use super::listeners::{self, ListenAt};
+use super::listeners;
 
 /// Everything that was decided before the machine was asked.
 #[derive(Clone, Debug)]

@@ -43,6 +43,8 @@ pub enum Refusal {
     AlreadyStarted,
     /// The change is there already; nothing to do (a node registered as it is).
     Unchanged,
+    /// INVALID_REQUEST: the node that it is for can not do it, and why.
+    NotPossible { why: Box<str> },
     /// The journal took it not; nothing is decided.
     Journal(JournalError),
 }

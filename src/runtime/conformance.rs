@@ -15,6 +15,8 @@
 //!   end once, with its reason: asked for (at once, or behind what is queued), reset, finished by
 //!   the peer; nothing is received unasked, nothing has left that the peer does not take; old
 //!   connections outlive the listening, none outlives the process.
+//! - `listeners`: what is bound late listens once it is opened, on every core, and no more once it
+//!   is shut; a port that somebody has is refused.
 //! - `transit`: a connection that moves loses nothing, nor the block that it was lent.
 //! - `mesh`: messages arrive in order, each once; a shard that has stopped hears nothing.
 //! - `timer`: a wake comes once and not before its time, for the newest wish.
@@ -23,6 +25,7 @@ mod disk;
 mod ends;
 mod flight;
 mod keep;
+mod listeners;
 mod mesh;
 mod net;
 mod ops;
@@ -85,6 +88,8 @@ impl Shape {
 pub trait Network {
     /// Connects to the process; waits until it listens.
     fn connect(&mut self) -> Box<dyn Peer>;
+    /// The same at another port of the process; None if who connects there is turned away.
+    fn connect_at(&mut self, port: u16) -> Option<Box<dyn Peer>>;
     /// True if who connects now is turned away.
     fn is_refused(&mut self) -> bool;
     /// Asks the process to end, as SIGTERM would.
@@ -111,6 +116,7 @@ pub fn run_all(rig: &mut impl Rig) {
     net::run(rig);
     ends::run(rig);
     pressure::run(rig);
+    listeners::run(rig);
     mesh::run(rig);
     transit::run(rig);
     timer::run(rig);

@@ -13,6 +13,33 @@ use crate::base::{ByteCount, ShardId, Ticks};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
+/// A listener of the process. Those of the start have the numbers from 0 on, in their order; the
+/// machine names the others, none of them twice in the life of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenerId(pub u32);
+
+/// A wish for one more listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bind {
+    pub listener: ListenerId,
+    /// A name or an address; IPv6 without brackets.
+    pub host: String,
+    /// 0: any that is free at every address of the host.
+    pub port: u16,
+}
+
+/// Why a listener could not be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BindRefusal {
+    pub listener: ListenerId,
+    /// For people: the address, what the system said, what to do about it.
+    pub words: String,
+}
+
+/// The addresses that each listener of an `Actions::bind` got, in the order of asking, with real
+/// ports; of a row of ports the first.
+pub type Bound = Result<Vec<Vec<SocketAddr>>, BindRefusal>;
+
 /// Something happened.
 #[derive(Debug)]
 pub enum Event<M> {
@@ -51,6 +78,8 @@ pub enum Event<M> {
     },
     /// A disk operation ended.
     Disk(DiskDone),
+    /// What `Actions::bind` asked for, in the order of asking. Refused: nothing of it is bound.
+    Bound(Bound),
     /// Another shard says something. Messages of one sender arrive in order, each once. No driver
     /// bounds them: shards bound what they have under way at each other.
     Mesh { from: ShardId, message: M },
@@ -124,7 +153,16 @@ pub struct Actions<M> {
     pub mesh: Vec<(ShardId, M)>,
     /// One timer per machine: the newest value replaces the older. None leaves it as it was.
     pub wake_at: Option<Ticks>,
-    /// Start to accept connections; said once.
+    /// Listeners to be bound for every core of the process, or for every shard: all of them, or
+    /// none. `Event::Bound` follows. Nobody can connect there before a machine opens them.
+    pub bind: Vec<Bind>,
+    /// Accept connections of these too, which were bound. Said by every machine for itself, once
+    /// it has said `listen`, or with it; done before anything else of the turn.
+    pub open: Vec<ListenerId>,
+    /// Accept no more of these, which were bound or are of the start; said by every machine for
+    /// itself. Connections that came by them stay.
+    pub shut: Vec<ListenerId>,
+    /// Start to accept connections of the start's listeners that were not shut; said once.
     pub listen: bool,
     /// Accept no more; said once.
     pub stop_listening: bool,
@@ -144,6 +182,9 @@ impl<M> Default for Actions<M> {
             attach: Vec::new(),
             disk: Vec::new(),
             mesh: Vec::new(),
+            bind: Vec::new(),
+            open: Vec::new(),
+            shut: Vec::new(),
             wake_at: None,
             listen: false,
             stop_listening: false,

@@ -36,7 +36,9 @@ pub mod counting;
 
 pub use block::{Block, BlockPool};
 pub use disk::{Directory, DiskDone, DiskError, DiskOp, DiskOutput, DiskSpace, FileId, Ticket};
-pub use event::{Actions, CloseReason, ConnectionId, Event, Send, Transit};
+pub use event::{
+    Actions, Bind, BindRefusal, Bound, CloseReason, ConnectionId, Event, ListenerId, Send, Transit,
+};
 pub use fresh::{Haste, Keeper};
 pub use machine::{Boot, Machine};
 pub use system::{end_with_closed_pipe, keep_freed_memory};

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::admin::{HostPort, ListenAt};
+use crate::runtime::ListenerId;
 use crate::wire::StrBytes;
 
 /// A host and a port, as clients see them.
@@ -23,13 +25,14 @@ impl Endpoint {
 /// What is known of one listener when addresses are decided.
 #[derive(Clone, Debug)]
 pub struct Listener {
+    pub id: ListenerId,
     /// What the operator calls it.
     pub name: String,
     /// What `advertised.listeners` says of it, if anything: the first rule.
     pub advertised: Option<Endpoint>,
-    /// The host as the operator wrote it, which may be a name, a concrete address, or one that
-    /// stands for all (`0.0.0.0`, `::`).
-    pub host: String,
+    /// As the operator wrote it. The host may be a name, a concrete address, or one that stands for
+    /// all (`0.0.0.0`, `::`); port 0 is any.
+    pub at: HostPort,
     /// The first of its ports, if each shard has one.
     pub port: u16,
     /// The addresses that the host stands for.
@@ -50,10 +53,12 @@ pub struct Addresses {
 impl Addresses {
     /// One listener that tells its own host and port.
     pub fn of_one(host: &str, port: u16) -> Self {
+        let host = host.to_owned();
         let listener = Listener {
+            id: ListenerId(0),
             name: "PLAINTEXT".to_owned(),
             advertised: None,
-            host: host.to_owned(),
+            at: HostPort { host, port },
             port,
             bound: Vec::new(),
         };
@@ -67,13 +72,12 @@ impl Addresses {
     /// Where this connection's client is told that the node is, the same in every reply: what its
     /// own listener tells, for who came from inside a network can seldom reach what is told outside
     /// of it.
-    pub fn endpoint(&self, peer: SocketAddr, local: SocketAddr) -> Endpoint {
-        let listener = &self.listeners[self.reached(local)];
+    pub fn endpoint(&self, listener: &Listener, peer: SocketAddr, local: SocketAddr) -> Endpoint {
         if let Some(advertised) = &listener.advertised {
             return advertised.clone();
         }
         if !listener.stands_for_all() {
-            return Endpoint::new(&listener.host, listener.port);
+            return Endpoint::new(&listener.at.host, listener.port);
         }
         if self.gateways.contains(&peer.ip().to_canonical()) {
             return Endpoint::new("localhost", listener.port);
@@ -81,23 +85,27 @@ impl Addresses {
         Endpoint::new(&local.ip().to_canonical().to_string(), listener.port)
     }
 
-    /// The place among `listeners` of the one that a connection came by. Several may have the same
-    /// port, each at addresses of its own.
-    pub fn reached(&self, local: SocketAddr) -> usize {
-        let has_port = |(_, listener): &(usize, &Listener)| {
+    /// The one that a connection came by; None: that is no more. Several may have the same port,
+    /// each at addresses of its own.
+    pub fn reached(&self, local: SocketAddr) -> Option<&Listener> {
+        let has_port = |listener: &&Listener| {
             let number = local.port().checked_sub(listener.port);
             number.is_some_and(|number| number < self.ports)
         };
         let ip = local.ip().to_canonical();
-        let mut at_port = self.listeners.iter().enumerate().filter(has_port);
+        let mut at_port = self.listeners.iter().filter(has_port);
         let exact = at_port
             .clone()
-            .find(|(_, listener)| listener.bound.contains(&ip));
+            .find(|listener| listener.bound.contains(&ip));
         let all = at_port
             .clone()
-            .find(|(_, listener)| listener.bound.iter().any(|at| covers(*at, ip)));
-        let reached = exact.or(all).or_else(|| at_port.next());
-        reached.map_or(0, |(place, _)| place)
+            .find(|listener| listener.bound.iter().any(|at| covers(*at, ip)));
+        exact.or(all).or_else(|| at_port.next())
+    }
+
+    /// The listener of this number, if it is still there.
+    pub fn listener(&self, id: ListenerId) -> Option<&Listener> {
+        self.listeners.iter().find(|listener| listener.id == id)
     }
 }
 
@@ -107,9 +115,36 @@ pub fn covers(at: IpAddr, ip: IpAddr) -> bool {
     at == ip || at.is_unspecified() && (at.is_ipv6() || ip.is_ipv4())
 }
 
+/// True if two listeners that take so many ports in a row from these addresses on are in each
+/// other's way. The kernel would let them, for the cores share theirs too.
+pub fn share_a_port(one: &SocketAddr, other: &SocketAddr, ports: usize) -> bool {
+    let same_ip = covers(one.ip(), other.ip()) || covers(other.ip(), one.ip());
+    let apart = usize::from(one.port().abs_diff(other.port()));
+    // Port 0 is any that is free.
+    same_ip && apart < ports && one.port() != 0 && other.port() != 0
+}
+
 impl Listener {
+    /// As it is told, by what was wanted and the addresses that were bound.
+    pub fn new(id: ListenerId, wanted: &ListenAt, bound: &[SocketAddr]) -> Self {
+        let port = bound.first().map_or(wanted.at.port, SocketAddr::port);
+        let advertised = wanted.advertised.as_ref().map(|told| {
+            // As for Kafka, 0 is the one that was found.
+            let told_port = if told.port == 0 { port } else { told.port };
+            Endpoint::new(&told.host, told_port)
+        });
+        Self {
+            id,
+            name: wanted.name.clone(),
+            advertised,
+            at: wanted.at.clone(),
+            port,
+            bound: bound.iter().map(SocketAddr::ip).collect(),
+        }
+    }
+
     fn stands_for_all(&self) -> bool {
-        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
+        let bare = self.at.host.trim_start_matches('[').trim_end_matches(']');
         bare.is_empty() || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
     }
 }
@@ -125,7 +160,9 @@ mod tests {
     }
 
     fn told(addresses: &Addresses, peer: &str, local: &str) -> String {
-        let told = addresses.endpoint(peer.parse().unwrap(), local.parse().unwrap());
+        let local = local.parse().unwrap();
+        let listener = addresses.reached(local).expect("a listener has the port");
+        let told = addresses.endpoint(listener, peer.parse().unwrap(), local);
         format!("{} {}", told.host, told.port)
     }
 
@@ -138,7 +175,7 @@ mod tests {
         assert_eq!(told(&all, peer, local), "10.0.0.1 9092");
         assert_eq!(told(&all, "172.17.0.1:5", local), "localhost 9092");
         assert_eq!(
-            told(&at("[::]"), "[::ffff:10.0.0.9]:1", "[::ffff:10.0.0.1]:9093"),
+            told(&at("[::]"), "[::ffff:10.0.0.9]:1", "[::ffff:10.0.0.1]:9092"),
             "10.0.0.1 9092"
         );
 
@@ -152,10 +189,12 @@ mod tests {
         let mut both = at("0.0.0.0");
         both.ports = 4;
         let mut add = |host: &str, port: u16, bound: &[&str], told: Option<Endpoint>| {
+            let (host, id) = (host.to_owned(), ListenerId(both.listeners.len() as u32));
             both.listeners.push(Listener {
+                id,
                 name: host.to_uppercase(),
                 advertised: told,
-                host: host.into(),
+                at: HostPort { host, port },
                 port,
                 bound: bound.iter().map(|ip| ip.parse().unwrap()).collect(),
             });
@@ -181,5 +220,7 @@ mod tests {
         assert_eq!(check("[fd00::5]:5001"), "six 5000");
         assert_eq!(check("10.0.0.1:6000"), "four 6000");
         assert_eq!(check("10.0.0.2:6000"), "any 2");
+        let gone = both.reached("10.0.0.1:8000".parse().unwrap());
+        assert!(gone.is_none(), "{gone:?}");
     }
 }

@@ -23,6 +23,7 @@ use super::coordinator::Coordinator;
 use super::decider::Decider;
 use super::door::{Bounds, Door};
 use super::fetch_session::Sessions;
+use super::listening::Listening;
 use super::machine::{Listen, Shard};
 use super::owner::Owner;
 use super::readings::Counts;
@@ -73,6 +74,7 @@ impl Shard {
             introduced: Default::default(),
             owner: Owner::new(journal, partitions),
             decider,
+            listening: Listening::new(config.addresses.listeners.len()),
             metadata,
             failed: BTreeSet::new(),
             topic_configs: TopicConfigs::new(InForce::fixed(&config.broker)),

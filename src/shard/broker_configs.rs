@@ -45,7 +45,7 @@ impl Shard {
     }
 
     /// Bounds that are not topics'.
-    fn follow_bounds(&mut self) {
+    pub(super) fn follow_bounds(&mut self) {
         let broker = self.in_force();
         let bounds = Bounds::new(broker, &self.config.addresses);
         let expiration = broker.number("producer.id.expiration.ms");

@@ -57,6 +57,8 @@ pub enum Call {
     Block,
     /// The node's registration, at start.
     Registration,
+    /// A change of the listeners, which shard 0 proposes for another.
+    Listeners,
     /// A note of our own; nobody waits.
     Note,
 }
@@ -78,6 +80,7 @@ impl Call {
             | Self::FindCoordinator(_)
             | Self::Block
             | Self::Registration
+            | Self::Listeners
             | Self::Note => true,
         }
     }

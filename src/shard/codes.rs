@@ -188,6 +188,7 @@ impl From<&Refusal> for Failure {
                 Code::UnknownServerError,
                 "a topic has the id that was drawn for this one",
             ),
+            Refusal::NotPossible { why } => Self::because(Code::InvalidRequest, &**why),
             Refusal::AlreadyStarted | Refusal::Unchanged => Self::bare(Code::None),
             Refusal::Journal(error) => (*error).into(),
         }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use crate::base::limits::{
     CONNECTIONS_PER_SHARD_MAX, HANDSHAKE_WAIT, IDLE_LOOK_WAIT_MIN, LINGER_BYTES_MAX, LINGER_WAIT,
-    SHORT_MEMORY_SILENCE, SHORT_MEMORY_WAIT, STALLED_SEND_WAIT,
+    LISTENER_END_WAIT, SHORT_MEMORY_SILENCE, SHORT_MEMORY_WAIT, STALLED_SEND_WAIT,
 };
 use crate::base::{IdMap, Span, Ticks, limits};
 use crate::runtime::{Actions, ConnectionId, Transit};
@@ -78,10 +78,14 @@ impl Connections {
         now: Ticks,
         timers: &mut Timers,
     ) {
-        let endpoint = addresses.endpoint(peer, local);
+        let Some(listener) = addresses.reached(local) else {
+            // It was closed while this one came.
+            return self.closes.push((id, true));
+        };
+        let told = (listener.id, addresses.endpoint(listener, peer, local));
         self.map.insert(
             id,
-            Connection::new(peer, endpoint, now, self.limits.frame_bytes_max),
+            Connection::new(peer, told, now, self.limits.frame_bytes_max),
         );
         timers.set(
             now + self.look_wait().min(HANDSHAKE_WAIT),
@@ -185,6 +189,19 @@ impl Connections {
         self.touch(id);
     }
 
+    /// Its listener is closed: it is read no further, and closed once it has what it is owed, or
+    /// after a while.
+    pub fn end(&mut self, id: ConnectionId, now: Ticks, timers: &mut Timers) {
+        let Some(connection) = self.map.get_mut(&id).filter(|own| !own.closing) else {
+            return;
+        };
+        tracing::debug!(peer = %connection.peer, "closing the connection: its listener is closed");
+        let at = now + LISTENER_END_WAIT;
+        connection.end_by(at);
+        timers.set(at, Timer::Connection(id));
+        self.touch(id);
+    }
+
     /// A connection's timer fired: closes it for its silence, or sets the timer again.
     pub fn check_silence(&mut self, id: ConnectionId, now: Ticks, timers: &mut Timers) {
         let Some(connection) = self.map.get(&id) else {
@@ -209,7 +226,7 @@ impl Connections {
         };
         let peer = connection.peer;
         match why {
-            Silence::Idle | Silence::Lingering => {
+            Silence::Idle | Silence::Lingering | Silence::ListenerClosed => {
                 tracing::debug!(%peer, "closing the connection: {why}")
             }
             Silence::Handshake | Silence::Stalled => {

@@ -184,10 +184,6 @@ impl Decider {
         self.ready && self.joined.len() == self.others.len()
     }
 
-    pub fn others(&self) -> &[ShardId] {
-        &self.others
-    }
-
     /// True when no proposal waits.
     pub fn owes_nothing(&self) -> bool {
         self.questions.is_empty() && self.spreading.is_empty()

@@ -8,11 +8,11 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use crate::admin::InForce;
 use crate::admin::broker_config::ip_limits;
-use crate::runtime::ConnectionId;
+use crate::runtime::{ConnectionId, ListenerId};
 
 use super::address::Addresses;
 use super::machine::Shard;
@@ -36,7 +36,7 @@ pub struct Bounds {
     exceptions: BTreeMap<IpAddr, u32>,
     per_second: u64,
     /// Of each listener, in their order.
-    listeners: Vec<OfListener>,
+    listeners: Vec<(ListenerId, OfListener)>,
 }
 
 /// What holds for one listener beside the rest.
@@ -50,8 +50,8 @@ struct OfListener {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Visitor {
     pub address: IpAddr,
-    /// The place of the listener that it came by.
-    pub listener: usize,
+    /// What it came by.
+    pub listener: ListenerId,
 }
 
 /// What shards say of connections that come and go.
@@ -88,6 +88,8 @@ pub enum Full {
     Row {
         max: u64,
     },
+    /// Its listener is closed.
+    Closed,
 }
 
 /// The count of all connections of the process. Shard 0's.
@@ -109,6 +111,8 @@ pub struct Door {
 /// One listener's count and row.
 #[derive(Debug)]
 struct Gate {
+    listener: ListenerId,
+    bounds: OfListener,
     all: usize,
     pace: Pace,
     /// Who came too fast, in their order.
@@ -129,9 +133,12 @@ impl Bounds {
             count.unwrap_or(usize::MAX)
         };
         let exceptions = broker.set("max.connections.per.ip.overrides").next();
-        let listeners = addresses.listeners.iter().map(|listener| OfListener {
-            all: count(broker.listener_number(&listener.name, MAX)),
-            per_second: count(broker.listener_number(&listener.name, RATE)) as u64,
+        let listeners = addresses.listeners.iter().map(|listener| {
+            let of = OfListener {
+                all: count(broker.listener_number(&listener.name, MAX)),
+                per_second: count(broker.listener_number(&listener.name, RATE)) as u64,
+            };
+            (listener.id, of)
         });
         Self {
             all: count(broker.number(MAX)),
@@ -150,16 +157,29 @@ impl Bounds {
     }
 }
 
+impl Gate {
+    fn new(listener: ListenerId, bounds: OfListener) -> Self {
+        Self {
+            listener,
+            bounds,
+            all: 0,
+            pace: Pace::new(bounds.per_second),
+            row: VecDeque::new(),
+        }
+    }
+
+    fn follow(&mut self, bounds: OfListener) {
+        self.pace.follow(bounds.per_second);
+        self.bounds = bounds;
+    }
+}
+
 impl Door {
     pub fn new(bounds: Bounds) -> Self {
-        let gates = bounds.listeners.iter().map(|of| Gate {
-            all: 0,
-            pace: Pace::new(of.per_second),
-            row: VecDeque::new(),
-        });
+        let gates = bounds.listeners.iter();
         Self {
             pace: Pace::new(bounds.per_second),
-            gates: gates.collect(),
+            gates: gates.map(|(id, of)| Gate::new(*id, *of)).collect(),
             bounds,
             all: 0,
             by_address: HashMap::new(),
@@ -168,13 +188,27 @@ impl Door {
         }
     }
 
-    /// Holds for whoever comes from now on. The listeners are those of the start.
+    /// Holds for whoever comes from now on. Who waited at a listener that is no more is forgotten:
+    /// that connection is closed where it is.
     pub fn follow(&mut self, bounds: Bounds) {
         self.pace.follow(bounds.per_second);
-        for (gate, of) in self.gates.iter_mut().zip(&bounds.listeners) {
-            gate.pace.follow(of.per_second);
+        let mut before = std::mem::take(&mut self.gates);
+        for &(id, of) in &bounds.listeners {
+            let own = before.iter().position(|gate| gate.listener == id);
+            let mut gate = own.map_or_else(|| Gate::new(id, of), |own| before.swap_remove(own));
+            gate.follow(of);
+            self.gates.push(gate);
         }
+        self.turn %= self.gates.len().max(1);
         self.bounds = bounds;
+    }
+
+    fn gate(&self, listener: ListenerId) -> Option<&Gate> {
+        self.gates.iter().find(|gate| gate.listener == listener)
+    }
+
+    fn gate_mut(&mut self, listener: ListenerId) -> Option<&mut Gate> {
+        self.gates.iter_mut().find(|gate| gate.listener == listener)
     }
 
     /// At the end of the row of its listener, if that is not too long already.
@@ -184,14 +218,14 @@ impl Door {
         connection: ConnectionId,
         visitor: Visitor,
     ) -> Result<(), Full> {
-        let of = &self.bounds.listeners[visitor.listener];
-        let rate = self.bounds.per_second.min(of.per_second);
+        let per_second = self.bounds.per_second;
+        let gate = self.gate_mut(visitor.listener).ok_or(Full::Closed)?;
+        let rate = per_second.min(gate.bounds.per_second);
         let max = rate.saturating_mul(WAIT_MAX_SECONDS);
-        let row = &mut self.gates[visitor.listener].row;
-        if row.len() as u64 >= max {
+        if gate.row.len() as u64 >= max {
             return Err(Full::Row { max });
         }
-        row.push_back(Waiting {
+        gate.row.push_back(Waiting {
             from,
             connection,
             visitor,
@@ -249,8 +283,9 @@ impl Door {
         if self.all >= max {
             return Err(Full::Broker { max });
         }
-        let max = self.bounds.listeners[listener].all;
-        if self.gates[listener].all >= max {
+        let gate = self.gate(listener).ok_or(Full::Closed)?;
+        let max = gate.bounds.all;
+        if gate.all >= max {
             return Err(Full::Listener { max });
         }
         let max = self.bounds.of(address);
@@ -263,7 +298,9 @@ impl Door {
 
     fn count(&mut self, visitor: Visitor) {
         self.all += 1;
-        self.gates[visitor.listener].all += 1;
+        if let Some(gate) = self.gate_mut(visitor.listener) {
+            gate.all += 1;
+        }
         *self.by_address.entry(visitor.address).or_default() += 1;
     }
 
@@ -272,7 +309,9 @@ impl Door {
         let Visitor { address, listener } = visitor;
         assert!(self.all > 0, "more connections left than came");
         self.all -= 1;
-        self.gates[listener].all -= 1;
+        if let Some(gate) = self.gate_mut(listener) {
+            gate.all -= 1;
+        }
         let here = self.by_address.get_mut(&address);
         let here = here.unwrap_or_else(|| panic!("{address} left and never came"));
         *here -= 1;
@@ -306,16 +345,22 @@ impl fmt::Display for Told<'_> {
                 "{max} wait at the listener {listener} already, which is {WAIT_MAX_SECONDS} s \
                  ({RATE})"
             ),
+            Full::Closed => write!(f, "its listener is closed"),
         }
     }
 }
 
 impl Shard {
     /// A connection was accepted here: asks for its admission.
-    pub(super) fn ask_entry(&mut self, connection: ConnectionId, peer: IpAddr, local: SocketAddr) {
+    pub(super) fn ask_entry(
+        &mut self,
+        connection: ConnectionId,
+        peer: IpAddr,
+        listener: ListenerId,
+    ) {
         let visitor = Visitor {
             address: peer.to_canonical(),
-            listener: self.config.addresses.reached(local),
+            listener,
         };
         let knock = Knock::Enter {
             connection,
@@ -386,8 +431,8 @@ impl Shard {
             // It went before it was let in.
             (Ok(()), None) => self.note_left(Some(visitor)),
             (Err(full), Some(_)) => {
-                let listener = &self.config.addresses.listeners[visitor.listener];
-                let told = Told(full, &listener.name);
+                let listener = self.config.addresses.listener(visitor.listener);
+                let told = Told(full, listener.map_or("", |listener| &listener.name));
                 self.connections.refuse(id, &told, true);
             }
             (Err(_), None) => {}

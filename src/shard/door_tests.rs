@@ -16,6 +16,7 @@ fn bounds(values: &[(&str, &str)]) -> Bounds {
     }
     let mut addresses = Addresses::of_one("a", 1);
     addresses.listeners.push(Listener {
+        id: ListenerId(1),
         name: "INSIDE".to_owned(),
         ..addresses.listeners[0].clone()
     });
@@ -26,10 +27,10 @@ fn door(values: &[(&str, &str)]) -> Door {
     Door::new(bounds(values))
 }
 
-fn at(listener: usize, last: u8) -> Visitor {
+fn at(listener: u32, last: u8) -> Visitor {
     Visitor {
         address: IpAddr::from([10, 0, 0, last]),
-        listener,
+        listener: ListenerId(listener),
     }
 }
 
@@ -101,7 +102,7 @@ fn a_listener_that_is_full_leaves_room_at_the_others() {
 fn a_rate_that_was_set_at_the_start_holds_in_order_of_coming() {
     let mut door = door(&[(RATE, "1")]);
     for number in 0..12 {
-        let listener = number as usize % 2;
+        let listener = number as u32 % 2;
         door.come(number, at(listener, 1)).expect("a row");
     }
 
@@ -205,4 +206,26 @@ fn bounds_that_shrink_send_nobody_away() {
     door.leave(from(1));
     door.leave(from(1));
     assert_eq!(door.enter(from(2)), Ok(()));
+}
+
+#[test]
+fn a_listener_that_goes_takes_its_count_along_and_those_that_stay_keep_theirs() {
+    let own = [("listener.name.plaintext.max.connections", "1"), (MAX, "2")];
+    let mut door = door(&own);
+    assert_eq!(door.enter(from(1)), Ok(()));
+    assert_eq!(door.enter(at(1, 2)), Ok(()));
+    let (mut without, mut other) = (bounds(&own), bounds(&own));
+    without.listeners.pop();
+    other.listeners[1].0 = ListenerId(2);
+
+    door.follow(without);
+    assert_eq!(door.come(7, at(1, 2)), Err(Full::Closed));
+    assert_eq!(door.enter(from(1)), Err(Full::Broker { max: 2 }));
+    door.leave(at(1, 2));
+    assert_eq!(door.enter(from(3)), Err(Full::Listener { max: 1 }));
+    door.follow(other);
+
+    assert_eq!(door.enter(at(2, 2)), Ok(()));
+    door.leave(from(1));
+    assert_eq!(door.enter(from(3)), Ok(()));
 }

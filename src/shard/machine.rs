@@ -22,6 +22,7 @@ use super::decider::Decider;
 use super::door::Door;
 use super::fetch_session::Sessions;
 use super::introduced::IntroducedList;
+use super::listening::Listening;
 use super::message::{Message, Outbox};
 use super::owner::Owner;
 use super::readings::Counts;
@@ -58,6 +59,8 @@ pub struct Shard {
     pub(super) coordinator: Coordinator,
     /// Shard 0 only.
     pub(super) decider: Option<Decider>,
+    /// Changes of listeners, and what the driver is to be told of them.
+    pub(super) listening: Listening,
     /// Our copy of the metadata. None until shard 0 has sent it.
     pub(super) metadata: Option<Metadata>,
     /// What is in force for topics, broker-wide defaults included.
@@ -128,7 +131,8 @@ impl Machine for Shard {
                     && !known.doomed
                 {
                     known.sees_shards = self.config.layout.sees_shards(None);
-                    self.ask_entry(connection, peer.ip(), local);
+                    let listener = known.listener;
+                    self.ask_entry(connection, peer.ip(), listener);
                 }
             }
             Event::Received {
@@ -145,6 +149,7 @@ impl Machine for Shard {
             } => self.detached(connection, transit, block),
             Event::Attached { connection } => self.attached(connection),
             Event::Disk(done) => self.owner.completed(now, done),
+            Event::Bound(outcome) => self.listeners_bound(outcome),
             Event::Mesh { from, message } => self.deliver(from, message),
             Event::Wake => {
                 self.wake_asked = None;
@@ -170,6 +175,7 @@ impl Machine for Shard {
         self.finish_stop();
         actions.mesh.append(&mut self.to_others);
         self.say_listen(actions);
+        self.say_listeners(actions);
         if self.ended.is_some() {
             actions.stopped = self.ended;
         }

@@ -14,6 +14,7 @@ use crate::log::{
 };
 use crate::wire::batch::CheckedBatch;
 
+use super::address::Listener;
 use super::calls::Token;
 use super::door::Knock;
 use super::introduced::Introduced;
@@ -58,6 +59,8 @@ pub enum Message {
     /// To all others, at a stop: my clients are owed nothing any more.
     Drained,
 
+    /// To all others: these are the listeners from here on. Comes before the change that brings it.
+    Listeners(Vec<Listener>),
     /// Who may connect.
     Door(Knock),
     /// To all others: this client's connections need not say who they are.

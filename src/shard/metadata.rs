@@ -93,11 +93,17 @@ impl Shard {
         let Some(decider) = &self.decider else {
             return;
         };
-        if !decider.all_joined() {
-            return;
+        if decider.all_joined() && self.listen == Listen::NotYet {
+            self.restore_listeners();
         }
-        for shard in decider.others().to_vec() {
-            self.tell(shard, Message::Listen);
+    }
+
+    /// Shard 0: all listeners are there.
+    pub(super) fn all_listen(&mut self) {
+        for shard in self.config.shards.clone() {
+            if shard != self.id {
+                self.tell(shard, Message::Listen);
+            }
         }
         self.may_listen();
     }
@@ -156,6 +162,9 @@ impl Shard {
 
     /// To shard 0.
     pub(super) fn propose_asked(&mut self, from: ShardId, token: Token, commands: Vec<Command>) {
+        let Some(commands) = self.without_listeners(from, token, commands) else {
+            return;
+        };
         if let Some(decider) = &mut self.decider {
             decider.propose(&mut self.owner.journal, from, token, commands);
         }
@@ -195,7 +204,10 @@ impl Shard {
             }
             match &change.kind {
                 ChangeKind::Topic { topic, what } => self.topic_changed(topic, *what),
-                ChangeKind::BrokerConfig { .. } => self.broker_configured(),
+                ChangeKind::BrokerConfig { .. } => {
+                    self.listeners_changed();
+                    self.broker_configured();
+                }
                 ChangeKind::ClusterNamed { .. }
                 | ChangeKind::NodeRegistered { .. }
                 | ChangeKind::ProducerIds { .. }
@@ -259,6 +271,7 @@ impl Shard {
             Some(Call::CreatePartitions(call)) => self.partitions_created(*call, &outcomes),
             Some(Call::AlterConfigs(call)) => self.configs_altered(*call, &outcomes),
             Some(Call::Block) => self.block_came(&outcomes),
+            Some(Call::Listeners) => self.listeners_decided(outcomes),
             Some(Call::Note) | None => {}
             Some(
                 call @ (Call::Produce(_)

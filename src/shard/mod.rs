@@ -51,11 +51,12 @@ mod tick;
 mod topic_configs;
 
 mod broker_configs;
+mod listening;
 
 #[cfg(test)]
 mod tests;
 
-pub use address::{Addresses, Endpoint, Listener, covers};
+pub use address::{Addresses, Endpoint, Listener, share_a_port};
 pub use boot::ShardError;
 pub use config::ShardConfig;
 pub use layout::Layout;

@@ -41,6 +41,7 @@ impl Shard {
             Message::Failed => self.other_journal_failed(from),
             Message::Drained => self.shard_drained(from),
 
+            Message::Listeners(all) => self.take_listeners(all),
             Message::Door(knock) => self.knocked(from, knock),
             Message::Introduced(client) => {
                 self.introduced.learn(*client);

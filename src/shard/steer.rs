@@ -111,8 +111,12 @@ impl Shard {
         self.steering.arrived += 1;
         let now = self.now.ticks;
         self.connections.attached(id, now, &mut self.timers);
+        let listener = self.connections.get(id).map(|own| own.listener);
         if self.stopping.is_some() {
             self.connections.close(id);
+        } else if listener.is_some_and(|own| self.config.addresses.listener(own).is_none()) {
+            // It was closed while this one was on its way.
+            self.connections.end(id, now, &mut self.timers);
         }
     }
 }

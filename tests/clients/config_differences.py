@@ -5,7 +5,6 @@ STARTED = "the two were not started with the same"
 DURABLE = "a record is on the disk before it is acknowledged"
 ELIGIBLE = "eligible leader replicas make it a config of the cluster in Kafka"
 NODE = "the data directory knows the node's id; nobody need tell it"
-LISTENERS = "listeners are those of the start"
 OWN = "Kafka has nothing of the kind"
 UNTOLD = "Kafka lets it be set, and does not tell of it until then"
 
@@ -17,8 +16,8 @@ DIFFERENT = {
         "broker.id": NODE,
         "controller.listener.names": STARTED,
         "group.initial.rebalance.delay.ms": STARTED,
-        "listener.security.protocol.map": LISTENERS,
-        "listeners": LISTENERS,
+        "listener.security.protocol.map": STARTED,
+        "listeners": STARTED,
         "log.dir": "a directory of ours",
         "log.dirs": STARTED,
         "log.flush.interval.messages": DURABLE,

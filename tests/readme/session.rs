@@ -8,6 +8,10 @@ use super::{BUILT, ROOT, Rule, THALWEG, loadgen, transcript};
 
 /// Where README's broker listens, and its clients look for it.
 const LISTEN: &str = "localhost:9092";
+/// Where its other listener is.
+const LATE: &str = "localhost:19092";
+/// What stands for both here.
+const FREE: &str = "localhost:0";
 /// Apache's scripts, and the class that each starts.
 pub const APACHE: [(&str, &str); 4] = [
     ("kafka-topics.sh", "org.apache.kafka.tools.TopicCommand"),
@@ -116,6 +120,8 @@ impl<'a> Session<'a> {
             Rule::Serve => self.serve(&ours),
             Rule::Client => {
                 let address = self.address();
+                // A list of listeners: the first as the broker was started, the others anywhere.
+                let ours = ours.replace(LATE, FREE).replace(LISTEN, FREE);
                 self.check(&format!("{ours} --bootstrap-server {address}"));
             }
             Rule::Doctor => self.local(&ours),
@@ -137,7 +143,7 @@ impl<'a> Session<'a> {
             line.contains(LISTEN),
             "its clients look for it there: {line}"
         );
-        let line = line.replace(LISTEN, "localhost:0");
+        let line = line.replace(LISTEN, FREE);
         self.serve = Some(format!("exec {line} --allow-buffered"));
         self.broker = None;
         self.address();

@@ -49,7 +49,7 @@ pub(super) fn start(data_dir: &Path, command: Command) -> (Broker, Vec<SocketAdd
 }
 
 /// What Metadata, DescribeCluster and FindCoordinator tell, each once.
-fn told(client: &mut Client) -> Vec<(String, i32)> {
+pub(super) fn told(client: &mut Client) -> Vec<(String, i32)> {
     let metadata = client.try_metadata().expect("an answer");
     let brokers = metadata.brokers.into_iter();
     let mut told: Vec<_> = brokers
@@ -67,7 +67,7 @@ fn told(client: &mut Client) -> Vec<(String, i32)> {
     told
 }
 
-fn address(host: &str, port: u16) -> (String, i32) {
+pub(super) fn address(host: &str, port: u16) -> (String, i32) {
     (host.to_owned(), i32::from(port))
 }
 

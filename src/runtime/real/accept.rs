@@ -2,18 +2,18 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
-use std::sync::{Arc, Mutex};
 
 use socket2::Socket;
 
+use super::bind::Binder;
 use super::error::RunError;
 use super::files::OPEN_FILES_MAX;
 use super::inbox::Inboxes;
-use super::listen::{self, Gate, Start};
+use super::listen::{self, Gate};
 use super::net::Net;
 use super::ring::{Ring, Tag};
 use crate::base::{Span, Ticks};
-use crate::runtime::event::Event;
+use crate::runtime::event::{Event, ListenerId};
 use crate::runtime::{probe, system};
 
 /// Connections taken from one listener per turn.
@@ -30,10 +30,9 @@ const OTHER_DESCRIPTORS: u64 = 128;
 
 pub(super) struct Acceptor {
     gates: Vec<Gate>,
-    /// Shared by the cores.
-    start: Arc<Mutex<Start>>,
-    /// Shards that take connections; those of a shared port are dealt round robin.
-    takers: Vec<usize>,
+    /// What is bound for all cores.
+    pub(super) binder: Binder,
+    /// Connections of a shared port are dealt round robin.
     dealt: usize,
     /// Gates whose queue may hold somebody.
     ready: Vec<usize>,
@@ -57,26 +56,21 @@ fn first_reserved(allowed: Option<u64>, shards: usize) -> i64 {
 }
 
 impl Acceptor {
-    /// For one core of a process with so many shards.
-    pub(super) fn new(gates: Vec<Gate>, start: Arc<Mutex<Start>>, shards: usize) -> Self {
+    pub(super) fn new(gates: Vec<Gate>, binder: Binder) -> Self {
         let allowed = probe::limits().open_files.soft;
         Self {
             gates,
-            start,
-            takers: Vec::new(),
             dealt: 0,
             ready: Vec::new(),
             paused_until: None,
             told_at: None,
-            descriptors: first_reserved(allowed, shards),
+            descriptors: first_reserved(allowed, binder.places.shards),
+            binder,
         }
     }
 
     pub(super) fn listen(&mut self, ring: &mut Ring, local: usize) -> Result<(), RunError> {
-        if !self.takers.contains(&local) {
-            self.takers.push(local);
-        }
-        let begun = listen::begin(&mut self.gates, local, &self.start);
+        let begun = listen::begin(&mut self.gates, local, &self.binder.start);
         let begun = begun.map_err(|error| RunError::System {
             call: "listen",
             errno: system::errno_of(&error),
@@ -87,17 +81,42 @@ impl Acceptor {
         Ok(())
     }
 
-    pub(super) fn stop(&mut self, local: usize) {
-        self.takers.retain(|taker| *taker != local);
-        let nobody_takes = self.takers.is_empty();
-        for gate in &mut self.gates {
-            let is_over = gate.owner.map_or(nobody_takes, |owner| owner == local);
-            if let Some(socket) = gate.socket.take_if(|_| is_over) {
-                // Ends the poll that the ring holds; the queue is refused from here on.
-                let _ = socket.shutdown(std::net::Shutdown::Both);
-            }
+    /// Opens a listener that was bound while the process ran, for one shard. What the system
+    /// refuses now, though it had granted the address, is one listener less and no end of a core.
+    pub(super) fn open(&mut self, ring: &mut Ring, local: usize, listener: ListenerId) {
+        let shard = (local, self.binder.shards[local]);
+        let mut start = self.binder.start.lock().expect("no holder panics");
+        let taken = start.take_late(listener, self.binder.core, shard);
+        drop(start);
+        let begun = taken.and_then(|gates| {
+            self.gates.extend(gates);
+            listen::open_for(&mut self.gates, local, Some(listener), |_, _| Ok(()))
+        });
+        let begun = begun.unwrap_or_else(|error| {
+            tracing::error!("a listener that was bound does not listen: {error}");
+            Vec::new()
+        });
+        for number in begun {
+            self.wait(ring, number);
         }
-        if nobody_takes {
+    }
+
+    /// One shard takes no more connections of a listener.
+    pub(super) fn shut(&mut self, local: usize, listener: ListenerId) {
+        let mut start = self.binder.start.lock().expect("no holder panics");
+        start.forget(listener);
+        drop(start);
+        let gates = self.gates.iter_mut();
+        for gate in gates.filter(|gate| gate.listener == listener) {
+            gate.leave(local);
+        }
+    }
+
+    pub(super) fn stop(&mut self, local: usize) {
+        for gate in &mut self.gates {
+            gate.leave(local);
+        }
+        if self.gates.iter().all(|gate| gate.socket.is_none()) {
             self.ready.clear();
             self.paused_until = None;
         }
@@ -159,8 +178,9 @@ impl Acceptor {
                     self.pause(now, "too few descriptors are left (`ulimit -n`)");
                 }
                 Ok((socket, _)) => {
-                    let owner = gate.owner;
-                    self.deal(socket, owner, net, inboxes);
+                    let taker = gate.takers[self.dealt % gate.takers.len()];
+                    self.dealt += 1;
+                    deal(socket, taker, net, inboxes);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.wait(ring, number);
@@ -187,30 +207,22 @@ impl Acceptor {
         }
         self.paused_until = Some(now + ACCEPT_PAUSE);
     }
+}
 
-    fn deal<M>(
-        &mut self,
-        socket: Socket,
-        owner: Option<usize>,
-        net: &mut Net,
-        inboxes: &mut Inboxes<M>,
-    ) {
-        // A peer that is gone already has no address.
-        let Some((peer, local_address)) = system::ends_of(&socket) else {
-            return;
-        };
-        // Replies leave whole; waiting for more only delays them. Refused by a dead socket only.
-        let _ = socket.set_tcp_nodelay(true);
-        let taker = owner.unwrap_or(self.takers[self.dealt % self.takers.len()]);
-        self.dealt += 1;
-        let connection = net.adopt(socket, taker);
-        let event = Event::Accepted {
-            connection,
-            peer,
-            local: local_address,
-        };
-        inboxes.put(taker, event);
-    }
+fn deal<M>(socket: Socket, taker: usize, net: &mut Net, inboxes: &mut Inboxes<M>) {
+    // A peer that is gone already has no address.
+    let Some((peer, local)) = system::ends_of(&socket) else {
+        return;
+    };
+    // Replies leave whole; waiting for more only delays them. Refused by a dead socket only.
+    let _ = socket.set_tcp_nodelay(true);
+    let connection = net.adopt(socket, taker);
+    let event = Event::Accepted {
+        connection,
+        peer,
+        local,
+    };
+    inboxes.put(taker, event);
 }
 
 #[cfg(test)]

@@ -77,6 +77,13 @@ impl Network for RealNetwork {
         }
     }
 
+    fn connect_at(&mut self, port: u16) -> Option<Box<dyn Peer>> {
+        let address = SocketAddr::new(self.address.ip(), port);
+        let stream = TcpStream::connect(address).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).expect("set");
+        Some(Box::new(RealPeer { stream }))
+    }
+
     fn is_refused(&mut self) -> bool {
         let refused = TcpStream::connect(self.address).err();
         refused.is_some_and(|error| error.kind() == ErrorKind::ConnectionRefused)

@@ -81,6 +81,9 @@ impl<M: Machine> Core<M> {
                     self.disks.are_without(local, gone);
                     self.inboxes.put(local, Event::Disk(done));
                 }
+                Envelope::Bound { local, outcome } => {
+                    self.inboxes.put(local, Event::Bound(outcome));
+                }
                 Envelope::Stop => {
                     for local in 0..self.tenants.len() {
                         self.inboxes.put(local, Event::Stop);

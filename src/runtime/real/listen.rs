@@ -1,5 +1,6 @@
 //! The addresses of the process: proven free, then shared by its cores or dealt to its shards.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -8,6 +9,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::error::BindError;
 use crate::base::ShardId;
+use crate::runtime::event::ListenerId;
 
 /// How many connections the kernel keeps for us between two looks at a listener.
 const BACKLOG: i32 = 1024;
@@ -20,7 +22,7 @@ const TRIES_MAX: usize = 64;
 pub struct Listeners {
     addresses: Vec<SocketAddr>,
     /// Per core, or per shard, those not yet handed out.
-    sockets: Vec<Vec<Socket>>,
+    sockets: Vec<Vec<(ListenerId, Socket)>>,
     /// Each shard has a port of its own; otherwise the cores share one.
     is_by_shard: bool,
     start: Start,
@@ -33,16 +35,38 @@ pub(super) struct Start {
     is_proven: bool,
     /// The sockets of all shards that have a port each: who is told of one by another must find it
     /// open, so all of them listen as soon as the first may.
-    of_shards: Vec<Socket>,
+    of_shards: Vec<(ListenerId, Socket)>,
+    /// Bound while the process runs.
+    late: BTreeMap<ListenerId, Listeners>,
 }
 
 /// One socket of a core.
 pub(super) struct Gate {
+    pub(super) listener: ListenerId,
     /// None once it is shut.
     pub(super) socket: Option<Socket>,
     /// The shard of the core that it is for; otherwise all have their turns.
     pub(super) owner: Option<usize>,
+    /// Shards of the core that take its connections. It is open once there is one.
+    pub(super) takers: Vec<usize>,
     is_open: bool,
+}
+
+impl Gate {
+    /// True if this shard may take its connections.
+    pub(super) fn is_for(&self, shard: usize) -> bool {
+        self.owner.is_none_or(|owner| owner == shard)
+    }
+
+    /// This shard takes no more; the last one shuts it.
+    pub(super) fn leave(&mut self, shard: usize) {
+        self.takers.retain(|taker| *taker != shard);
+        let is_over = self.takers.is_empty() && self.is_for(shard);
+        if let Some(socket) = self.socket.take_if(|_| is_over) {
+            // Ends the poll that the ring holds; the queue is refused from here on.
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+        }
+    }
 }
 
 impl Listeners {
@@ -64,7 +88,7 @@ impl Listeners {
         })
         .map(|(addresses, sockets)| Self {
             addresses,
-            sockets,
+            sockets: numbered(sockets, ListenerId(0)),
             is_by_shard: false,
             start: Start::default(),
         })
@@ -90,25 +114,28 @@ impl Listeners {
             (0..shards).map(of_shard).collect()
         });
         let (addresses, sockets) = bound?;
+        let first = ListenerId(0);
         let all = sockets.iter().flatten().map(Socket::try_clone);
+        let all = all.map(|clone| clone.map(|socket| (first, socket)));
         let of_shards = all.collect::<io::Result<_>>().map_err(|error| BindError {
             address: addresses[0],
             error,
         })?;
         Ok(Self {
             addresses,
-            sockets,
+            sockets: numbered(sockets, first),
             is_by_shard: true,
             start: Start {
-                is_proven: false,
                 of_shards,
+                ..Start::default()
             },
         })
     }
 
-    /// All of several, which were bound for the same cores or shards.
+    /// All of several, which were bound for the same cores or shards: listeners 0, 1 and so on.
     pub fn join(several: Vec<Self>) -> Self {
-        let mut joined = several.into_iter();
+        let named = (0..).map(ListenerId).zip(several);
+        let mut joined = named.map(|(id, own)| own.called(id));
         let mut first = joined.next().expect("at least one");
         for other in joined {
             assert_eq!(first.is_by_shard, other.is_by_shard, "of one kind");
@@ -135,9 +162,22 @@ impl Listeners {
         }
     }
 
+    /// The same, under another number.
+    fn called(mut self, id: ListenerId) -> Self {
+        let own = self.sockets.iter_mut().flatten();
+        for (number, _) in own.chain(&mut self.start.of_shards) {
+            *number = id;
+        }
+        self
+    }
+
     /// True if it was made for these.
     pub(super) fn fits(&self, shards: usize) -> bool {
         !self.is_by_shard || self.sockets.len() == shards
+    }
+
+    pub(super) fn is_by_shard(&self) -> bool {
+        self.is_by_shard
     }
 
     /// For all cores together.
@@ -145,28 +185,66 @@ impl Listeners {
         std::mem::take(&mut self.start)
     }
 
-    /// The sockets of a core that runs `shards`.
-    pub(super) fn take(&mut self, core: usize, shards: &[ShardId]) -> Vec<Gate> {
+    /// The sockets of a core that are for these of its shards, each with its number there. Those
+    /// that the cores share are taken by whoever comes first.
+    pub(super) fn take(&mut self, core: usize, shards: &[(usize, ShardId)]) -> Vec<Gate> {
         let owned: Vec<(usize, Option<usize>)> = match self.is_by_shard {
             false => vec![(core, None)],
             true => {
-                let shards = shards.iter().enumerate();
-                shards
-                    .map(|(local, id)| (usize::from(id.0), Some(local)))
-                    .collect()
+                let shards = shards.iter();
+                let places = shards.map(|(local, id)| (usize::from(id.0), Some(*local)));
+                places.collect()
             }
         };
         let mut gates = Vec::new();
         for (place, owner) in owned {
             let sockets = std::mem::take(&mut self.sockets[place]);
-            gates.extend(sockets.into_iter().map(|socket| Gate {
+            gates.extend(sockets.into_iter().map(|(listener, socket)| Gate {
+                listener,
                 socket: Some(socket),
                 owner,
+                takers: Vec::new(),
                 is_open: false,
             }));
         }
         gates
     }
+}
+
+impl Start {
+    /// Keeps what was bound while the process runs, until its cores take it.
+    pub(super) fn keep(&mut self, id: ListenerId, bound: Listeners) {
+        self.late.insert(id, bound.called(id));
+    }
+
+    /// What a shard of a core is to take of one that is kept; all ports of a row listen from here
+    /// on.
+    pub(super) fn take_late(
+        &mut self,
+        id: ListenerId,
+        core: usize,
+        shard: (usize, ShardId),
+    ) -> io::Result<Vec<Gate>> {
+        let Some(late) = self.late.get_mut(&id) else {
+            return Ok(Vec::new());
+        };
+        for (_, socket) in late.start.of_shards.drain(..) {
+            socket.listen(BACKLOG)?;
+        }
+        Ok(late.take(core, &[shard]))
+    }
+
+    /// Gives up what nobody has taken of it.
+    pub(super) fn forget(&mut self, id: ListenerId) {
+        self.late.remove(&id);
+        self.of_shards.retain(|(own, _)| *own != id);
+    }
+}
+
+fn numbered(sockets: Vec<Vec<Socket>>, id: ListenerId) -> Vec<Vec<(ListenerId, Socket)>> {
+    let sockets = sockets.into_iter();
+    let named = sockets.map(|own| own.into_iter().map(|socket| (id, socket)).collect());
+    named.collect()
 }
 
 /// Begins to listen at those of a core's gates that are for one of its shards; returns which. The
@@ -178,28 +256,50 @@ pub(super) fn begin(
     start: &Mutex<Start>,
 ) -> io::Result<Vec<usize>> {
     let mut start = start.lock().expect("no holder panics");
-    for socket in start.of_shards.drain(..) {
+    for (_, socket) in start.of_shards.drain(..) {
         // It shares its port with none, so the kernel refuses a second listener.
         socket.listen(BACKLOG)?;
     }
+    let begun = open_for(gates, shard, None, |gate, socket| {
+        if gate.owner.is_none()
+            && !start.is_proven
+            && let Some(address) = socket.local_addr()?.as_socket()
+        {
+            prove_free(address).map_err(|error| error.error)?;
+        }
+        Ok(())
+    })?;
+    start.is_proven = true;
+    Ok(begun)
+}
+
+/// Takes connections for a shard at the gates that are for it, of one listener or of all; returns
+/// those that listen from here on. `check` is asked before one does.
+pub(super) fn open_for(
+    gates: &mut [Gate],
+    shard: usize,
+    only: Option<ListenerId>,
+    check: impl Fn(&Gate, &Socket) -> io::Result<()>,
+) -> io::Result<Vec<usize>> {
     let mut begun = Vec::new();
     for (number, gate) in gates.iter_mut().enumerate() {
-        let is_for = gate.owner.is_none_or(|owner| owner == shard);
-        let Some(socket) = gate.socket.as_ref().filter(|_| is_for && !gate.is_open) else {
+        let is_meant = gate.is_for(shard) && only.is_none_or(|only| only == gate.listener);
+        let Some(socket) = gate.socket.as_ref().filter(|_| is_meant) else {
             continue;
         };
-        if gate.owner.is_none() {
-            if !start.is_proven
-                && let Some(address) = socket.local_addr()?.as_socket()
-            {
-                prove_free(address).map_err(|error| error.error)?;
+        if !gate.is_open {
+            check(gate, socket)?;
+            // One of a row of ports listens already.
+            if gate.owner.is_none() {
+                socket.listen(BACKLOG)?;
             }
-            socket.listen(BACKLOG)?;
+            gate.is_open = true;
+            begun.push(number);
         }
-        gate.is_open = true;
-        begun.push(number);
+        if !gate.takers.contains(&shard) {
+            gate.takers.push(shard);
+        }
     }
-    start.is_proven = true;
     Ok(begun)
 }
 

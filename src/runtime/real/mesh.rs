@@ -1,4 +1,5 @@
-//! What reaches a core from other threads: shards' messages, the disk helper's answers, the stop.
+//! What reaches a core from other threads: shards' messages, the disk helper's answers, what was
+//! bound, the stop.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::base::ShardId;
 use crate::runtime::disk::{DiskDone, FileId};
+use crate::runtime::event::Bound;
 use crate::runtime::system::{self, Errno};
 
 /// One thing from another thread.
@@ -23,6 +25,8 @@ pub(super) enum Envelope<M> {
         gone: Option<FileId>,
         done: DiskDone,
     },
+    /// What became of the listeners that the core's shard with this number wanted.
+    Bound { local: usize, outcome: Bound },
     /// Every shard is asked to end.
     Stop,
 }

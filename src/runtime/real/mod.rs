@@ -9,6 +9,7 @@
 //! Begin at `run`, then `pump`.
 
 mod accept;
+mod bind;
 mod core;
 mod directory;
 mod disks;
@@ -35,6 +36,7 @@ mod timer;
 #[cfg(any(test, feature = "faults"))]
 mod volatile;
 
+pub use bind::resolve;
 pub use directory::FileDirectory;
 pub use error::{BindError, RunError};
 pub use listen::Listeners;

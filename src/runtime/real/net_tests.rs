@@ -152,6 +152,7 @@ fn name_shard(shard: ShardId, event: Event<()>, actions: &mut Actions<()>) {
         | Event::Detached { .. }
         | Event::Attached { .. }
         | Event::Disk(_)
+        | Event::Bound(_)
         | Event::Mesh { .. }
         | Event::Wake => {}
     }
@@ -285,7 +286,7 @@ fn two_that_bound_before_either_listened_do_not_share_the_port() {
         let mut theirs = bind(&[given], 1).expect("nobody listens yet");
         let (first, second) = (ours.start(), theirs.start());
         let starts = [first, second].map(Mutex::new);
-        let shards = [ShardId(0)];
+        let shards = [(0, ShardId(0))];
         let (mut first, mut second) = (ours.take(0, &shards), theirs.take(0, &shards));
         let begin = super::listen::begin;
         begin(&mut first, 0, &starts[0]).expect("the first may listen");

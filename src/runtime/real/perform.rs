@@ -13,6 +13,16 @@ impl<M: Machine> Core<M> {
         local: usize,
         actions: Actions<M::Message>,
     ) -> Result<(), RunError> {
+        for listener in actions.open {
+            self.acceptor.open(&mut self.ring, local, listener);
+        }
+        for listener in actions.shut {
+            self.acceptor.shut(local, listener);
+        }
+        if !actions.bind.is_empty() {
+            let door = &self.mesh.doors[self.number];
+            self.acceptor.binder.bind(local, actions.bind, door);
+        }
         for op in actions.disk {
             self.disks.begin(&mut self.ring, local, op);
         }

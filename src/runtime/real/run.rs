@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 
 use super::accept::Acceptor;
+use super::bind::{Binder, Places};
 use super::core::{Core, Mesh, Seat, Tenant};
 use super::directory::FileDirectory;
 use super::disks::{Disks, Job, start_helper};
 use super::error::RunError;
 use super::files::Home;
 use super::inbox::Inboxes;
-use super::listen::{Gate, Listeners, Start};
+use super::listen::{Gate, Listeners};
 use super::mesh::{Door, Envelope};
 use super::net::Net;
 use super::patience::Patience;
@@ -116,7 +117,7 @@ struct Plan<M> {
     cpu: Option<usize>,
     shards: Vec<(ShardId, Arc<Home>)>,
     gates: Vec<Gate>,
-    start: Arc<Mutex<Start>>,
+    binder: Binder,
     door: Door<M>,
     envelopes: Receiver<Envelope<M>>,
     helper: (Sender<Job>, JoinHandle<()>),
@@ -143,6 +144,60 @@ fn plan<M: Machine>(mut config: Config) -> Result<Plans<M>, RunError> {
     }
     // A core without a shard would have nothing to do.
     let cores = config.cores.len().min(config.shards.len());
+    let (shards, seats) = seated(&config, cores)?;
+    let pairs: Result<Vec<_>, Errno> = (0..cores).map(|_| Door::new()).collect();
+    let pairs = pairs.map_err(|errno| RunError::System {
+        call: "eventfd",
+        errno,
+    })?;
+    let (doors, receivers): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+    let mesh = Arc::new(Mesh {
+        doors: doors.clone(),
+        seats,
+    });
+    let places = Places {
+        cores,
+        shards: config.shards.len(),
+        is_by_shard: config.listeners.is_by_shard(),
+    };
+    let start = Arc::new(Mutex::new(config.listeners.start()));
+    let keeper = Keeper::start().map_err(|errno| RunError::System {
+        call: "clone",
+        errno,
+    })?;
+    let mut plans = Vec::new();
+    for (number, (shards, envelopes)) in shards.into_iter().zip(receivers).enumerate() {
+        let ids: Vec<ShardId> = shards.iter().map(|(id, _)| *id).collect();
+        let numbered: Vec<_> = ids.iter().copied().enumerate().collect();
+        let gates = config.listeners.take(number, &numbered);
+        plans.push(Plan {
+            number,
+            cpu: config.pin.then_some(config.cores[number]),
+            shards,
+            gates,
+            binder: Binder {
+                core: number,
+                shards: ids,
+                places,
+                start: start.clone(),
+            },
+            door: doors[number].clone(),
+            envelopes,
+            helper: start_helper(number, doors[number].clone())?,
+            mesh: mesh.clone(),
+            stats: config.stats.clone(),
+            idle_poll: config.idle_poll,
+            stopper: config.stopper.clone(),
+            keeper: keeper.clone(),
+        });
+    }
+    Ok((plans, doors))
+}
+
+/// The shards of each core, and where each is found.
+type Seated = (Vec<Vec<(ShardId, Arc<Home>)>>, Vec<(ShardId, Seat)>);
+
+fn seated(config: &Config, cores: usize) -> Result<Seated, RunError> {
     let mut shards: Vec<Vec<(ShardId, Arc<Home>)>> = vec![Vec::new(); cores];
     let mut seats = Vec::new();
     for (index, home) in config.shards.iter().enumerate() {
@@ -155,42 +210,7 @@ fn plan<M: Machine>(mut config: Config) -> Result<Plans<M>, RunError> {
         seats.push((home.shard, Seat { core, local }));
         shards[core].push((home.shard, Arc::new(opened)));
     }
-    let pairs: Result<Vec<_>, Errno> = (0..cores).map(|_| Door::new()).collect();
-    let pairs = pairs.map_err(|errno| RunError::System {
-        call: "eventfd",
-        errno,
-    })?;
-    let (doors, receivers): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-    let mesh = Arc::new(Mesh {
-        doors: doors.clone(),
-        seats,
-    });
-    let start = Arc::new(Mutex::new(config.listeners.start()));
-    let keeper = Keeper::start().map_err(|errno| RunError::System {
-        call: "clone",
-        errno,
-    })?;
-    let mut plans = Vec::new();
-    for (number, (shards, envelopes)) in shards.into_iter().zip(receivers).enumerate() {
-        let ids: Vec<ShardId> = shards.iter().map(|(id, _)| *id).collect();
-        let gates = config.listeners.take(number, &ids);
-        plans.push(Plan {
-            number,
-            cpu: config.pin.then_some(config.cores[number]),
-            shards,
-            gates,
-            start: start.clone(),
-            door: doors[number].clone(),
-            envelopes,
-            helper: start_helper(number, doors[number].clone())?,
-            mesh: mesh.clone(),
-            stats: config.stats.clone(),
-            idle_poll: config.idle_poll,
-            stopper: config.stopper.clone(),
-            keeper: keeper.clone(),
-        });
-    }
-    Ok((plans, doors))
+    Ok((shards, seats))
 }
 
 type CoreThread = JoinHandle<Result<u8, RunError>>;
@@ -327,7 +347,7 @@ where
         inboxes: Inboxes::new(tenants.len()),
         tenants,
         net: Net::new(plan.number, pool),
-        acceptor: Acceptor::new(plan.gates, plan.start, plan.mesh.seats.len()),
+        acceptor: Acceptor::new(plan.gates, plan.binder),
         disks,
         timer: Timer::new(),
         mesh: plan.mesh,

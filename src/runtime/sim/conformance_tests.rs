@@ -76,6 +76,15 @@ impl<M: Machine + 'static> Network for Shared<M> {
         }
     }
 
+    fn connect_at(&mut self, port: u16) -> Option<Box<dyn Peer>> {
+        let socket = self.0.borrow_mut().world.connect_at(port)?;
+        Some(Box::new(SimPeer {
+            state: Shared(self.0.clone()),
+            socket,
+            received: Vec::new(),
+        }))
+    }
+
     fn is_refused(&mut self) -> bool {
         self.0.borrow_mut().world.connect().is_none()
     }

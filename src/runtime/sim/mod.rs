@@ -15,6 +15,7 @@ pub mod world;
 mod directory;
 mod file;
 mod harm;
+mod listen;
 mod network;
 mod step;
 mod transit;

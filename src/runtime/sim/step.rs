@@ -36,6 +36,7 @@ impl<M: Machine> World<M> {
                     self.tell(seat, Event::Wake);
                 }
             }
+            Due::Bound(seat, outcome) => self.tell(seat, Event::Bound(outcome)),
             Due::Release(socket) => {
                 let link = self.links.get_mut(&socket);
                 if let Some(held) = link.and_then(|link| link.held.take()) {
@@ -84,6 +85,10 @@ impl<M: Machine> World<M> {
     }
 
     fn perform(&mut self, seat: usize, actions: Actions<M::Message>) -> Option<Notice> {
+        self.open_and_shut(seat, &actions.open, &actions.shut);
+        if !actions.bind.is_empty() {
+            self.bind(seat, &actions.bind);
+        }
         for op in actions.disk {
             let ticket = op.ticket();
             let end = self.seats[seat].disk.submit(self.now, op);
@@ -148,7 +153,7 @@ impl<M: Machine> World<M> {
         self.schedule(time, Due::Mesh(usize::from(to.0), from, message));
     }
 
-    pub(super) fn accept(&mut self, seat: usize, socket: SocketId) {
+    pub(super) fn accept(&mut self, seat: usize, socket: SocketId, local: SocketAddr) {
         let tiny = self.weather.one_in(self.network.tiny_pieces);
         if tiny {
             self.tally.hit("network: tiny pieces");
@@ -161,7 +166,7 @@ impl<M: Machine> World<M> {
         let accepted = Event::Accepted {
             connection,
             peer: SocketAddr::new(host, 40_000 + (socket.0 % 20_000) as u16),
-            local: SocketAddr::new(host, 9092),
+            local,
         };
         self.tell(seat, accepted);
     }

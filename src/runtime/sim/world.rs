@@ -4,7 +4,8 @@
 //! The caller acts (`connect`, `send`, `crash`, `boot`, ...) and calls `next`, which lets time
 //! pass until something happens that concerns the caller.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::disk::SimDisk;
 use super::faults::{DiskFaults, Plant, Tally};
@@ -13,7 +14,7 @@ use crate::base::random::Random;
 use crate::base::{Now, ShardId, Span, Ticks, WallMs};
 use crate::runtime::block::BlockPool;
 use crate::runtime::disk::Ticket;
-use crate::runtime::event::Event;
+use crate::runtime::event::{Bound, Event, ListenerId};
 use crate::runtime::machine::{Boot, Machine};
 
 /// A client's end of a connection.
@@ -33,6 +34,9 @@ pub enum Notice {
     Stopped(u8),
 }
 
+/// Where the listener of the start is.
+pub(super) const START: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9092);
+
 /// Why a process did not come up.
 #[derive(Debug)]
 pub enum BootFailure<E> {
@@ -49,6 +53,7 @@ pub(super) enum Due<M> {
     Disk(usize, Ticket),
     Mesh(usize, ShardId, M),
     Wake(usize, u64),
+    Bound(usize, Bound),
     Up(SocketId, Packet),
     Down(SocketId, Packet),
     /// A `Send` kept back by a planted bug goes on its way.
@@ -66,6 +71,10 @@ pub(super) struct Seat<M: Machine> {
     /// Counts the timer's settings: only the newest one rings.
     pub wake_version: u64,
     pub listening: bool,
+    /// Late listeners that it has opened.
+    pub open: BTreeSet<ListenerId>,
+    /// It has shut the one of the start.
+    pub start_is_shut: bool,
     pub stopped: Option<u8>,
     /// The last message to each other shard arrives before the next does.
     pub last_mesh: BTreeMap<ShardId, Ticks>,
@@ -90,6 +99,10 @@ pub struct World<M: Machine> {
     /// Those between two machines.
     pub(super) in_transit: Vec<SocketId>,
     next_socket: u64,
+    /// Where listeners are that were bound while the process runs.
+    pub(super) bound: BTreeMap<ListenerId, Vec<SocketAddr>>,
+    /// Ports that another process has.
+    pub taken_ports: BTreeSet<u16>,
     pub network: NetworkFaults,
     pub(super) plant: Option<Plant>,
     pub(super) pool: BlockPool,
@@ -117,6 +130,8 @@ impl<M: Machine> World<M> {
             turn_is_due: false,
             wake_version: 0,
             listening: false,
+            open: BTreeSet::new(),
+            start_is_shut: false,
             stopped: None,
             last_mesh: BTreeMap::new(),
         });
@@ -132,6 +147,8 @@ impl<M: Machine> World<M> {
             links: BTreeMap::new(),
             in_transit: Vec::new(),
             next_socket: 0,
+            bound: BTreeMap::new(),
+            taken_ports: BTreeSet::new(),
             network: NetworkFaults::NONE,
             plant: None,
             pool: BlockPool::default(),
@@ -261,10 +278,13 @@ impl<M: Machine> World<M> {
             seat.inbox.clear();
             seat.turn_is_due = false;
             seat.listening = false;
+            seat.open.clear();
+            seat.start_is_shut = false;
             seat.stopped = None;
             seat.last_mesh.clear();
         }
         self.in_transit.clear();
+        self.bound.clear();
         let open = self.links.iter().filter(|(_, link)| link.machine_open);
         let open: Vec<SocketId> = open.map(|(socket, _)| *socket).collect();
         for socket in open {
@@ -279,16 +299,33 @@ impl<M: Machine> World<M> {
         self.schedule(time, Due::Timer(token));
     }
 
-    /// A client connects. None: nobody listens.
+    /// A client connects to the listener of the start. None: nobody listens.
     pub fn connect(&mut self) -> Option<SocketId> {
-        let listening: Vec<usize> = (0..self.seats.len())
-            .filter(|seat| self.seats[*seat].listening)
-            .collect();
+        self.connect_where(START, |seat| !seat.start_is_shut)
+    }
+
+    /// A client connects to a listener that was bound while the process ran.
+    pub fn connect_at(&mut self, port: u16) -> Option<SocketId> {
+        let mut bound = self.bound.iter();
+        let (&id, at) = bound.find_map(|(id, all)| {
+            let at = all.iter().find(|at| at.port() == port)?;
+            Some((id, *at))
+        })?;
+        self.connect_where(at, |seat| seat.open.contains(&id))
+    }
+
+    fn connect_where(
+        &mut self,
+        at: SocketAddr,
+        is_open: impl Fn(&Seat<M>) -> bool,
+    ) -> Option<SocketId> {
+        let takes = |seat: &usize| self.seats[*seat].listening && is_open(&self.seats[*seat]);
+        let listening: Vec<usize> = (0..self.seats.len()).filter(takes).collect();
         let pick = self.weather.below(listening.len().max(1) as u64) as usize;
         let seat = *listening.get(pick)?;
         self.next_socket += 1;
         let socket = SocketId(self.next_socket);
-        self.accept(seat, socket);
+        self.accept(seat, socket, at);
         Some(socket)
     }
 

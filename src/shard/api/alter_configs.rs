@@ -96,13 +96,13 @@ impl Shard {
     fn alter(&mut self, asked: Asked, wishes: Vec<Wish>, validate_only: bool) {
         let mut times = BTreeMap::<(i8, StrBytes), u32>::new();
         for (kind, name, _) in &wishes {
-            *times.entry((*kind, name.clone())).or_default() += 1;
+            *times.entry(self.named(*kind, name)).or_default() += 1;
         }
         let mut call = AlterConfigsCall::new(asked);
         let mut commands = Vec::new();
         for (kind, name, alteration) in wishes {
             let twice = times
-                .get(&(kind, name.clone()))
+                .get(&self.named(kind, &name))
                 .is_some_and(|times| *times > 1);
             let alteration = match twice {
                 true => {
@@ -134,6 +134,17 @@ impl Shard {
             return self.answer_alter_configs(call);
         }
         self.propose(commands, Call::AlterConfigs(Box::new(call)));
+    }
+
+    /// What a resource is counted by. A node's configuration has as many names as the node has ids.
+    fn named(&self, kind: i8, name: &StrBytes) -> (i8, StrBytes) {
+        let is_broker = kind == ResourceKind::Broker as i8;
+        let node = is_broker.then(|| self.site().broker(name).ok()).flatten();
+        let name = match node {
+            Some(node) => StrBytes::from_string(node.broker_id().to_string()),
+            None => name.clone(),
+        };
+        (kind, name)
     }
 
     /// Whether our copy of the metadata would take it; shard 0 has the last word.

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 
 use crate::base::limits::{HANDSHAKE_WAIT, LINGER_WAIT, STALLED_SEND_WAIT};
 use crate::base::{ByteCount, ShardId, Span, Ticks};
+use crate::runtime::ListenerId;
 
 use crate::wire::StrBytes;
 
@@ -24,6 +25,8 @@ use steering::Steering;
 #[derive(Debug)]
 pub struct Connection {
     pub peer: SocketAddr,
+    /// What it came by.
+    pub listener: ListenerId,
     /// What this client is told to connect to.
     pub endpoint: Endpoint,
     pub inbound: Inbound,
@@ -70,6 +73,8 @@ pub struct Connection {
     pub turn: u64,
     pub turn_requests: usize,
     pub turn_bytes: usize,
+    /// Its listener was closed: it is, too, by then, whatever it is owed.
+    ends_by: Option<Ticks>,
     /// When it came or was let in.
     opened: Ticks,
     /// When its newest bytes came after a first whole request, or its newest reply left.
@@ -96,17 +101,20 @@ pub enum Silence {
     Stalled,
     /// It was refused, and does not close its end.
     Lingering,
+    /// Its listener was closed.
+    ListenerClosed,
 }
 
 impl Connection {
     pub fn new(
         peer: SocketAddr,
-        endpoint: Endpoint,
+        (listener, endpoint): (ListenerId, Endpoint),
         now: Ticks,
         frame_bytes_max: ByteCount,
     ) -> Self {
         Self {
             peer,
+            listener,
             endpoint,
             inbound: Inbound::new(frame_bytes_max),
             slots: Slots::default(),
@@ -133,9 +141,17 @@ impl Connection {
             turn: 0,
             turn_requests: 0,
             turn_bytes: 0,
+            ends_by: None,
             opened: now,
             last_active: None,
         }
+    }
+
+    /// Its listener was closed: it is read no further, and has a little time for what it is owed.
+    pub fn end_by(&mut self, at: Ticks) {
+        self.doomed = true;
+        self.refused = true;
+        self.ends_by = Some(at);
     }
 
     /// What it is on the shard that it has just come to, which counts `held` bytes for it.
@@ -198,6 +214,13 @@ impl Connection {
                 Ok(due)
             };
         }
+        if let Some(at) = self.ends_by {
+            return if at <= now {
+                Err(Silence::ListenerClosed)
+            } else {
+                Ok(at)
+            };
+        }
         let (limit, why): ((Ticks, Span), Silence) = match self.outbound.waiting_since() {
             Some(since) => ((since, STALLED_SEND_WAIT), Silence::Stalled),
             // Told to wait, at the door or for memory: the silence is ours.
@@ -227,6 +250,7 @@ impl std::fmt::Display for Silence {
             Self::Idle => "idle",
             Self::Stalled => "it does not take its replies",
             Self::Lingering => "it was refused and goes on",
+            Self::ListenerClosed => "its listener is closed",
         })
     }
 }

@@ -10,6 +10,7 @@ mod fetch;
 mod groups;
 mod hostile;
 mod limits;
+mod listening;
 mod loggers;
 mod metadata;
 mod produce;

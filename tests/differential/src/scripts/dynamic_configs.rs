@@ -79,7 +79,8 @@ const KEPT: Values<'static> = &[
     ("unclean.leader.election.enable", Some("true")),
 ];
 
-/// Keys of what is not there: listeners that change, TLS, SASL, programs of the user's.
+/// What can not be or is not there: listeners without the first one, TLS, SASL, programs of the
+/// user's; and two maps of listeners.
 const REFUSED: Values<'static> = &[
     (
         "listener.security.protocol.map",
