@@ -309,7 +309,10 @@ fn write_record(
 }
 
 fn json_of(partition: i32, record: &Record) -> serde_json::Value {
-    let header = |(key, value): &(Bytes, Option<Bytes>)| json!({ "key": text_or_base64(key), "value": value.as_ref().map(text_or_base64) });
+    let header = |(key, value): &(Bytes, Option<Bytes>)| {
+        let value = value.as_ref().map(text_or_base64);
+        json!({ "key": text_or_base64(key), "value": value })
+    };
     json!({
         "partition": partition,
         "offset": record.offset,
