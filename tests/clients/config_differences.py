@@ -16,7 +16,6 @@ DIFFERENT = {
         "broker.id": NODE,
         "controller.listener.names": STARTED,
         "group.initial.rebalance.delay.ms": STARTED,
-        "listener.security.protocol.map": STARTED,
         "listeners": STARTED,
         "log.dir": "a directory of ours",
         "log.dirs": STARTED,
