@@ -369,7 +369,7 @@ pub const BROKER_CONFIGS: &[BrokerKey] = &[
     key(
         "request.memory.bytes",
         Long,
-        "Memory of each shard for requests under way.",
+        "Memory of each shard for requests under way; replies to fetches have as much.",
     )
     .default("268435456")
     .bounds(Between(109_051_904, i64::MAX)),

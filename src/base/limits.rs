@@ -126,6 +126,11 @@ pub const REQUEST_MEMORY_BYTES: ByteCount = ByteCount::mib(256);
 /// The least of it: the largest frame, and a little for everybody else.
 pub const REQUEST_MEMORY_BYTES_MIN: ByteCount = ByteCount::mib(104);
 
+/// Replies to fetches have as much again, of which one is offered at most this part of what is left;
+/// but never less than this.
+pub const REPLY_SHARE: u64 = 4;
+pub const REPLY_BYTES_MIN: ByteCount = ByteCount::kib(64);
+
 /// Frames up to this size may use the last quarter of that memory.
 pub const SMALL_FRAME_BYTES: ByteCount = ByteCount::mib(2);
 
@@ -276,3 +281,5 @@ const _: () = assert!(BATCH_BYTES_MAX.0 < FRAME_BYTES_MAX.0);
 const _: () = assert!(FRAME_BYTES_MAX.0 < REQUEST_MEMORY_BYTES_MIN.0);
 const _: () = assert!(REQUEST_MEMORY_BYTES_MIN.0 <= REQUEST_MEMORY_BYTES.0);
 const _: () = assert!(FETCH_BYTES_MAX.0 >= BATCH_BYTES_MAX.0);
+// One fetch alone gets all that it may ask for.
+const _: () = assert!(FETCH_BYTES_MAX.0 * REPLY_SHARE <= REQUEST_MEMORY_BYTES.0);

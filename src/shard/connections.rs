@@ -18,6 +18,7 @@ use super::config::{ConnectionLimits, ShardConfig};
 use super::connection::slots::Slot;
 use super::connection::{Connection, Lingering, Silence};
 use super::door::Visitor;
+use super::lending::Lending;
 use super::message::Message;
 use super::steer::Guest;
 use super::timers::{Timer, Timers};
@@ -39,6 +40,7 @@ pub struct Connections {
     arriving: Vec<Transit>,
     arrived: VecDeque<Connection>,
     pub memory: Admission,
+    pub replies: Lending,
     limits: ConnectionLimits,
 }
 
@@ -52,6 +54,7 @@ impl Connections {
             arriving: Vec::new(),
             arrived: VecDeque::new(),
             memory: Admission::new(config.request_memory),
+            replies: Lending::new(config.request_memory),
             limits: config.connections,
         }
     }
@@ -103,6 +106,9 @@ impl Connections {
     pub fn reply(&mut self, id: ConnectionId, slot: Slot, pieces: Vec<Bytes>) {
         // A connection that is gone wants no reply.
         if let Some(connection) = self.map.get_mut(&id) {
+            let bytes = pieces.iter().map(Bytes::len).sum();
+            connection.owed_bytes += bytes;
+            self.replies.take(bytes);
             connection.slots.fill(slot, pieces);
             self.touch(id);
         }
@@ -111,7 +117,8 @@ impl Connections {
     /// The oldest send of a connection has left.
     pub fn sent(&mut self, id: ConnectionId, now: Ticks) {
         if let Some(connection) = self.map.get_mut(&id) {
-            connection.note_sent(now);
+            let bytes = connection.note_sent(now);
+            self.replies.give_back(bytes);
             self.touch(id);
         }
     }
@@ -128,6 +135,8 @@ impl Connections {
         let mut connection = self.map.remove(&id)?;
         self.memory
             .give_back(std::mem::take(&mut connection.charged));
+        self.replies
+            .give_back(std::mem::take(&mut connection.owed_bytes));
         if let Some((begun, _)) = connection.begun.take() {
             self.memory.end(begun);
         }

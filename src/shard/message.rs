@@ -180,6 +180,13 @@ impl FetchedPart {
     pub fn bytes(&self) -> usize {
         self.batches.iter().map(|batch| batch.payload.len()).sum()
     }
+
+    /// Records that may be shown now follow these: a limit of the fetch kept them out.
+    pub fn has_more(&self) -> bool {
+        let end = self.batches.last().map(|batch| batch.head.end());
+        let end = end.map_or(self.plan.from, Offset::from);
+        end < self.plan.until
+    }
 }
 
 /// A question about one partition.

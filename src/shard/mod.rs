@@ -27,6 +27,7 @@ mod connection;
 mod connections;
 mod door;
 mod introduced;
+mod lending;
 mod pace;
 mod receive;
 mod steer;

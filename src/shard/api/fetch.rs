@@ -33,6 +33,8 @@ pub struct FetchCall {
     /// In the request's order: those of one topic stand together.
     pub(super) parts: Vec<Part>,
     bytes_min: usize,
+    /// What it holds of the memory for replies: batches that came, and those that may come.
+    lent: usize,
     deadline: Ticks,
     pub(super) owners: BTreeMap<ShardId, OwnerShare>,
     /// Its session, if it has one.
@@ -53,10 +55,21 @@ pub(super) struct OwnerShare {
     /// Of a session: only those that are still to be asked for.
     pub parts: Vec<FetchPart>,
     answered: bool,
+    /// What it may send, until it has answered.
+    lent: usize,
     /// It will say `Woken`, if it has answered.
     waits: bool,
     /// It said `Woken` before its answer came: its reads took longer than the next commit.
     woken_early: bool,
+}
+
+impl Part {
+    fn bytes(&self) -> usize {
+        match &self.outcome {
+            Some(Ok(fetched)) => fetched.bytes(),
+            Some(Err(_)) | None => 0,
+        }
+    }
 }
 
 impl Shard {
@@ -76,6 +89,7 @@ impl Shard {
             topics: Vec::with_capacity(request.topics.len()),
             parts: Vec::new(),
             bytes_min: positive(request.min_bytes),
+            lent: 0,
             deadline: self.now.ticks + wait,
             owners: BTreeMap::new(),
             session,
@@ -155,6 +169,9 @@ impl Shard {
         let Some(Call::Fetch(call)) = self.calls.get_mut(token) else {
             return;
         };
+        let offer = self.connections.replies.offer(call.bytes_max);
+        // As in Kafka, nobody waits for more than it may take.
+        call.bytes_min = call.bytes_min.min(offer);
         let may_wait = call.deadline > now && call.bytes_min > 0 && call.session.is_none();
         let wait = may_wait.then_some(Wait {
             bytes_min: ByteCount(call.bytes_min as u64),
@@ -163,6 +180,10 @@ impl Shard {
         let Some(share) = call.owners.get_mut(&owner) else {
             return;
         };
+        let before = std::mem::replace(&mut share.lent, offer);
+        call.lent = call.lent + offer - before;
+        self.connections.replies.give_back(before);
+        self.connections.replies.take(offer);
         share.answered = false;
         share.waits = false;
         share.woken_early = false;
@@ -174,7 +195,7 @@ impl Shard {
         let homes = call.homes_of(&parts);
         let ask = FetchAsk {
             parts,
-            bytes_max: ByteCount(call.bytes_max as u64),
+            bytes_max: ByteCount(offer as u64),
             wait,
             watch: watch.map(|id| id.0),
         };
@@ -204,17 +225,24 @@ impl Shard {
             return;
         };
         let mut damaged = Vec::new();
+        let (mut came, mut gone) = (0, 0);
         for (place, outcome) in parts {
             let part = &mut call.parts[place.0 as usize];
             if let Err(error @ LogError::Journal(_)) = &outcome {
                 let topic = call.topics[part.topic].0.to_string();
                 damaged.push((topic, part.index, *error));
             }
+            gone += part.bytes();
             part.outcome = Some(outcome.map_err(Failure::from));
+            came += part.bytes();
         }
         let Some(share) = call.owners.get_mut(&from) else {
             return;
         };
+        gone += std::mem::take(&mut share.lent);
+        call.lent = call.lent + came - gone;
+        self.connections.replies.take(came);
+        self.connections.replies.give_back(gone);
         share.answered = true;
         share.waits = waits && !share.woken_early;
         let ask_again = share.woken_early;
@@ -324,6 +352,8 @@ impl Shard {
 
     fn answer_fetch(&mut self, call: FetchCall) {
         let asked = call.asked;
+        // What of it is sent is counted as the connection's.
+        self.connections.replies.give_back(call.lent);
         let session = call.session.as_ref().map(|pass| pass.id);
         let session = session.and_then(|id| self.sessions.get_mut(id));
         let reply = super::fetch_reply::assemble(call, session);
@@ -343,6 +373,7 @@ impl FetchCall {
         self.owners.entry(owner).or_insert(OwnerShare {
             parts: Vec::new(),
             answered: true,
+            lent: 0,
             waits: false,
             woken_early: false,
         })
@@ -364,15 +395,19 @@ impl FetchCall {
         if self.deadline <= now {
             return true;
         }
-        let mut bytes = 0;
+        let (mut bytes, mut more) = (0, false);
         for part in &self.parts {
             match &part.outcome {
-                Some(Ok(fetched)) => bytes += fetched.bytes(),
+                Some(Ok(fetched)) => {
+                    bytes += fetched.bytes();
+                    more |= fetched.has_more();
+                }
                 Some(Err(_)) => return true,
                 // Of a session: it is to be asked for yet.
                 None => {}
             }
         }
-        bytes >= self.bytes_min
+        // Whoever takes no more than this would wait in vain.
+        bytes >= self.bytes_min || bytes > 0 && more
     }
 }

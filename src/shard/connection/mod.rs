@@ -32,6 +32,8 @@ pub struct Connection {
     pub inbound: Inbound,
     pub slots: Slots,
     pub outbound: Outbound,
+    /// Of replies that the kernel has not taken, as `Lending` counts them.
+    pub owed_bytes: usize,
     /// As what it counts, once shard 0 has let it in; it is read from then on.
     pub entered: Option<Visitor>,
     /// A receive is with the driver.
@@ -119,6 +121,7 @@ impl Connection {
             inbound: Inbound::new(frame_bytes_max),
             slots: Slots::default(),
             outbound: Outbound::default(),
+            owed_bytes: 0,
             entered: None,
             receiving: false,
             ended: false,
@@ -187,10 +190,13 @@ impl Connection {
         self.last_active = self.last_active.map(|_| now);
     }
 
-    /// A part of a reply has left: from here on it may be idle, not from its request on.
-    pub fn note_sent(&mut self, now: Ticks) {
-        self.outbound.sent(now);
+    /// A part of a reply has left: from here on it may be idle, not from its request on. Returns
+    /// how many bytes.
+    pub fn note_sent(&mut self, now: Ticks) -> usize {
+        let bytes = self.outbound.sent(now);
+        self.owed_bytes -= bytes;
         self.last_active = Some(now);
+        bytes
     }
 
     /// Requests under way, answered or not.

@@ -53,11 +53,12 @@ impl Outbound {
         }
     }
 
-    /// The oldest send has left.
-    pub fn sent(&mut self, now: Ticks) {
+    /// The oldest send has left. Returns its bytes.
+    pub fn sent(&mut self, now: Ticks) -> usize {
         let bytes = self.sends.pop_front().unwrap_or(0);
         self.unsent -= bytes;
         self.since = now;
+        bytes
     }
 
     /// Too much is queued: the peer is read no further until it takes some.
@@ -103,7 +104,8 @@ mod tests {
         assert_eq!(sizes, [1 << 20, 1 << 20, (1 << 19) + 4]);
         assert_eq!(outbound.waiting_since(), Some(Ticks(5)));
 
-        sizes.iter().for_each(|_| outbound.sent(Ticks(9)));
+        let left: Vec<usize> = sizes.iter().map(|_| outbound.sent(Ticks(9))).collect();
+        assert_eq!(left, sizes);
         assert!(outbound.is_empty());
         assert_eq!(outbound.unsent, 0);
     }

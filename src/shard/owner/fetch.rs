@@ -142,6 +142,14 @@ impl Owner {
         if failed || found >= wait.bytes_min.0 {
             return false;
         }
+        // Whoever takes no more than this would wait in vain.
+        let mut parts = gather
+            .parts
+            .iter()
+            .filter_map(|(_, part)| part.as_ref().ok());
+        if gather.missing == 0 && found > 0 && parts.any(FetchedPart::has_more) {
+            return false;
+        }
         // What is being read may or may not be enough; any commit then wakes the fetch.
         let missing = if wait.alone && gather.missing == 0 {
             wait.bytes_min.0 - found

@@ -57,6 +57,51 @@ fn a_client_that_never_reads_is_closed_and_holds_a_bounded_amount() {
 }
 
 #[test]
+fn many_slow_readers_hold_a_bounded_amount_and_others_get_on() {
+    let memory = ByteCount::mib(110);
+    let mut broker = Broker::start_with(1, |config| config.request_memory = ByteCount::mib(110));
+    broker.create_topic("t", 1);
+    let (writer, honest) = (broker.connect(), broker.connect());
+    for _ in 0..40 {
+        broker.produce(writer, "t", 0, &[7; 900_000]);
+    }
+    let lent = |broker: &Broker| {
+        let machine = broker.world.machine(ShardId(0)).expect("it is up");
+        machine.connections.replies.lent()
+    };
+    let everything = |min_bytes| {
+        let mut request = fetch_of(&[("t", 0, 0)], 20_000, min_bytes).with_max_bytes(i32::MAX);
+        request.topics[0].partitions[0].partition_max_bytes = i32::MAX;
+        request
+    };
+    let slow: Vec<SocketId> = (0..50).map(|_| broker.connect()).collect();
+    for socket in &slow {
+        broker.world.stall(*socket, true);
+        broker.send(*socket, &everything(1), 11);
+    }
+
+    broker.pass(Span::seconds(1));
+
+    let first_batches = slow.len() as u64 * 1_000_000;
+    assert!(lent(&broker) > memory.0 / 4, "they hold {}", lent(&broker));
+    assert!(
+        lent(&broker) < memory.0 + first_batches,
+        "they hold {}",
+        lent(&broker)
+    );
+    // It asks for more than there is left: what it is sent is less, and at once.
+    let began = broker.world.now();
+    let response = broker.ask(honest, &everything(30_000_000), 11);
+    let records = response.responses[0].partitions[0].records.as_ref();
+    assert!(!values_in(records).is_empty());
+    assert!(broker.world.now().since(began) < Span::seconds(1));
+
+    broker.pass(Span(STALLED_SEND_WAIT.0 * 2 + 5_000_000_000));
+    assert!(slow.iter().any(|socket| broker.closed.contains(socket)));
+    assert_eq!(lent(&broker), 0);
+}
+
+#[test]
 fn a_thousand_pipelined_requests_are_all_answered_in_order() {
     let mut broker = Broker::start(2);
     broker.create_topic("t", 2);
