@@ -197,10 +197,16 @@ impl Opened {
         }
         println!("{table}");
         for damage in self.journal.damage() {
-            println!(
-                "  DAMAGE: groups {} to {} can not be read, in {:08}.journal at {}",
-                damage.first.0, damage.last.0, damage.file.0, damage.at.0
-            );
+            let (first, last, file) = (damage.first.0, damage.last.0, damage.file.0);
+            match damage.gone {
+                true => {
+                    println!("  DAMAGE: {file:08}.journal is gone, with groups {first} to {last}")
+                }
+                false => println!(
+                    "  DAMAGE: groups {first} to {last} can not be read, in {file:08}.journal at {}",
+                    damage.at.0
+                ),
+            }
             for (stream, from, to) in &damage.streams {
                 let name = name_of(names, *stream);
                 println!("    {name} misses offsets {} to {}", from.0, to.0 - 1);
@@ -230,6 +236,7 @@ impl Opened {
                 "first_group": damage.first.0,
                 "last_group": damage.last.0,
                 "streams": ranges_json(&damage.streams, names),
+                "gone": damage.gone,
             })
         });
         json!({
