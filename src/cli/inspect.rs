@@ -197,16 +197,15 @@ impl Opened {
         }
         println!("{table}");
         for damage in self.journal.damage() {
-            let (first, last, file) = (damage.first.0, damage.last.0, damage.file.0);
-            match damage.gone {
-                true => {
-                    println!("  DAMAGE: {file:08}.journal is gone, with groups {first} to {last}")
+            let (first, last) = (damage.first.0, damage.last.0);
+            let (file, at) = (format!("{:08}.journal", damage.file.0), damage.at.0);
+            println!(
+                "  DAMAGE: {}",
+                match damage.gone {
+                    true => format!("{file} is gone, with groups {first} to {last}"),
+                    false => format!("groups {first} to {last} can not be read, in {file} at {at}"),
                 }
-                false => println!(
-                    "  DAMAGE: groups {first} to {last} can not be read, in {file:08}.journal at {}",
-                    damage.at.0
-                ),
-            }
+            );
             for (stream, from, to) in &damage.streams {
                 let name = name_of(names, *stream);
                 println!("    {name} misses offsets {} to {}", from.0, to.0 - 1);

@@ -26,7 +26,7 @@ use super::requests::Replay;
 use super::scan::{Item, Reader, ScannedGroup, Wanted, group_at, scan};
 use super::sources::Source;
 use super::superblock::{SUPERBLOCK_BYTES, SUPERBLOCK_FILE, Superblock};
-use super::torn::{Found, Known, judge};
+use super::torn::{Found, judge};
 
 /// Enough to find a file's first group.
 const HEAD_WINDOW_BYTES: u64 = UNIT as u64;
@@ -47,11 +47,9 @@ pub(super) struct Recovered {
 
 impl Recovered {
     /// After damage a round begins at once, so that the ends that streams were given because of it
-    /// are kept by more than the damage itself. Until it has ended, what streams were taken up in
-    /// for want of a newer checkpoint is not freed.
+    /// are kept by more than the damage itself.
     pub fn checkpoints(&self) -> Checkpoints {
-        let needed = self.book.replay_from().unwrap_or(0);
-        let mut checkpoints = Checkpoints::new(self.superblock.replay_from.min(needed));
+        let mut checkpoints = Checkpoints::new(self.superblock.replay_from);
         if !self.damage.is_empty() {
             checkpoints.begin_whole();
         }
@@ -105,7 +103,7 @@ pub(super) fn recover(
     let gone = recovery.gone(&superblock);
     let scan_from = sources.last().map_or(0, |source| source.segment + 1);
     let items = recovery.scan(scan_from, before)?;
-    let verdict = judge(&items, recovery.known(before, &superblock));
+    let verdict = judge(&items, before, superblock.flushed);
     let (kept, cut) = items.split_at(verdict.kept);
     recovery.add_scanned(&mut sources, kept);
     let mut rebuild = Rebuild::new(recovery.directory, settings.incarnation);
@@ -231,9 +229,7 @@ impl Recovery<'_> {
     fn sources(&self, superblock: &Superblock) -> (Vec<Source>, Option<Sequence>) {
         let mut sources = Vec::new();
         let first = self.segments.keys().next().copied();
-        // If none was ever freed, those ahead of the first that is there are lost.
-        let begins = first.unwrap_or(1) == 1 || self.freed_below == 1;
-        let mut before = begins.then_some(Sequence(0));
+        let mut before = (first.unwrap_or(1) == 1).then_some(Sequence(0));
         for (number, saved) in &self.table {
             let file = self.segments.get(number);
             let replayed = *number >= superblock.replay_from;
@@ -245,14 +241,6 @@ impl Recovery<'_> {
             sources.extend(file.map(|file| Source::of(saved, *file, replayed)));
         }
         (sources, before)
-    }
-
-    fn known(&self, before: Option<Sequence>, superblock: &Superblock) -> Known {
-        Known {
-            before,
-            flushed: superblock.flushed,
-            freed_below: self.freed_below,
-        }
     }
 
     /// The segments that the table names and the directory lacks, but for those that a scan misses.
