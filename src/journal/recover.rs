@@ -26,7 +26,7 @@ use super::requests::Replay;
 use super::scan::{Item, Reader, ScannedGroup, Wanted, group_at, scan};
 use super::sources::Source;
 use super::superblock::{SUPERBLOCK_BYTES, SUPERBLOCK_FILE, Superblock};
-use super::torn::{Found, judge};
+use super::torn::{Found, Known, judge};
 
 /// Enough to find a file's first group.
 const HEAD_WINDOW_BYTES: u64 = UNIT as u64;
@@ -103,7 +103,7 @@ pub(super) fn recover(
     let gone = recovery.gone(&superblock);
     let scan_from = sources.last().map_or(0, |source| source.segment + 1);
     let items = recovery.scan(scan_from, before)?;
-    let verdict = judge(&items, before, superblock.flushed);
+    let verdict = judge(&items, recovery.known(before, &superblock));
     let (kept, cut) = items.split_at(verdict.kept);
     recovery.add_scanned(&mut sources, kept);
     let mut rebuild = Rebuild::new(recovery.directory, settings.incarnation);
@@ -229,7 +229,9 @@ impl Recovery<'_> {
     fn sources(&self, superblock: &Superblock) -> (Vec<Source>, Option<Sequence>) {
         let mut sources = Vec::new();
         let first = self.segments.keys().next().copied();
-        let mut before = (first.unwrap_or(1) == 1).then_some(Sequence(0));
+        // If none was ever freed, those ahead of the first that is there are lost.
+        let begins = first.unwrap_or(1) == 1 || self.freed_below == 1;
+        let mut before = begins.then_some(Sequence(0));
         for (number, saved) in &self.table {
             let file = self.segments.get(number);
             let replayed = *number >= superblock.replay_from;
@@ -241,6 +243,14 @@ impl Recovery<'_> {
             sources.extend(file.map(|file| Source::of(saved, *file, replayed)));
         }
         (sources, before)
+    }
+
+    fn known(&self, before: Option<Sequence>, superblock: &Superblock) -> Known {
+        Known {
+            before,
+            flushed: superblock.flushed,
+            freed_below: self.freed_below,
+        }
     }
 
     /// The segments that the table names and the directory lacks, but for those that a scan misses.

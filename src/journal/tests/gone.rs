@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::world::{World, settings};
+use crate::journal::checkpoint::Round;
 use crate::journal::{Index, JournalError, StreamId};
 use crate::runtime::{Directory, FileId};
 
@@ -102,4 +103,19 @@ fn a_segment_that_no_restart_needs_and_that_is_gone_is_told_with_what_lay_in_it(
         world.check_counts();
         world.settle();
     }
+}
+
+#[test]
+fn a_segment_that_no_table_names_and_that_is_gone_is_told() {
+    let mut world = World::with(3, settings());
+    // As if one were under way: none begins, and no table is ever written.
+    world.journal.checkpoints.round = Round::Superblock { replay_from: 1 };
+    fill(&mut world, 10, 800);
+    let places = places(&world);
+
+    lose(&mut world, 3);
+
+    assert_eq!(world.journal.damage().len(), 1);
+    check_told(&world, &places, 3);
+    check_served(&mut world, &places, 3);
 }
