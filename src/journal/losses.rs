@@ -62,6 +62,17 @@ impl Rebuild<'_> {
         }
     }
 
+    /// True if some of what a restart replays is lost together with what would name it.
+    pub(super) fn are_rows_lost(&self, sources: &[Source], losses: &[Loss]) -> bool {
+        let groups = || sources.iter().flat_map(|source| &source.groups);
+        let noticed_by = |loss: &Loss| {
+            let group = groups().find(|(number, _)| *number == loss.item);
+            group.map(|(_, group)| group.header.sequence)
+        };
+        let mut unknown = losses.iter().map(|it| it.rows_unknown(noticed_by(it)));
+        unknown.any(|is_unknown| is_unknown) || self.gone.iter().any(|gone| gone.needed)
+    }
+
     /// What can be said of a missed segment that no table names.
     fn unnamed(&self, segment: u32) -> Gone {
         let segments = &self.book.segments;

@@ -45,6 +45,8 @@ pub(super) struct Rebuild<'a> {
     pub groups_lost: u64,
     /// Segments that the table names and the directory lacks, by number.
     pub gone: Vec<Gone>,
+    /// Somewhere rows are lost that nobody knows, checkpoints perhaps among them.
+    rows_lost: bool,
 }
 
 impl<'a> Rebuild<'a> {
@@ -60,6 +62,7 @@ impl<'a> Rebuild<'a> {
             proven: HashSet::new(),
             groups_lost: 0,
             gone: Vec::new(),
+            rows_lost: false,
         }
     }
 
@@ -70,7 +73,11 @@ impl<'a> Rebuild<'a> {
         losses: &[Loss],
         replay: &mut dyn Replay,
     ) -> Result<(), JournalError> {
+        self.rows_lost = self.are_rows_lost(sources, losses);
         for source in sources.iter_mut() {
+            // A stream whose newest checkpoint is lost is known from an older one, or its rows.
+            // If it were not, its segments would be freed.
+            source.replayed |= self.rows_lost;
             self.list(source)?;
         }
         let replayed = sources.iter().filter(|source| source.replayed).count();
@@ -294,12 +301,13 @@ impl<'a> Rebuild<'a> {
         self.book.count(segment, &trim, NONE);
     }
 
-    /// The row as it counts if its stream's newest checkpoint can not be read. Only the row of that
-    /// checkpoint, which is yet to come, says where the stream began: older entries may come, from
-    /// where they were carried to. One behind all that is known stands for the entry, of which
-    /// nothing else is left.
+    /// The row as it counts if its stream's newest checkpoint can not be read, or may be lost. Only
+    /// the row of that checkpoint, which is yet to come, says where the stream began: older entries
+    /// may come, from where they were carried to. One behind all that is known stands for the
+    /// entry, of which nothing else is left.
     fn without_checkpoint(&self, row: &Row) -> Row {
-        if !row.kind.is_data() || !self.unsaved.contains(&row.stream) {
+        let is_lost = self.rows_lost || self.unsaved.contains(&row.stream);
+        if !row.kind.is_data() || !is_lost {
             return *row;
         }
         let known = self.book.streams.get(row.stream);

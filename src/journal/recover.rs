@@ -47,9 +47,11 @@ pub(super) struct Recovered {
 
 impl Recovered {
     /// After damage a round begins at once, so that the ends that streams were given because of it
-    /// are kept by more than the damage itself.
+    /// are kept by more than the damage itself. Until it has ended, what streams were taken up in
+    /// for want of a newer checkpoint is not freed.
     pub fn checkpoints(&self) -> Checkpoints {
-        let mut checkpoints = Checkpoints::new(self.superblock.replay_from);
+        let needed = self.book.replay_from().unwrap_or(0);
+        let mut checkpoints = Checkpoints::new(self.superblock.replay_from.min(needed));
         if !self.damage.is_empty() {
             checkpoints.begin_whole();
         }

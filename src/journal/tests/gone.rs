@@ -1,4 +1,5 @@
-//! Segments whose files are gone: what is told of it, and what is still served.
+//! Segments whose files are gone, and checkpoints that are lost: what is told of it, and what is
+//! still served.
 
 use std::collections::BTreeMap;
 
@@ -106,6 +107,33 @@ fn a_segment_that_no_restart_needs_and_that_is_gone_is_told_with_what_lay_in_it(
 }
 
 #[test]
+fn a_segment_that_a_restart_needs_and_that_is_gone_is_told_and_gives_no_index_again() {
+    let mut world = World::with(2, settings());
+    world.journal.checkpoints.streams_min = 1;
+    fill(&mut world, 20, 2_000);
+    let places = places(&world);
+    let ends: Vec<i64> = (20..40).map(|stream| world.end_of(stream)).collect();
+    let needed = world.journal.checkpoints.replay_from;
+    let segments = &world.journal.book.segments;
+    assert!(needed > 1 && segments[&needed].footer.is_some());
+    assert!(segments[&needed].saved > 0);
+
+    let file = lose(&mut world, needed);
+
+    let damage = world.journal.damage();
+    let told: Vec<_> = damage.iter().map(|it| (it.gone, it.file)).collect();
+    assert_eq!(told, [(true, file)]);
+    check_told(&world, &places, needed);
+    for start in 0..2 {
+        let found: Vec<i64> = (20..40).map(|stream| world.end_of(stream)).collect();
+        assert_eq!(found, ends, "start {start}");
+        check_served(&mut world, &places, needed);
+        world.settle();
+        world.reopen().expect("it opens");
+    }
+}
+
+#[test]
 fn a_segment_that_no_table_names_and_that_is_gone_is_told() {
     let mut world = World::with(3, settings());
     // As if one were under way: none begins, and no table is ever written.
@@ -118,4 +146,36 @@ fn a_segment_that_no_table_names_and_that_is_gone_is_told() {
     assert_eq!(world.journal.damage().len(), 1);
     check_told(&world, &places, 3);
     check_served(&mut world, &places, 3);
+}
+
+/// With more streams than a turn takes, a round of checkpoints fills several groups, of which the
+/// last holds the table.
+#[test]
+fn a_lost_group_of_checkpoints_costs_no_entry_that_lies_elsewhere() {
+    let mut world = World::with(4, settings());
+    fill(&mut world, 600, 1_300);
+    world.journal.checkpoints.begin_whole();
+    world.settle();
+    let (segment, table_at) = world.journal.turn.superblock.table.expect("a table");
+    let open = world.journal.segments().pop().expect("a segment");
+    assert_eq!(open.number, segment);
+    let check = world.journal.check_segment(&mut world.disk, &open);
+    let groups = check.expect("it is whole").groups;
+    let states = groups
+        .iter()
+        .rev()
+        .find(|(at, _)| at.0 < u64::from(table_at));
+    let (states, _) = states.expect("a group of states");
+    let elsewhere: Places = places(&world)
+        .into_iter()
+        .filter(|(_, place)| *place != segment)
+        .collect();
+
+    world.disk.corrupt(open.file, states.0 + 20);
+    for _ in 0..2 {
+        world.reopen().expect("it opens");
+        check_served(&mut world, &elsewhere, segment);
+        world.settle();
+        check_served(&mut world, &elsewhere, segment);
+    }
 }
