@@ -234,6 +234,58 @@ fn a_lost_group_is_told_by_topic_partition_and_offset() {
 }
 
 #[test]
+fn a_segment_whose_file_is_gone_is_counted_and_told_with_what_lay_in_it() {
+    let scratch = Scratch::new("inspect-gone");
+    let data_dir = scratch.path("data");
+    let flags = ["--cores", "1", "--shards", "1", "--allow-buffered"];
+    let broker = Broker::start(&data_dir, &flags);
+    let mut client = broker.connect();
+    client.create_topic("t", 1);
+    // Two segments of 128 MiB, and some of a third.
+    let (batch, count) = (batch_of(&[&[0x5E; 1_000_000]]), 290);
+    for at in 0..count {
+        assert_eq!(client.produce("t", 0, Some(batch.clone())), (0, at));
+    }
+    assert_eq!(broker.stop().0, Some(0));
+    let (code, json) = json_of(&data_dir);
+    assert_eq!(code, Some(0), "{json}");
+    let second = &json["shards"][0]["segments"][1];
+    let number = second["file"].as_u64().expect("a second segment");
+    let name = format!("{number:08}.journal");
+    let mut directories = fs::read_dir(&data_dir).expect("it is there");
+    let file = directories.find_map(|entry| {
+        let path = entry.expect("readable").path().join(&name);
+        path.exists().then_some(path)
+    });
+    fs::remove_file(file.expect("some shard has it")).expect("it can be removed");
+
+    let (code, json) = json_of(&data_dir);
+
+    assert_eq!(code, Some(1), "{json}");
+    assert_eq!(json["damages"], 1, "{json}");
+    let damage = &json["shards"][0]["damage"][0];
+    assert_eq!(damage["gone"], true, "{json}");
+    assert_eq!(damage["file"], number, "{json}");
+    assert_eq!(damage["first_group"], second["first_group"], "{json}");
+    let missed = damage["streams"].as_array().expect("streams");
+    let [missed] = &missed[..] else {
+        panic!("one stream: {json}");
+    };
+    let (from, until) = (missed["from"].as_i64(), missed["until"].as_i64());
+    let (from, until) = (from.expect("an offset"), until.expect("an offset"));
+    assert_eq!(missed["partition"], "t-0", "{json}");
+    assert!(0 < from && from + 100 < until && until < count, "{json}");
+    let text = inspect(&data_dir, &[]).output().expect("it can be started");
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    for words in [
+        &format!("DAMAGE: {name} is gone, with groups "),
+        &format!("t-0 misses offsets {from} to {}", until - 1),
+    ] {
+        assert!(text.contains(words), "no {words:?}: {text}");
+    }
+}
+
+#[test]
 fn a_directory_in_use_and_what_is_no_data_directory_are_refused() {
     let scratch = Scratch::new("inspect-use");
     let data_dir = scratch.path("data");

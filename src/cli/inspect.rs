@@ -197,9 +197,14 @@ impl Opened {
         }
         println!("{table}");
         for damage in self.journal.damage() {
+            let (first, last) = (damage.first.0, damage.last.0);
+            let (file, at) = (format!("{:08}.journal", damage.file.0), damage.at.0);
             println!(
-                "  DAMAGE: groups {} to {} can not be read, in {:08}.journal at {}",
-                damage.first.0, damage.last.0, damage.file.0, damage.at.0
+                "  DAMAGE: {}",
+                match damage.gone {
+                    true => format!("{file} is gone, with groups {first} to {last}"),
+                    false => format!("groups {first} to {last} can not be read, in {file} at {at}"),
+                }
             );
             for (stream, from, to) in &damage.streams {
                 let name = name_of(names, *stream);
@@ -230,6 +235,7 @@ impl Opened {
                 "first_group": damage.first.0,
                 "last_group": damage.last.0,
                 "streams": ranges_json(&damage.streams, names),
+                "gone": damage.gone,
             })
         });
         json!({

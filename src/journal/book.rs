@@ -181,10 +181,10 @@ impl Book {
     /// The row's stream; if it is new, a restart takes it up in `segment`.
     fn obtain(&mut self, segment: u32, row: &Row) -> &mut Stream {
         if self.streams.slot(row.stream).is_none() {
-            self.streams.obtain(row.stream, row.first);
+            self.streams.obtain(row.stream);
             self.saved(row.stream, segment);
         }
-        self.streams.obtain(row.stream, row.first)
+        self.streams.obtain(row.stream)
     }
 
     /// A restart takes `stream` up in `segment` from now on.

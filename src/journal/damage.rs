@@ -17,6 +17,9 @@ pub struct Damage {
     /// they go on. A stream that has no later entry can not be named. Entries that can be named by
     /// their group's table are not among these: reading them fails.
     pub streams: Vec<(StreamId, Index, Index)>,
+    /// A whole segment is not there: its file is gone, or holds nothing of it. Some groups behind
+    /// the last one that it held may be counted in.
+    pub gone: bool,
 }
 
 impl Damage {
@@ -28,6 +31,7 @@ impl Damage {
             first = self.first.0,
             last = self.last.0,
             streams = ?self.streams,
+            gone = self.gone,
             "acknowledged groups of the journal can not be read; what follows them is served"
         );
     }

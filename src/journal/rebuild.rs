@@ -20,6 +20,7 @@ use super::entry::{Index, StreamId};
 use super::error::JournalError;
 use super::format::{Kind, Row};
 use super::index::{NONE, SegmentIndex};
+use super::losses::Gone;
 use super::pages::PageCache;
 use super::parts::{Change, Part};
 use super::requests::Replay;
@@ -42,6 +43,10 @@ pub(super) struct Rebuild<'a> {
     pub proven: HashSet<StreamId>,
     /// Groups whose rows nobody knows.
     pub groups_lost: u64,
+    /// Segments that the table names and the directory lacks, by number.
+    pub gone: Vec<Gone>,
+    /// Somewhere rows are lost that nobody knows, checkpoints perhaps among them.
+    rows_lost: bool,
 }
 
 impl<'a> Rebuild<'a> {
@@ -56,6 +61,8 @@ impl<'a> Rebuild<'a> {
             unsaved: HashSet::new(),
             proven: HashSet::new(),
             groups_lost: 0,
+            gone: Vec::new(),
+            rows_lost: false,
         }
     }
 
@@ -66,7 +73,11 @@ impl<'a> Rebuild<'a> {
         losses: &[Loss],
         replay: &mut dyn Replay,
     ) -> Result<(), JournalError> {
+        self.rows_lost = self.are_rows_lost(sources, losses);
         for source in sources.iter_mut() {
+            // A stream whose newest checkpoint is lost is known from an older one, or its rows.
+            // If it were not, its segments would be freed.
+            source.replayed |= self.rows_lost;
             self.list(source)?;
         }
         let replayed = sources.iter().filter(|source| source.replayed).count();
@@ -77,6 +88,7 @@ impl<'a> Rebuild<'a> {
         }
         self.replay_unsaved(sources, replay)?;
         for source in sources.iter_mut() {
+            self.note_gone(source.segment);
             if source.replayed {
                 self.replay(source, losses, replay)?;
                 share.grew(replay);
@@ -85,6 +97,7 @@ impl<'a> Rebuild<'a> {
                 self.index(source.segment, &seen);
             }
         }
+        self.note_gone(u32::MAX);
         self.lose_ends(losses, replay);
         let last = sources.last().map(|source| source.file.file);
         let noticed = |loss: &&Loss| self.damage.iter().any(|known| known.first == loss.first);
@@ -96,10 +109,17 @@ impl<'a> Rebuild<'a> {
                 first: loss.first,
                 last: loss.last,
                 streams: Vec::new(),
+                gone: false,
             });
         }
+        // Not before the end: an entry that a checkpoint knows in a segment freed since was carried
+        // to another, and a later row says so.
+        let missed = self.missed();
+        self.note_missed(&missed);
         self.note_holes()?;
-        self.drop_lost_parts();
+        if !missed.is_empty() {
+            self.drop_lost_parts();
+        }
         Ok(())
     }
 
@@ -256,7 +276,7 @@ impl<'a> Rebuild<'a> {
     }
 
     fn take(&mut self, segment: u32, row: &Row, run: u32, replay: &mut dyn Replay) {
-        let row = &self.without_checkpoint(segment, row, replay);
+        let row = &self.without_checkpoint(row);
         self.note_gap(row);
         tell(row, replay);
         self.book.count(segment, row, run);
@@ -281,19 +301,17 @@ impl<'a> Rebuild<'a> {
         self.book.count(segment, &trim, NONE);
     }
 
-    /// The row as it counts if its stream's newest checkpoint can not be read. Only the row of that
-    /// checkpoint, which is yet to come, says where the stream began: older entries may come, from
-    /// where they were carried to. One behind all that is known stands for the entry, of which
-    /// nothing else is left.
-    fn without_checkpoint(&mut self, segment: u32, row: &Row, replay: &mut dyn Replay) -> Row {
-        if !row.kind.is_data() || !self.unsaved.contains(&row.stream) {
+    /// The row as it counts if its stream's newest checkpoint can not be read, or may be lost. Only
+    /// the row of that checkpoint, which is yet to come, says where the stream began: older entries
+    /// may come, from where they were carried to. One behind all that is known stands for the
+    /// entry, of which nothing else is left.
+    fn without_checkpoint(&self, row: &Row) -> Row {
+        let is_lost = self.rows_lost || self.unsaved.contains(&row.stream);
+        if !row.kind.is_data() || !is_lost {
             return *row;
         }
-        if self.book.streams.get(row.stream).is_none() {
-            self.trim(segment, row.stream, Index(0), replay);
-        }
         let known = self.book.streams.get(row.stream);
-        let is_behind = known.is_some_and(|stream| row.first >= stream.end);
+        let is_behind = known.is_none_or(|stream| row.first >= stream.end);
         let kind = if is_behind { Kind::Entry } else { row.kind };
         Row { kind, ..*row }
     }
@@ -363,15 +381,14 @@ impl<'a> Rebuild<'a> {
         for share in state.parts.iter().flat_map(Part::shares) {
             self.book.change(share);
         }
-        let restored = self.book.streams.obtain(stream, state.first);
+        let restored = self.book.streams.obtain(stream);
         (restored.first, restored.end) = (state.first, state.end);
         (restored.term, restored.parts) = (state.term, state.parts);
         self.book.saved(stream, source.segment);
         Ok(())
     }
 
-    /// Lets go of parts in segments that are not there. Not before the end: an entry that a
-    /// checkpoint knows in a segment freed since was carried to another, and a later row says so.
+    /// Lets go of parts in segments that are not there.
     fn drop_lost_parts(&mut self) {
         let Book {
             streams, segments, ..
@@ -386,7 +403,6 @@ impl<'a> Rebuild<'a> {
             {
                 continue;
             }
-            tracing::error!(stream = stream.id.0, parts = ?stream.parts, "segments are missing");
             let kept = stream.parts.iter().map(|part| part.kept_in(is_there));
             let kept: Vec<Part> = kept.flatten().collect();
             let before = std::mem::replace(&mut stream.parts, kept);

@@ -19,13 +19,14 @@ use super::entry::Sequence;
 use super::error::JournalError;
 use super::format::{Kind, UNIT, rows};
 use super::journal::Settings;
+use super::losses::Gone;
 use super::numbering::number_files;
 use super::rebuild::Rebuild;
 use super::requests::Replay;
 use super::scan::{Item, Reader, ScannedGroup, Wanted, group_at, scan};
 use super::sources::Source;
 use super::superblock::{SUPERBLOCK_BYTES, SUPERBLOCK_FILE, Superblock};
-use super::torn::{Found, judge};
+use super::torn::{Found, Known, judge};
 
 /// Enough to find a file's first group.
 const HEAD_WINDOW_BYTES: u64 = UNIT as u64;
@@ -46,9 +47,11 @@ pub(super) struct Recovered {
 
 impl Recovered {
     /// After damage a round begins at once, so that the ends that streams were given because of it
-    /// are kept by more than the damage itself.
+    /// are kept by more than the damage itself. Until it has ended, what streams were taken up in
+    /// for want of a newer checkpoint is not freed.
     pub fn checkpoints(&self) -> Checkpoints {
-        let mut checkpoints = Checkpoints::new(self.superblock.replay_from);
+        let needed = self.book.replay_from().unwrap_or(0);
+        let mut checkpoints = Checkpoints::new(self.superblock.replay_from.min(needed));
         if !self.damage.is_empty() {
             checkpoints.begin_whole();
         }
@@ -66,6 +69,8 @@ pub(super) struct Recovery<'a> {
     segments: BTreeMap<u32, FoundFile>,
     /// The newest table of segments that is durable, if there is one.
     table: BTreeMap<u32, SavedSegment>,
+    /// Segments from this one on have never been freed.
+    freed_below: u32,
     /// Higher than the number of any segment found.
     pub next_segment: u32,
     /// Higher than the number of any file found.
@@ -89,20 +94,22 @@ pub(super) fn recover(
         files,
         segments: BTreeMap::new(),
         table: BTreeMap::new(),
+        freed_below: u32::MAX,
         next_segment: 1,
         spare: Vec::new(),
     };
-    let superblock = recovery.superblock()?;
+    let mut superblock = recovery.superblock()?;
     recovery.find_segments()?;
-    let mut superblock = superblock;
     recovery.load_table(&mut superblock)?;
     let (mut sources, before) = recovery.sources(&superblock);
+    let gone = recovery.gone(&superblock);
     let scan_from = sources.last().map_or(0, |source| source.segment + 1);
     let items = recovery.scan(scan_from, before)?;
-    let verdict = judge(&items, before, superblock.flushed);
+    let verdict = judge(&items, recovery.known(before, &superblock));
     let (kept, cut) = items.split_at(verdict.kept);
     recovery.add_scanned(&mut sources, kept);
     let mut rebuild = Rebuild::new(recovery.directory, settings.incarnation);
+    rebuild.gone = gone;
     rebuild.run(&mut sources, &verdict.losses, replay)?;
     let (mut book, damage) = (rebuild.book, rebuild.damage);
     damage.iter().for_each(Damage::report);
@@ -152,20 +159,28 @@ impl Recovery<'_> {
     /// The superblock, made if there is none: then nothing was ever acknowledged, or it is lost
     /// and the segments tell the rest.
     fn superblock(&mut self) -> Result<Superblock, JournalError> {
+        let is_new = self.files.is_empty();
         let known = self.files.iter().any(|found| found.file == SUPERBLOCK_FILE);
         if !known {
             self.directory.prepare(SUPERBLOCK_FILE, SUPERBLOCK_BYTES)?;
         }
         let incarnation = self.settings.incarnation;
         match Superblock::load(self.directory)? {
-            Some(superblock) if superblock.incarnation != incarnation => {
+            Some(loaded) if loaded.superblock.incarnation != incarnation => {
                 Err(JournalError::Format {
                     file: SUPERBLOCK_FILE,
-                    found: superblock.incarnation as u32,
+                    found: loaded.superblock.incarnation as u32,
                 })
             }
-            Some(superblock) => Ok(superblock),
-            None => Ok(Superblock::fresh(incarnation)),
+            Some(loaded) => {
+                self.freed_below = loaded.freed_below();
+                Ok(loaded.superblock)
+            }
+            // Of segments without it nobody knows where a restart begins, now and later.
+            None => Ok(Superblock {
+                replay_from: u32::from(is_new),
+                ..Superblock::fresh(incarnation)
+            }),
         }
     }
 
@@ -216,19 +231,51 @@ impl Recovery<'_> {
     fn sources(&self, superblock: &Superblock) -> (Vec<Source>, Option<Sequence>) {
         let mut sources = Vec::new();
         let first = self.segments.keys().next().copied();
-        let mut before = (first.unwrap_or(1) == 1).then_some(Sequence(0));
+        // If none was ever freed, those ahead of the first that is there are lost.
+        let begins = first.unwrap_or(1) == 1 || self.freed_below == 1;
+        let mut before = begins.then_some(Sequence(0));
         for (number, saved) in &self.table {
-            let Some(file) = self.segments.get(number) else {
-                continue;
-            };
+            let file = self.segments.get(number);
             let replayed = *number >= superblock.replay_from;
-            if replayed && saved.footer.is_none() {
+            let there = file.is_some() || *number >= self.freed_below;
+            if there && replayed && saved.footer.is_none() {
                 before = Some(Sequence(saved.first.0 - 1));
                 break;
             }
-            sources.push(Source::of(saved, *file, replayed));
+            sources.extend(file.map(|file| Source::of(saved, *file, replayed)));
         }
         (sources, before)
+    }
+
+    fn known(&self, before: Option<Sequence>, superblock: &Superblock) -> Known {
+        Known {
+            before,
+            flushed: superblock.flushed,
+            freed_below: self.freed_below,
+        }
+    }
+
+    /// The segments that the table names and the directory lacks, but for those that a scan misses.
+    fn gone(&self, superblock: &Superblock) -> Vec<Gone> {
+        let is_scanned = |saved: &SavedSegment| {
+            saved.number >= superblock.replay_from.max(self.freed_below) && saved.footer.is_none()
+        };
+        let named = self.table.values().take_while(|saved| !is_scanned(saved));
+        let gone = named.filter(|saved| !self.segments.contains_key(&saved.number));
+        let gone = gone.map(|saved| {
+            let behind = self.table.range(saved.number + 1..).next();
+            let last = behind.map_or(saved.first.0, |(_, behind)| {
+                behind.first.0.saturating_sub(1)
+            });
+            Gone {
+                segment: saved.number,
+                file: saved.file,
+                first: saved.first,
+                last: Sequence(last.max(saved.first.0)),
+                needed: saved.number >= self.freed_below,
+            }
+        });
+        gone.collect()
     }
 
     fn scan(&mut self, from: u32, before: Option<Sequence>) -> Result<Vec<Found>, JournalError> {
@@ -274,6 +321,7 @@ impl Recovery<'_> {
                     used: 0,
                     footer: None,
                     groups: Vec::new(),
+                    judged: true,
                     replayed: true,
                 });
             }

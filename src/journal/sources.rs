@@ -29,8 +29,10 @@ pub(super) struct Source {
     pub used: u32,
     /// Its footer, if that is known to be durable; else its groups tell.
     pub footer: Option<Footer>,
-    /// The groups that count, each with its number among the items that were judged.
+    /// The groups that count, each with its number among the items that were judged, if they were.
     pub groups: Vec<(usize, ScannedGroup)>,
+    /// They were judged: losses may lie before them.
+    pub judged: bool,
     /// Its rows are told; else they are only indexed.
     pub replayed: bool,
 }
@@ -54,6 +56,7 @@ impl Source {
             used: saved.used,
             footer: saved.footer,
             groups: Vec::new(),
+            judged: false,
             replayed,
         }
     }

@@ -31,11 +31,11 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    fn new(id: StreamId, first: Index) -> Self {
+    fn new(id: StreamId) -> Self {
         Self {
             id,
-            first,
-            end: first,
+            first: Index(0),
+            end: Index(0),
             term: Term(i32::MIN),
             run_segment: 0,
             run: NONE,
@@ -254,8 +254,9 @@ impl Streams {
         self.slots.iter_mut().flatten()
     }
 
-    /// The stream, made if it is new, with `first` as its lowest index.
-    pub fn obtain(&mut self, id: StreamId, first: Index) -> &mut Stream {
+    /// The stream, made if it is new: then it begins at 0. If a restart first meets it further on,
+    /// with no checkpoint and no trim, its beginning is lost, and readers must be told so.
+    pub fn obtain(&mut self, id: StreamId) -> &mut Stream {
         let slot = match self.slot(id) {
             Some(slot) => slot,
             None => {
@@ -268,7 +269,7 @@ impl Streams {
                 slot
             }
         };
-        self.slots[slot as usize].get_or_insert_with(|| Stream::new(id, first))
+        self.slots[slot as usize].get_or_insert_with(|| Stream::new(id))
     }
 
     /// Forgets the stream and hands it out.

@@ -9,7 +9,7 @@
 //! | 16 | 8 | incarnation |
 //! | 24 | 8 | flushed: every group up to it was durable before this slot was written |
 //! | 32 | 4 | session |
-//! | 36 | 4 | replay from this segment on; what lies before is covered by checkpoints |
+//! | 36 | 4 | replay from this segment on; what lies before is covered by checkpoints. 0: all |
 //! | 40 | 4 | segment of the newest table of segments; 0 if there is none |
 //! | 44 | 4 | position of the group that holds it, in units of 4 KiB |
 //! | 48 | 4 | CRC-32C of bytes 0..48 |
@@ -40,6 +40,25 @@ pub(super) struct Superblock {
     pub replay_from: u32,
     /// Segment and position of the group with the newest table of segments.
     pub table: Option<(u32, u32)>,
+}
+
+/// What a start finds.
+pub(super) struct Loaded {
+    pub superblock: Superblock,
+    /// The other slot can be read as well, so that this is the one that was written last.
+    pub is_newest: bool,
+}
+
+impl Loaded {
+    /// Segments from this one on have never been freed: a segment is, only once the superblock says
+    /// that restarts begin behind it.
+    pub fn freed_below(&self) -> u32 {
+        match self.superblock.replay_from {
+            from if from > 0 && self.is_newest => from,
+            // Nobody knows any more.
+            _ => u32::MAX,
+        }
+    }
 }
 
 /// What one of the two slots holds.
@@ -123,7 +142,7 @@ impl Superblock {
     /// # Errors
     ///
     /// The device's, if it can read neither; `Format` if a slot is of another version.
-    pub fn load(directory: &mut dyn Directory) -> Result<Option<Self>, JournalError> {
+    pub fn load(directory: &mut dyn Directory) -> Result<Option<Loaded>, JournalError> {
         let slots = [0, 1].map(|slot| Self::load_slot(directory, slot));
         if let [Err(error), Err(_)] = slots {
             return Err(error);
@@ -139,10 +158,13 @@ impl Superblock {
                 newest = Some(slot);
             }
         }
-        if let Some(newest) = newest.as_mut().filter(|_| damaged) {
-            newest.clean = false;
-        }
-        Ok(newest)
+        Ok(newest.map(|newest| Loaded {
+            superblock: Self {
+                clean: newest.clean && !damaged,
+                ..newest
+            },
+            is_newest: !damaged,
+        }))
     }
 
     fn load_slot(directory: &mut dyn Directory, slot: u64) -> Result<Slot, JournalError> {

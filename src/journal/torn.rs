@@ -43,29 +43,38 @@ pub(super) struct Verdict {
     pub flushed: Sequence,
 }
 
-/// Judges the items, given that `before` is the last sequence ahead of them (None: unknown) and
-/// that a superblock claims everything up to `flushed`.
-pub(super) fn judge(items: &[Found], before: Option<Sequence>, flushed: Sequence) -> Verdict {
-    let claims = claims(items, flushed);
+/// What is known of the log besides its items.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    /// The last sequence ahead of the items, unless nobody knows.
+    pub before: Option<Sequence>,
+    /// A superblock claims everything up to here.
+    pub flushed: Sequence,
+    /// Segments from this one on have never been freed.
+    pub freed_below: u32,
+}
+
+/// Judges the items.
+pub(super) fn judge(items: &[Found], known: Known) -> Verdict {
+    let claims = claims(items, known.flushed);
     let mut verdict = Verdict {
-        last: before.unwrap_or_default(),
+        last: known.before.unwrap_or_default(),
         flushed: claims[0],
         ..Verdict::default()
     };
-    let mut known = before;
+    let mut last_known = known.before;
     let mut cut_at = None;
     for (number, found) in items.iter().enumerate() {
         let Item::Group(group) = &found.item else {
             continue;
         };
         let (sequence, claim) = (group.header.sequence, claims[number]);
-        // Between segments that do not follow each other others were freed: nothing is lost there.
-        // Only what a superblock claims is freed; an unclaimed segment was torn as a whole.
-        let apart = number > 0 && items[number - 1].segment + 1 < found.segment;
-        if apart && claim.0 + 1 >= sequence.0 {
-            known = None;
+        // Where others were freed, nothing is lost between two segments. Only what is claimed is
+        // freed; an unclaimed segment was torn as a whole.
+        if may_be_freed(items, number, known.freed_below) && claim.0 + 1 >= sequence.0 {
+            last_known = None;
         }
-        let lost = known.is_some_and(|last| sequence.0 > last.0 + 1);
+        let lost = last_known.is_some_and(|last| sequence.0 > last.0 + 1);
         if lost {
             let first = Sequence(verdict.last.0 + 1);
             let last = Sequence(sequence.0 - 1);
@@ -96,11 +105,19 @@ pub(super) fn judge(items: &[Found], before: Option<Sequence>, flushed: Sequence
             });
         }
         verdict.last = sequence;
-        known = Some(sequence);
+        last_known = Some(sequence);
     }
     verdict.kept = cut_at.unwrap_or(items.len());
-    verdict.miss_claimed_end(flushed);
+    verdict.miss_claimed_end(known.flushed);
     verdict
+}
+
+/// True if the item's segment does not follow that of the one before it, and one between may have
+/// been freed: not from where restarts begin, as the newest superblock has it, for `sweep` stops
+/// there. Numbers that no segment was given, or one that was cut, leave no gap between sequences.
+fn may_be_freed(items: &[Found], number: usize, freed_below: u32) -> bool {
+    let before = number.checked_sub(1).map(|before| items[before].segment);
+    before.is_some_and(|before| before + 1 < items[number].segment.min(freed_below))
 }
 
 impl Verdict {
@@ -180,7 +197,22 @@ mod tests {
     }
 
     fn check(items: &[Found], flushed: u64, kept: usize, losses: &[(u64, u64)]) {
-        let verdict = judge(items, Some(Sequence(0)), Sequence(flushed));
+        check_where_freed_below(1, items, flushed, kept, losses);
+    }
+
+    fn check_where_freed_below(
+        freed_below: u32,
+        items: &[Found],
+        flushed: u64,
+        kept: usize,
+        losses: &[(u64, u64)],
+    ) {
+        let known = Known {
+            before: Some(Sequence(0)),
+            flushed: Sequence(flushed),
+            freed_below,
+        };
+        let verdict = judge(items, known);
         let found: Vec<_> = verdict
             .losses
             .iter()
@@ -227,8 +259,26 @@ mod tests {
     fn a_segment_that_is_not_there_was_freed_if_it_is_claimed_and_torn_if_not() {
         let items = [group_in(1, 1, 0, true), group_in(3, 5, 1, true)];
 
-        check(&items, 4, 2, &[]);
-        check(&items, 1, 1, &[]);
+        check_where_freed_below(3, &items, 4, 2, &[]);
+        check_where_freed_below(3, &items, 1, 1, &[]);
+        check_where_freed_below(u32::MAX, &items, 4, 2, &[]);
+    }
+
+    #[test]
+    fn a_claimed_segment_that_is_not_there_and_can_not_have_been_freed_is_lost() {
+        let items = [group_in(1, 1, 0, true), group_in(3, 5, 1, true)];
+
+        for freed_below in [1, 2] {
+            check_where_freed_below(freed_below, &items, 4, 2, &[(2, 4)]);
+            check_where_freed_below(freed_below, &items, 1, 1, &[]);
+        }
+    }
+
+    #[test]
+    fn a_number_that_no_segment_has_is_no_loss_where_the_sequences_go_on() {
+        let items = [group_in(1, 1, 0, true), group_in(4, 2, 1, true)];
+
+        check(&items, 2, 2, &[]);
     }
 
     #[test]

@@ -38,13 +38,10 @@ impl Replay for Partitions {
             return;
         }
         let started = self.started;
-        let is_first = !self.contains(head.stream);
-        let partition = self.found_at_recovery(head.stream);
-        if is_first {
-            // What was before it is gone, and so is the note that said so.
-            partition.log_start = head.first.into();
-        }
-        partition.recovered(head, started);
+        // One that is not known yet begins at 0: what lies before `head`, if anything does, is lost
+        // and was not deleted, or a note would have said so. So the log start stays in front of it,
+        // and a reader from there is told.
+        self.found_at_recovery(head.stream).recovered(head, started);
     }
 
     fn trimmed(&mut self, stream: StreamId, first: Index) {

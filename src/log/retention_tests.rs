@@ -1,5 +1,6 @@
 use super::*;
 use crate::journal::StreamId;
+use crate::log::OffsetSpec;
 use crate::log::test_world::{P, World, batch, config};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -191,4 +192,51 @@ fn records_without_times_expire_by_when_they_came() {
 
     assert_eq!(retain(&mut world, came + 1_000), 0);
     assert_eq!(retain(&mut world, came + 1_001), 2);
+}
+
+/// Of the batches of one record each that the partition had, the first is lost.
+fn without_its_first(values: &[&[u8]]) -> World {
+    let mut world = World::with(&[]);
+    for value in values {
+        let batch = crate::wire::batch::BatchBuilder::new().value(1, value);
+        let batch = crate::wire::batch::check_produced(&batch.build()).expect("valid");
+        world.append(&batch).expect("appended");
+        world.flush();
+    }
+    let in_header = 20;
+    assert!(world.disk.rot_page_of(values[0], in_header));
+    world.crash();
+    world
+}
+
+#[test]
+fn retention_and_deletions_pass_a_lost_beginning_and_nothing_else_does() {
+    const YEAR_MS: i64 = 8_760 * HOUR_MS;
+    let ways: [fn(&mut World); 2] = [
+        |world| assert_eq!(world.trim(Some(1)), Ok(Offset(1))),
+        |world| assert_eq!(retain(world, YEAR_MS), 3),
+    ];
+    for (way, start) in ways.into_iter().zip([1, 3]) {
+        let mut world = without_its_first(&[b"the first", b"the second", b"the third"]);
+        for _ in 0..3 {
+            let read = world.read(0);
+            let Err(LogError::Journal(JournalError::Lost { first, end, .. })) = read else {
+                panic!("what is lost was read as {read:?}");
+            };
+            assert_eq!((first.0, end.0), (0, 1));
+            assert_eq!(world.list(OffsetSpec::Earliest).offset, 0);
+            assert_eq!(world.read(1).map(|slices| slices.len()), Ok(2));
+            world.flush();
+            world.crash();
+        }
+
+        way(&mut world);
+        world.flush();
+        world.crash();
+
+        assert_eq!(world.facts(P).log_start, Offset(start));
+        assert_eq!(world.list(OffsetSpec::Earliest).offset, start);
+        let left = world.read(start).map(|slices| slices.len() as i64);
+        assert_eq!(left, Ok(3 - start));
+    }
 }

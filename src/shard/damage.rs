@@ -86,6 +86,7 @@ fn report_one(damage: &Damage, names: &BTreeMap<StreamId, String>) {
     tracing::error!(
         file = format!("{:08}.journal", damage.file.0),
         at = damage.at.0,
+        gone = damage.gone,
         groups = damage.last.0 - damage.first.0 + 1,
         missing = offsets.join(", "),
         "acknowledged records can not be read from the journal; {WAY_ON}"

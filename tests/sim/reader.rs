@@ -455,8 +455,9 @@ impl Reader {
         }
         if which == EARLIEST {
             if offset != 0 && !history.is_doomed(tp) {
+                // Not even where harm has taken the first records: a reader must be told of that.
                 let what = format!("{tp:?} begins at {offset}, and nothing may expire");
-                history.claim(Claim::Record(tp, offset - 1), what);
+                history.violate(what);
             }
             return;
         }

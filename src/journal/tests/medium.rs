@@ -3,7 +3,7 @@
 use super::world::World;
 use crate::base::Span;
 use crate::base::limits::LOST_GROUP_INDEXES;
-use crate::journal::{JournalError, StreamId};
+use crate::journal::{Index, JournalError, StreamId};
 use crate::runtime::FileId;
 
 const UNIT: u64 = 4096;
@@ -192,6 +192,45 @@ fn indexes_that_a_lost_group_may_have_had_are_never_given_again() {
         2 + LOST_GROUP_INDEXES,
         1,
     );
+    assert_eq!(read.map(|slices| slices.len()), Ok(1));
+}
+
+#[test]
+fn a_stream_that_lost_its_first_entries_still_begins_with_them() {
+    let mut world = World::new(21);
+    let payload = flush_one(&mut world, 20);
+    flush_one(&mut world, 20);
+    flush_one(&mut world, 21);
+    world.settle();
+    let (file, [header, ..]) = places(&world, &payload);
+    world.disk.corrupt(file, header);
+
+    for start in 0..3 {
+        world.reopen().expect("it opens");
+        let ranges = [20, 21].map(|stream| world.journal.range(StreamId(stream)));
+        let begun = |end| Some((Index(0), Index(end)));
+        assert_eq!(ranges, [begun(2), begun(1)], "start {start}");
+        let told = world.caller.streams[&StreamId(20)].clone();
+        assert_eq!((told.first, told.end), (0, 2), "start {start}");
+        let read = world.read(StreamId(20), 0, 2, 1 << 20);
+        let Err(JournalError::Lost { first, end, .. }) = read else {
+            panic!("what is lost was read as {read:?}");
+        };
+        assert_eq!((first.0, end.0), (0, 1), "start {start}");
+        let damage = world.journal.damage();
+        assert_eq!(damage.len(), 1, "start {start}");
+        // Later the checkpoints that followed the damage tell of the stream.
+        let named = [(StreamId(20), Index(0), Index(1))];
+        assert!(start > 0 || damage[0].streams == named, "{damage:?}");
+        world.settle();
+    }
+    world.trim(20, 1);
+    world.settle();
+    world.reopen().expect("it opens");
+
+    let range = world.journal.range(StreamId(20));
+    assert_eq!(range, Some((Index(1), Index(2))));
+    let read = world.read(StreamId(20), 1, 2, 1 << 20);
     assert_eq!(read.map(|slices| slices.len()), Ok(1));
 }
 

@@ -4,6 +4,7 @@ mod cold;
 mod crash;
 mod disk;
 mod folds;
+mod gone;
 mod medium;
 mod relaxed;
 mod serve;

@@ -65,11 +65,7 @@ impl Replay for Caller {
 
     fn entry(&mut self, head: &EntryHead) {
         self.entries += 1;
-        let state = self.streams.entry(head.stream).or_insert_with(|| State {
-            first: head.first.0,
-            end: head.first.0,
-            digest: 0,
-        });
+        let state = self.streams.entry(head.stream).or_default();
         assert!(
             state.end <= head.first.0,
             "replay went back: {head:?} after {state:?}"

@@ -34,13 +34,18 @@ fn deletion_of(topic: &str, parts: &[(i32, i64)]) -> DeleteRecordsRequest {
 }
 
 impl Broker {
-    fn delete(&mut self, topic: &str, index: i32, offset: i64) -> DeleteRecordsPartitionResult {
+    pub(super) fn delete(
+        &mut self,
+        topic: &str,
+        index: i32,
+        offset: i64,
+    ) -> DeleteRecordsPartitionResult {
         let socket = self.connect();
         let response = self.ask(socket, &deletion_of(topic, &[(index, offset)]), 2);
         response.topics[0].partitions[0].clone()
     }
 
-    fn earliest(&mut self, topic: &str, index: i32) -> i64 {
+    pub(super) fn earliest(&mut self, topic: &str, index: i32) -> i64 {
         let socket = self.connect();
         let part = ListOffsetsPartition::default()
             .with_partition_index(index)
