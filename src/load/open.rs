@@ -36,6 +36,7 @@ pub struct Schedule<'a> {
     /// Between the first records of two neighbouring producers.
     stagger_ns: f64,
     batch_records: u64,
+    request_records: f64,
     route: &'a Route,
 }
 
@@ -51,6 +52,7 @@ impl<'a> Schedule<'a> {
             record_ns,
             stagger_ns: record_ns / idle * request_records,
             batch_records: u64::from(batch_records),
+            request_records,
             route,
         }
     }
@@ -62,8 +64,12 @@ impl<'a> Schedule<'a> {
 
     /// When the `record`-th record of `lane` is due.
     pub fn due_ns(&self, lane: Lane, record: u64) -> u64 {
-        let stagger = self.stagger_ns * f64::from(lane.producer);
         let each = self.record_ns / self.route.share(lane);
+        // A producer's lanes take turns: all at once, and few requests a second, would be a burst
+        // at the beginning and less than the rate after it.
+        let turn = f64::from(lane.leader) / self.route.leaders.len() as f64;
+        let stagger = self.stagger_ns * f64::from(lane.producer);
+        let stagger = stagger + turn * each * self.request_records;
         self.start_ns.load(Ordering::Relaxed) + (stagger + each * record as f64) as u64
     }
 
@@ -294,5 +300,27 @@ mod tests {
         // 100 and 200 records/s from each of four producers.
         assert_eq!(second_of(0, 100), 1_000_000_000);
         assert_eq!(second_of(1, 200), 1_000_000_000);
+    }
+
+    #[test]
+    fn many_producers_of_little_keep_the_rate_from_the_first_second_on() {
+        let mut plan = Plan::new(([127, 0, 0, 1], 1).into(), "t");
+        (plan.producers, plan.request_batches) = (500, 1);
+        let leaders = [0, 1, 0, 1, 0, 1];
+        let addresses = [plan.address; 2];
+        let route = Route::new(500, &addresses, &leaders, None, Numbering::of(&plan));
+        let schedule = Schedule::new(&plan, &route, 500, 1, 0);
+
+        let mut seconds = [0; 4];
+        for lane in route.lanes() {
+            for record in 0..4 {
+                let due = schedule.due_ns(lane, record) - START_AFTER_NS;
+                if let Some(second) = seconds.get_mut((due / 1_000_000_000) as usize) {
+                    *second += 1;
+                }
+            }
+        }
+
+        assert_eq!(seconds, [500; 4]);
     }
 }
