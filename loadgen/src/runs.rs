@@ -426,6 +426,25 @@ mod tests {
     }
 
     #[test]
+    fn threads_that_are_started_later_are_kept_to_the_given_cores() {
+        let allowed = || {
+            let set = nix::sched::sched_getaffinity(Pid::from_raw(0)).unwrap();
+            let cores = (0..CpuSet::count()).filter(|it| set.is_set(*it) == Ok(true));
+            cores.collect::<Vec<_>>()
+        };
+        let last = *allowed().last().unwrap();
+        // In a thread of its own, so that the other tests keep all cores.
+        let pinned = std::thread::spawn(move || {
+            pin(Some(&[last])).unwrap();
+            std::thread::spawn(allowed).join().unwrap()
+        });
+
+        assert_eq!(pinned.join().unwrap(), [last]);
+        let said = pin(Some(&[CpuSet::count()])).unwrap_err();
+        assert!(said.starts_with("core "), "{said}");
+    }
+
+    #[test]
     fn each_run_of_each_broker_has_percentiles_of_its_own() {
         let report = |name: &str, broker: &str| Report {
             name: name.to_string(),
