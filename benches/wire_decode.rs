@@ -1,5 +1,7 @@
 //! What it costs to understand a Produce request and to check its batches, and to frame a Fetch
 //! reply.
+//!
+//! `cargo bench --bench wire_decode`
 
 mod support;
 

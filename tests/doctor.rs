@@ -181,34 +181,90 @@ fn without_io_uring_doctor_serve_and_demo_say_how_to_allow_it() {
     assert_eq!(left, 0, "nothing is left behind");
 }
 
-#[test]
-fn settings_of_the_kernel_that_cost_latency_are_found_and_mended() {
-    if !may("settings_of_the_kernel") {
-        return;
-    }
+/// What `lines` of shell make bad, in a mount namespace of its own, is advised against; and the fix
+/// mends it. `$scratch` is an empty folder.
+fn check_setting(what: &str, lines: &str) {
     let scratch = Scratch::new("doctor-kernel");
     let data_dir = scratch.path("data");
-    let pages = "/sys/kernel/mm/transparent_hugepage/enabled";
-    if !Path::new(pages).exists() {
-        println!("SKIPPED: this kernel has no transparent huge pages");
-        return;
-    }
-    let fake = scratch.path("enabled");
-    fs::write(&fake, "[always] madvise never\n").expect("a file");
     let bad = |command: Command| {
         let mut unshare = Command::new("unshare");
-        let line = format!("mount --bind {} {pages} && exec \"$@\"", fake.display());
-        unshare.args(["--mount", "sh", "-c", &line, "sh"]);
-        unshare.arg(command.get_program()).args(command.get_args());
+        let line = format!("scratch=$1; shift\n{lines}\nexec \"$@\"");
+        unshare.args(["--mount", "sh", "-euc", &line, "sh"]);
+        unshare.arg(scratch.path("")).arg(command.get_program());
+        unshare.args(command.get_args()).stdin(Stdio::null());
         unshare
     };
 
     let said = ask(bad(doctor(&data_dir, &[])));
 
-    let (state, _, fixes) = said.finding("huge pages");
-    assert_eq!(state, "advice", "advice does not fail a run");
+    let (state, found, fixes) = said.finding(what);
+    assert_eq!(state, "advice", "{what}: {found}");
     let mended = ask(bad(after(fixes[0], &data_dir)));
-    assert_eq!(mended.state("huge pages"), "ok", "after {}", fixes[0]);
+    assert_eq!(mended.state(what), "ok", "after {}", fixes[0]);
+}
+
+/// The file of the kernel's, with this text in its place.
+fn instead(file: &str, text: &str) -> String {
+    format!("echo '{text}' >\"$scratch/fake\"\nmount --bind \"$scratch/fake\" {file}")
+}
+
+#[test]
+fn settings_of_the_kernel_that_cost_latency_are_found_and_mended() {
+    if !may("settings_of_the_kernel") {
+        return;
+    }
+    let pages = "/sys/kernel/mm/transparent_hugepage/enabled";
+    let clocks = "/sys/devices/system/clocksource/clocksource0";
+    let clock = format!("{clocks}/current_clocksource");
+    let fast = fs::read_to_string(format!("{clocks}/available_clocksource"));
+    // Its fix names a clock of this machine.
+    let has_fast = fast.is_ok_and(|text| text.contains("tsc") || text.contains("kvm-clock"));
+    let processor = "/sys/devices/system/cpu/cpu0";
+    let governor = format!(
+        "mount -t tmpfs none {processor}\nmkdir {processor}/cpufreq\n\
+         echo powersave >{processor}/cpufreq/scaling_governor"
+    );
+    for (what, is_there, lines) in [
+        (
+            "huge pages",
+            Path::new(pages).exists(),
+            instead(pages, "[always] madvise never"),
+        ),
+        ("clock source", has_fast, instead(&clock, "hpet")),
+        ("cpu governor", Path::new(processor).exists(), governor),
+    ] {
+        match is_there {
+            true => check_setting(what, &lines),
+            false => println!("SKIPPED {what}: nothing of it is on this machine"),
+        }
+    }
+}
+
+#[test]
+fn a_scheduler_that_sorts_for_a_disk_that_sorts_itself_is_found_and_mended() {
+    if !may("a_scheduler") {
+        return;
+    }
+    let scratch = Scratch::new("doctor-scheduler");
+    let said = ask(doctor(&scratch.path("data"), &[]));
+    let all = said.json["findings"].as_array().expect("an array");
+    let of_disk = all.iter().find(|finding| finding["what"] == "scheduler");
+    let found = of_disk.and_then(|finding| finding["found"].as_str());
+    let Some((disk, _)) = found.and_then(|found| found.split_once(": ")) else {
+        println!("SKIPPED: not on a disk of this machine");
+        return;
+    };
+    let queue = format!("/sys/block/{disk}/queue");
+    let is_shown = Path::new(&queue).join("scheduler").exists();
+    let turns = fs::read_to_string(format!("{queue}/rotational"));
+    if !is_shown || turns.is_ok_and(|text| text.trim() == "1" && !disk.starts_with("vd")) {
+        println!("SKIPPED: {disk} has no scheduler, or heads");
+        return;
+    }
+    check_setting(
+        "scheduler",
+        &instead(&format!("{queue}/scheduler"), "none [bfq]"),
+    );
 }
 
 #[test]

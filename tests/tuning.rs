@@ -2,6 +2,9 @@
 
 mod support;
 
+#[path = "tuning/scripts.rs"]
+mod scripts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

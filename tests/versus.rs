@@ -1,4 +1,5 @@
-//! `loadgen versus` against brokers that run already: who is asked when, and what is told.
+//! `loadgen versus`, `scale` and `results` against brokers that run already: who is asked when, and
+//! what is told.
 
 mod support;
 
@@ -11,6 +12,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Output};
 use std::thread;
 
+use serde_json::Value;
 use support::{Broker, Client, Scratch};
 use thalweg::wire::messages::MetadataRequest;
 
@@ -154,6 +156,80 @@ fn two_brokers_that_run_already_take_turns_and_nothing_is_left_on_them() {
         );
     }
     assert!(scratch.path("run-latency.svg").exists());
+    assert_eq!((topics(own.address), topics(other.address)), (0, 0));
+}
+
+/// Broker and partitions of each point, in order, of a report that says where it comes from.
+fn points(file: &std::path::Path, command: &str) -> Vec<(String, u64)> {
+    let report = fs::read_to_string(file).expect("it was written");
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    assert!(report["machine"]["cores"].as_u64() > Some(0), "{report}");
+    let date = report["date"].as_str();
+    assert!(date.is_some_and(|it| it.ends_with(" UTC")), "{report}");
+    // Null where no git is.
+    assert!(report.get("commit").is_some(), "{report}");
+    assert_eq!(report["command"][0], command);
+    let points = report["points"].as_array().expect("a list");
+    let runs = report["reports"].as_array().expect("a list");
+    let point = |point: &Value| {
+        let (name, partitions) = (&point["broker_name"], &point["partitions"]);
+        let run = format!("partitions-{partitions}");
+        let mut runs = runs.iter();
+        let run = runs.find(|it| it["name"] == *run && it["broker_name"] == *name);
+        let rate = &run.expect("its run")["produced"]["records_per_second"];
+        assert_eq!(&point["records_per_second"], rate, "{point}");
+        let of_best = point["of_best"].as_f64().expect("a part");
+        assert!(of_best > 0.0 && of_best <= 1.0, "{point}");
+        let name = name.as_str().expect("a name");
+        (name.to_owned(), partitions.as_u64().expect("a count"))
+    };
+    points.iter().map(point).collect()
+}
+
+#[test]
+fn a_scaling_run_writes_its_points_with_where_they_come_from() {
+    let scratch = Scratch::new("scale");
+    let (own, other) = (start(&scratch, "own"), start(&scratch, "other"));
+    let check = |words: &[&str], file: &str, expected: &[(&str, u64)]| {
+        let run = Command::new(loadgen::program())
+            .args(words)
+            .args(["--smoke", "--steps", "1,10", "--kafka-warm-up", "0.1"])
+            .args(["--self", &own.address.to_string()])
+            .args(["--against", &format!("kafka={}", other.address)])
+            .output();
+        let output = run.expect("it was built");
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        let found = points(&scratch.path(file), words[0]);
+        let found: Vec<_> = found.iter().map(|it| (it.0.as_str(), it.1)).collect();
+        assert_eq!(found, expected, "{said}");
+    };
+    let file = scratch.path("scale.json").display().to_string();
+    let page = scratch.path("page").display().to_string();
+
+    check(
+        &["scale", "--rivals-up-to", "9", "--json", &file],
+        "scale.json",
+        &[("thalweg", 1), ("thalweg", 10), ("kafka", 1)],
+    );
+    check(
+        &["results", "--presets", "partitions-scaling", "--out", &page],
+        "page/partitions-scaling.json",
+        &[("thalweg", 1), ("thalweg", 10), ("kafka", 1), ("kafka", 10)],
+    );
+
+    let page = fs::read_to_string(scratch.path("page/README.md")).expect("it was written");
+    assert!(
+        page.contains("![scaling](partitions-scaling.svg)"),
+        "{page}"
+    );
+    assert!(page.contains("10 partitions "), "{page}");
+    let chart = fs::read_to_string(scratch.path("page/partitions-scaling.svg"));
+    let chart = chart.expect("it was written");
+    assert!(
+        chart.contains("thalweg") && chart.contains("kafka"),
+        "{chart}"
+    );
     assert_eq!((topics(own.address), topics(other.address)), (0, 0));
 }
 

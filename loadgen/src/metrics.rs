@@ -31,6 +31,8 @@ struct Shard {
     routed_mesh: f64,
     moved: f64,
     flushes: f64,
+    groups: f64,
+    group_bytes: f64,
 }
 
 /// One shard's longest turn of a measured part: nothing else of it was served meanwhile.
@@ -51,6 +53,9 @@ pub struct ShardsReport {
     pub connections_moved: u64,
     /// Of the broker alone, unlike what its disk counts.
     pub flushes_per_acknowledgement: Option<f64>,
+    /// What went to the disk in one write, padding included. None: nothing was written.
+    #[serde(default)]
+    pub mean_group_bytes: Option<f64>,
 }
 
 impl MetricsUrl {
@@ -127,6 +132,8 @@ impl MetricsSample {
                 "thalweg_routed_mesh_total" => shard.routed_mesh = value,
                 "thalweg_connections_moved_total" => shard.moved = value,
                 "thalweg_journal_flushes_total" => shard.flushes = value,
+                "thalweg_journal_groups_total" => shard.groups = value,
+                "thalweg_journal_written_bytes_total" => shard.group_bytes = value,
                 "thalweg_turn_seconds_bucket" => {
                     let bound = label(labels, "le").and_then(|le| le.parse().ok());
                     shard.turns.extend(bound.map(|bound: f64| (bound, value)));
@@ -165,6 +172,7 @@ impl ShardsReport {
         let (own, mesh) = (grown(|it| it.routed_own), grown(|it| it.routed_mesh));
         let routed = own + mesh;
         let flushes = grown(|it| it.flushes);
+        let groups = grown(|it| it.groups);
         Self {
             longest_stalls: pairs()
                 .map(|(shard, earlier, own)| Stall::between(shard, earlier, own))
@@ -173,6 +181,7 @@ impl ShardsReport {
             connections_moved: grown(|it| it.moved) as u64,
             flushes_per_acknowledgement: (acknowledgements > 0.0)
                 .then(|| flushes / acknowledgements),
+            mean_group_bytes: (groups > 0.0).then(|| grown(|it| it.group_bytes) / groups),
         }
     }
 
@@ -198,6 +207,10 @@ impl ShardsReport {
         }
         if let Some(flushes) = self.flushes_per_acknowledgement {
             let _ = writeln!(out, "    its flushes  {flushes:.3} per acknowledgement");
+        }
+        if let Some(bytes) = self.mean_group_bytes {
+            let kib = bytes / 1024.0;
+            let _ = writeln!(out, "    its writes   {kib:.1} KiB each, by the mean");
         }
     }
 }
@@ -261,12 +274,16 @@ mod tests {
              thalweg_routed_mesh_total{{shard=\"1\"}} {mesh}\n\
              thalweg_connections_moved_total{{shard=\"1\"}} {}\n\
              thalweg_journal_flushes_total{{shard=\"0\"}} {}\n\
+             thalweg_journal_groups_total{{shard=\"0\"}} {}\n\
+             thalweg_journal_written_bytes_total{{shard=\"0\"}} {}\n\
              process_cpu_seconds_total 12\n",
             own + load,
             own + load + 1,
             own + load + 1,
             2 + load,
-            5 + 20 * load
+            5 + 20 * load,
+            3 + 10 * load,
+            4_096 + 245_760 * load
         )
     }
 
@@ -318,6 +335,7 @@ mod tests {
         );
         assert!(text.contains("90.0 % of requests"), "{text}");
         assert!(text.contains("0.500 per acknowledgement"), "{text}");
+        assert!(text.contains("24.0 KiB each, by the mean"), "{text}");
         let json = serde_json::to_string(&report).unwrap();
         assert!(json.contains("\"steered_share\":0.9"), "{json}");
     }

@@ -4,6 +4,7 @@
 //! has its rival's from the same minute.
 
 mod page;
+mod scaling;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,11 +17,9 @@ use crate::comparison::Comparison;
 use crate::contenders::{Contender, Field};
 use crate::entrants::{Entrant, OWN};
 use crate::limits::Bounds;
-use crate::plot::draw_scaling;
 use crate::presets::Preset;
 use crate::report::Report;
 use crate::runs::{self, Output, origin};
-use crate::scale::{Race, SHAPE, describe};
 use crate::settings::{Kind, Settings};
 use crate::versus::in_turn;
 
@@ -64,8 +63,8 @@ const PROGRAMME: [(&str, Party); 21] = [
 ];
 
 const CORES: &str = "cores";
-/// What the chart of partitions shows, in figures.
-const SCALING: &str = "partitions-scaling.txt";
+/// The chart of partitions, and its figures.
+const SCALING: &str = "partitions-scaling";
 
 /// How a preset is made smaller than it is meant to be.
 struct Smaller {
@@ -117,7 +116,8 @@ pub struct ResultsArguments {
     /// Where the tables and charts go
     #[arg(long, default_value = "loadgen/results")]
     out: PathBuf,
-    /// Only these presets, and no scaling chart; all others stay as they are
+    /// Only these presets; all others stay as they are. The chart of partitions is
+    /// `partitions-scaling`
     #[arg(long, value_delimiter = ',')]
     presets: Vec<String>,
     /// Run nothing: write the page anew from the JSON that is there
@@ -163,8 +163,8 @@ impl ResultsArguments {
                 troubles += self.chapter(name, party, &mut contenders)?;
             }
         }
-        if self.presets.is_empty() {
-            self.scaling(&mut contenders)?;
+        if self.presets.is_empty() || self.presets.iter().any(|it| it == SCALING) {
+            troubles += self.scaling(&mut contenders)?;
         }
         drop(contenders);
         // That they could not even begin must not cost the others their page.
@@ -182,6 +182,13 @@ impl ResultsArguments {
     }
 
     fn check(&self) -> Result<(), String> {
+        let own = PROGRAMME.iter().map(|it| it.0).chain([CORES, SCALING]);
+        let own: Vec<&str> = own.collect();
+        let mut wanted = self.presets.iter();
+        if let Some(other) = wanted.find(|it| !own.contains(&it.as_str())) {
+            let own = own.join(", ");
+            return Err(format!("the page has no {other}; it has {own}"));
+        }
         let mut entrants = self.field.entrants()?.into_iter();
         match entrants.find(|it| !page::COLUMNS.contains(&it.name())) {
             Some(other) => Err(format!(
@@ -267,6 +274,7 @@ impl ResultsArguments {
             reports: &reports,
             outcomes: &outcomes,
             machine: Some(&machine),
+            points: &[],
             troubles: &troubles,
         };
         self.write_chapter(preset, &session, &comparison)?;
@@ -286,26 +294,7 @@ impl ResultsArguments {
             ..Output::default()
         };
         runs::write(&charts, session)?;
-        // What happened ten times a second is in the chart.
-        let reports: Vec<Report> = session
-            .reports
-            .iter()
-            .map(|it| Report {
-                samples: Vec::new(),
-                ..it.clone()
-            })
-            .collect();
-        let figures = Output {
-            json: Some(self.out.join(format!("{}.json", preset.name))),
-            ..Output::default()
-        };
-        runs::write(
-            &figures,
-            &runs::Session {
-                reports: &reports,
-                ..*session
-            },
-        )?;
+        self.write_figures(preset.name, session)?;
         // What somebody had to say was of the runs before.
         let _ = fs::remove_file(self.out.join(format!("{}.md", preset.name)));
         let head = format!("{} ({})\n{}", preset.name, preset.about, origin());
@@ -315,26 +304,27 @@ impl ResultsArguments {
         )
     }
 
-    fn scaling(&self, contenders: &mut [Contender]) -> Result<(), String> {
-        let base = self.settings(SHAPE)?;
-        let race = Race {
-            steps: &self.steps,
-            rivals_up_to: 4_000,
-            base: &base,
-        };
-        // One run each: the flushed rival has no place in a chart of partitions.
-        let unflushed = contenders
+    /// NAME.json. What happened ten times a second is in the chart.
+    fn write_figures(&self, name: &str, session: &runs::Session<'_>) -> Result<(), String> {
+        let reports: Vec<Report> = session
+            .reports
             .iter()
-            .filter(|it| Party::Unflushed.has(&it.name));
-        let count = unflushed.count();
-        let curves = race.run(&mut contenders[..count])?;
-        let output = Output {
-            svg_only: true,
+            .map(|it| Report {
+                samples: Vec::new(),
+                ..it.clone()
+            })
+            .collect();
+        let figures = Output {
+            json: Some(self.out.join(format!("{name}.json"))),
             ..Output::default()
         };
-        let said = format!("{}\n{}", origin(), describe(&curves));
-        draw_scaling(&self.out.join("partitions"), output.formats(), curves)?;
-        write_text(&self.out.join(SCALING), &said)
+        runs::write(
+            &figures,
+            &runs::Session {
+                reports: &reports,
+                ..*session
+            },
+        )
     }
 }
 

@@ -20,6 +20,7 @@ use crate::plot::{Formats, draw};
 use crate::presets::{PRESETS, Preset};
 use crate::process::Machine;
 use crate::report::Report;
+use crate::scale::Point;
 use crate::settings::{Kind, Settings, parse_address};
 use crate::watch::{Local, Watch};
 
@@ -116,6 +117,8 @@ struct Document<'a> {
     settings: &'a Settings,
     #[serde(skip_serializing_if = "Option::is_none")]
     limits: Option<&'a Bounds>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    points: &'a [Point],
     reports: &'a [Report],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     troubles: &'a [String],
@@ -129,6 +132,8 @@ pub struct Session<'a> {
     pub outcomes: &'a [&'a Outcome],
     /// If it was measured before the runs and after them.
     pub machine: Option<&'a Bounds>,
+    /// Of the brokers' curves, if the runs are steps of one.
+    pub points: &'a [Point],
     /// Runs that could not be made, in words.
     pub troubles: &'a [String],
 }
@@ -168,6 +173,7 @@ impl RunArguments {
             reports: std::slice::from_ref(&report),
             outcomes: &[&outcome],
             machine: machine.as_ref(),
+            points: &[],
             troubles: &[],
         };
         write(&self.output, &session)?;
@@ -265,6 +271,7 @@ pub fn write(output: &Output, session: &Session<'_>) -> Result<(), String> {
             command,
             settings: session.settings,
             limits: session.machine,
+            points: session.points,
             reports,
             troubles: session.troubles,
         };
@@ -416,6 +423,25 @@ mod tests {
         assert_eq!(civil(11_016), (2000, 2, 29));
         assert_eq!(civil(19_723), (2024, 1, 1));
         assert_eq!(civil(20_088), (2024, 12, 31));
+    }
+
+    #[test]
+    fn threads_that_are_started_later_are_kept_to_the_given_cores() {
+        let allowed = || {
+            let set = nix::sched::sched_getaffinity(Pid::from_raw(0)).unwrap();
+            let cores = (0..CpuSet::count()).filter(|it| set.is_set(*it) == Ok(true));
+            cores.collect::<Vec<_>>()
+        };
+        let last = *allowed().last().unwrap();
+        // In a thread of its own, so that the other tests keep all cores.
+        let pinned = std::thread::spawn(move || {
+            pin(Some(&[last])).unwrap();
+            std::thread::spawn(allowed).join().unwrap()
+        });
+
+        assert_eq!(pinned.join().unwrap(), [last]);
+        let said = pin(Some(&[CpuSet::count()])).unwrap_err();
+        assert!(said.starts_with("core "), "{said}");
     }
 
     #[test]

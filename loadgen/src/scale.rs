@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use clap::Args;
+use serde::Serialize;
 
 use crate::contenders::{Contender, Field};
 use crate::entrants::OWN;
@@ -66,6 +67,7 @@ impl ScaleArguments {
         print!("{}", describe(&curves));
         let runs = || contenders.iter().flat_map(|it| it.rounds.iter().flatten());
         let holds = runs().all(|it| it.0.holds());
+        let points = Point::of(&curves);
         if let Some(file) = self.output.plot.as_ref().filter(|_| holds) {
             draw_scaling(file, self.output.formats(), curves)?;
         }
@@ -73,7 +75,7 @@ impl ScaleArguments {
             plot: None,
             ..self.output.clone()
         };
-        finish(&contenders, &base, &machine, &output)
+        finish(&contenders, &base, &machine, &points, &output)
     }
 }
 
@@ -109,14 +111,46 @@ impl Race<'_> {
     }
 }
 
+/// A step of one broker's curve, for programs that read a report.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Point {
+    pub broker_name: String,
+    pub partitions: u32,
+    pub records_per_second: f64,
+    /// A part of the broker's own best step, which has 1.
+    pub of_best: f64,
+}
+
+impl Point {
+    /// Of all brokers, in the order in which they took part; of each by its steps. A run that does
+    /// not hold has no rate, and so no point.
+    pub fn of(curves: &[Curve]) -> Vec<Self> {
+        let of_one = |(name, curve): &Curve| {
+            let best = best(curve);
+            let points = curve.iter().map(move |(partitions, rate)| Self {
+                broker_name: name.clone(),
+                partitions: *partitions,
+                records_per_second: *rate,
+                of_best: rate / best,
+            });
+            points.collect::<Vec<_>>()
+        };
+        curves.iter().flat_map(of_one).collect()
+    }
+}
+
+fn best(curve: &[(u32, f64)]) -> f64 {
+    curve.iter().map(|it| it.1).fold(0.0, f64::max)
+}
+
 /// Rates, and each as a share of the broker's best.
 pub fn describe(curves: &[Curve]) -> String {
     let mut out = String::new();
     for (name, curve) in curves {
-        let best = curve.iter().map(|it| it.1).fold(0.0, f64::max);
         let _ = writeln!(out, "{name}");
         for (partitions, rate) in curve {
-            let (count, share) = (grouped(f64::from(*partitions)), 100.0 * rate / best);
+            let share = 100.0 * rate / best(curve);
+            let count = grouped(f64::from(*partitions));
             let rate = grouped(*rate);
             let _ = writeln!(
                 out,
@@ -133,7 +167,13 @@ mod tests {
 
     #[test]
     fn a_curve_is_told_in_shares_of_its_best_point() {
-        let said = describe(&[("a".to_string(), vec![(1, 50.0), (1_000, 200.0)])]);
+        let curves = [
+            ("a".to_string(), vec![(1, 50.0), (1_000, 200.0)]),
+            ("none of whose runs held".to_string(), Vec::new()),
+        ];
+
+        let said = describe(&curves);
+        let points = Point::of(&curves);
 
         assert!(
             said.contains("1 partitions           50 records/s   25.0 %"),
@@ -143,5 +183,10 @@ mod tests {
             said.contains("1,000 partitions          200 records/s  100.0 %"),
             "{said}"
         );
+        let shares = points
+            .iter()
+            .map(|it| (it.broker_name.as_str(), it.partitions, it.of_best));
+        let expected = [("a", 1, 0.25), ("a", 1_000, 1.0)];
+        assert_eq!(shares.collect::<Vec<_>>(), expected);
     }
 }

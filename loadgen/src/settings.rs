@@ -319,6 +319,26 @@ mod tests {
     }
 
     #[test]
+    fn a_fan_out_is_so_many_readings_of_which_the_last_may_be_of_a_part() {
+        let check = |fan_out: Option<f64>, groups: Option<u32>, expected: (u32, f64)| {
+            let said = Settings {
+                workload: Some(Kind::Both),
+                fan_out,
+                groups,
+                ..Settings::default()
+            };
+            let plan = said.plan(([127, 0, 0, 1], 9092).into(), "t");
+            assert_eq!((plan.groups, plan.last_group_share), expected);
+            assert_eq!(plan.joins, groups.is_some());
+        };
+
+        check(Some(3.5), None, (4, 0.5));
+        check(Some(2.0), None, (2, 1.0));
+        check(None, Some(3), (3, 1.0));
+        check(None, None, (1, 1.0));
+    }
+
+    #[test]
     fn the_workload_files_that_are_shipped_can_be_run() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("workloads");
         let files = std::fs::read_dir(folder).unwrap();

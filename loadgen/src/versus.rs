@@ -15,6 +15,7 @@ use crate::limits::Bounds;
 use crate::presets::Preset;
 use crate::report::Report;
 use crate::runs::{Output, Session, origin, write};
+use crate::scale::Point;
 use crate::settings::Settings;
 
 /// For each of the cells of a measurement of the device.
@@ -68,7 +69,7 @@ impl VersusArguments {
             let about = format!("{} ({})\n{}", preset.name, preset.about, origin());
             fs::write(file, about + &summary).map_err(|e| format!("{}: {e}", file.display()))?;
         }
-        finish(&contenders, &settings, &machine, &self.output)
+        finish(&contenders, &settings, &machine, &[], &self.output)
     }
 }
 
@@ -93,6 +94,7 @@ pub fn finish(
     contenders: &[Contender],
     settings: &Settings,
     machine: &Bounds,
+    points: &[Point],
     output: &Output,
 ) -> Result<(), String> {
     let runs = || contenders.iter().flat_map(|it| it.rounds.iter().flatten());
@@ -108,6 +110,7 @@ pub fn finish(
         reports: &reports,
         outcomes: &outcomes,
         machine: Some(machine),
+        points,
         troubles: &[],
     };
     write(&output, &session)?;

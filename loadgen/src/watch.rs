@@ -83,6 +83,19 @@ impl Observer for Watch {
     }
 
     fn tick(&mut self, tick: &Tick) {
+        let line = self.line(tick);
+        self.bar.set_message(line);
+        self.bar.tick();
+    }
+
+    fn measuring_ends(&mut self) {
+        self.after = self.sample();
+    }
+}
+
+impl Watch {
+    /// The rate since the line before, and the p99 of the last second.
+    fn line(&mut self, tick: &Tick) -> String {
         let seconds = (tick.since_begun - self.last.0).as_secs_f64().max(1e-6);
         let (records, bytes) = shown(tick);
         // The side that is shown changes at most once, to what is produced from nothing.
@@ -98,15 +111,10 @@ impl Observer for Watch {
         } else {
             "warming up"
         };
-        self.bar.set_message(format!(
+        format!(
             "{phase}: {rate:>11.0} records/s {speed:>7.1} MB/s  p99 {:.2} ms",
             p99 as f64 / 1e6
-        ));
-        self.bar.tick();
-    }
-
-    fn measuring_ends(&mut self) {
-        self.after = self.sample();
+        )
     }
 }
 
@@ -122,6 +130,7 @@ fn shown(tick: &Tick) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use thalweg::load::Outcome;
 
     #[test]
     fn a_record_that_is_produced_and_consumed_is_shown_once() {
@@ -138,5 +147,34 @@ mod tests {
         assert_eq!(shown(&tick(7, 7)), (7, 700));
         assert_eq!(shown(&tick(7, 0)), (7, 700));
         assert_eq!(shown(&tick(0, 5)), (5, 500));
+    }
+
+    #[test]
+    fn the_progress_line_tells_the_rate_of_now_and_not_the_mean_since_the_beginning() {
+        let mut watch = Watch::new(Local::default());
+        let mut recent = Outcome::default().produced.latencies;
+        recent.saturating_record(3_000_000);
+        let mut line = |milliseconds, records, measuring| {
+            watch.line(&Tick {
+                since_begun: Duration::from_millis(milliseconds),
+                measuring,
+                produced_records: records,
+                produced_bytes: 1_000 * records,
+                consumed_records: 0,
+                consumed_bytes: 0,
+                recent: Some(recent.clone()),
+            })
+        };
+
+        let before = line(1_000, 9_000, false);
+        let now = line(1_500, 11_000, true);
+
+        assert!(before.starts_with("warming up:"), "{before}");
+        assert!(before.contains(" 9000 records/s     9.0 MB/s"), "{before}");
+        assert!(now.starts_with("measuring:"), "{now}");
+        assert!(
+            now.contains(" 4000 records/s     4.0 MB/s  p99 3.0"),
+            "{now}"
+        );
     }
 }

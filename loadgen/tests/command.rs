@@ -114,11 +114,16 @@ fn a_comparison_with_brokers_that_cannot_be_had_is_refused_before_anything_is_st
 }
 
 #[test]
-fn the_page_of_results_has_no_column_for_others() {
+fn the_page_of_results_has_no_column_for_others_and_only_presets_of_its_own() {
     let scratch = Scratch::new("results");
     let arguments = ["results", "--against", "other=127.0.0.1:1"];
 
     let said = refusal(&scratch, &[], &arguments);
 
     assert!(said.contains("the page has no column for other"), "{said}");
+
+    let said = refusal(&scratch, &[], &["results", "--presets", "partitions-1"]);
+
+    assert!(said.contains("the page has no partitions-1"), "{said}");
+    assert!(said.contains(", cores, partitions-scaling"), "{said}");
 }

@@ -128,3 +128,28 @@ fn medians_agree_within_what_is_allowed() {
         assert!(found.contains(verdict), "{figures}: {found}");
     }
 }
+
+#[test]
+fn in_the_committed_run_every_tool_agrees_or_it_is_said_what_was_at_its_limit() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/results/cross-check.txt");
+    let text = std::fs::read_to_string(file).expect("it is committed");
+    let verdicts = text.lines().filter_map(|it| it.strip_prefix("  verdict: "));
+    let verdicts: Vec<&str> = verdicts.collect();
+
+    assert!(text.starts_with("Apache Kafka 4.1.1 driven by "), "{text}");
+    for tool in [
+        "Apache's tool: the rates agree",
+        "Apache's tool: p50 ",
+        "Apache's tool, end to end: p50 ",
+        "Apache's consumer ",
+        "librdkafka: the rates agree",
+        "librdkafka: p50 ",
+        "librdkafka's consumer ",
+    ] {
+        let is_judged = verdicts.iter().any(|it| it.starts_with(tool));
+        assert!(is_judged, "nothing of {tool}");
+    }
+    for verdict in verdicts {
+        assert!(!verdict.contains("DISAGREES"), "{verdict}");
+    }
+}

@@ -1,8 +1,6 @@
 //! `listeners` and `advertised.listeners`: who may connect where, and what they are told. A list
 //! of `NAME://HOST:PORT`; the names pair what is told with where it is told.
 
-use std::net::IpAddr;
-
 use super::broker_config::BrokerConfig;
 use super::in_force::InForce;
 use super::listener_key::{NAMELESS, is_for_controllers, split_listener};
@@ -76,15 +74,6 @@ impl HostPort {
             host: host.to_owned(),
             port,
         })
-    }
-
-    /// What clients should be told when the listener itself says it: a name or a concrete address;
-    /// None for a wildcard, which nobody can connect to.
-    pub fn concrete_host(&self) -> Option<String> {
-        match self.host.parse::<IpAddr>() {
-            Ok(address) if address.is_unspecified() => None,
-            _ => Some(self.host.clone()),
-        }
     }
 }
 
@@ -326,7 +315,7 @@ pub fn check_change(before: InForce<'_>, after: InForce<'_>, ports: usize) -> Re
                  shard, and the last port there is is 65535"
             ));
         }
-        let share = |other: &&ListenAt| share_a_port(&one.at, &other.at, ports);
+        let share = |other: &&ListenAt| one.at.surely_shares_a_port(&other.at, ports);
         if let Some(other) = wanted[..place].iter().find(share) {
             let row = match ports {
                 1 => String::new(),
@@ -346,22 +335,6 @@ pub fn check_change(before: InForce<'_>, after: InForce<'_>, ports: usize) -> Re
         }
     }
     Ok(())
-}
-
-/// True if two such addresses are surely in each other's way, by their words.
-fn share_a_port(one: &HostPort, other: &HostPort, ports: usize) -> bool {
-    let apart = usize::from(one.port.abs_diff(other.port));
-    let is_any = one.port == 0 || other.port == 0;
-    let is_same = one.host.eq_ignore_ascii_case(&other.host);
-    let same_host = is_same || covers(&one.host, &other.host) || covers(&other.host, &one.host);
-    !is_any && apart < ports && same_host
-}
-
-/// True if the one host stands for all addresses of the other.
-fn covers(one: &str, other: &str) -> bool {
-    let is_v6 = other.parse().is_ok_and(|ip: IpAddr| ip.is_ipv6());
-    let all = one.parse::<IpAddr>().ok().filter(IpAddr::is_unspecified);
-    all.is_some_and(|all| all.is_ipv6() || !is_v6)
 }
 
 #[cfg(test)]

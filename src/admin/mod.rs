@@ -20,6 +20,7 @@ mod without_meaning;
 
 pub mod in_force;
 pub mod listeners;
+mod overlap;
 
 pub mod description;
 pub mod group_table;
@@ -45,6 +46,7 @@ pub use in_force::InForce;
 pub use listener_key::ListenerKey;
 pub use listeners::{HostPort, ListenAt};
 pub use loggers::{LogLevel, Loggers};
+pub use overlap::{covers, share_a_port};
 pub use placement::Site;
 pub use resource::ResourceKind;
 pub use topic_defaults::TOPIC_DEFAULTS;

@@ -7,10 +7,10 @@ use std::path::Path;
 use super::Failure;
 use super::listen::HostPort;
 use super::settings::Settings;
-use crate::admin::ListenAt;
+use crate::admin::{ListenAt, share_a_port};
 use crate::runtime::real::{BindError, Listeners};
 use crate::runtime::{ListenerId, probe};
-use crate::shard::{Addresses, Layout, Listener, share_a_port};
+use crate::shard::{Addresses, Layout, Listener};
 
 /// Binds all listeners for so many cores or, where each shard has ports of its own, for so many
 /// shards. Returns the sockets, and what clients will be told.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::admin::{HostPort, ListenAt};
+use crate::admin::{HostPort, ListenAt, covers};
 use crate::runtime::ListenerId;
 use crate::wire::StrBytes;
 
@@ -76,7 +76,7 @@ impl Addresses {
         if let Some(advertised) = &listener.advertised {
             return advertised.clone();
         }
-        if !listener.stands_for_all() {
+        if !listener.at.stands_for_all() {
             return Endpoint::new(&listener.at.host, listener.port);
         }
         if self.gateways.contains(&peer.ip().to_canonical()) {
@@ -109,21 +109,6 @@ impl Addresses {
     }
 }
 
-/// True if who listens at `at` listens at `ip`, too: `0.0.0.0` is every address of its family, and
-/// `::` every one of both.
-pub fn covers(at: IpAddr, ip: IpAddr) -> bool {
-    at == ip || at.is_unspecified() && (at.is_ipv6() || ip.is_ipv4())
-}
-
-/// True if two listeners that take so many ports in a row from these addresses on are in each
-/// other's way. The kernel would let them, for the cores share theirs too.
-pub fn share_a_port(one: &SocketAddr, other: &SocketAddr, ports: usize) -> bool {
-    let same_ip = covers(one.ip(), other.ip()) || covers(other.ip(), one.ip());
-    let apart = usize::from(one.port().abs_diff(other.port()));
-    // Port 0 is any that is free.
-    same_ip && apart < ports && one.port() != 0 && other.port() != 0
-}
-
 impl Listener {
     /// As it is told, by what was wanted and the addresses that were bound.
     pub fn new(id: ListenerId, wanted: &ListenAt, bound: &[SocketAddr]) -> Self {
@@ -141,11 +126,6 @@ impl Listener {
             port,
             bound: bound.iter().map(SocketAddr::ip).collect(),
         }
-    }
-
-    fn stands_for_all(&self) -> bool {
-        let bare = self.at.host.trim_start_matches('[').trim_end_matches(']');
-        bare.is_empty() || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
     }
 }
 

@@ -10,13 +10,13 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use crate::admin::listeners::{differ, of_running};
-use crate::admin::{InForce, ListenAt};
+use crate::admin::{InForce, ListenAt, share_a_port};
 use crate::base::ShardId;
 use crate::cluster::{BrokerScope, Command, Metadata, Refusal, edited};
 use crate::log::Overrides;
 use crate::runtime::{Actions, Bind, BindRefusal, Bound, ListenerId};
 
-use super::address::{Listener, share_a_port};
+use super::address::Listener;
 use super::calls::{Call, Token};
 use super::machine::{Listen, Shard};
 use super::message::{Message, Outcome};

@@ -57,7 +57,7 @@ mod listening;
 #[cfg(test)]
 mod tests;
 
-pub use address::{Addresses, Endpoint, Listener, share_a_port};
+pub use address::{Addresses, Endpoint, Listener};
 pub use boot::ShardError;
 pub use config::ShardConfig;
 pub use layout::Layout;

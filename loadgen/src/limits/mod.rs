@@ -171,5 +171,12 @@ mod tests {
         }
         let cells = limits.flushed.cells.iter().map(|it| it.mb_s);
         assert_eq!(limits.flushed.best_mb_s, cells.fold(0.0, f64::max));
+        let file = folder.with_extension("json");
+        std::fs::write(&file, serde_json::to_string(&limits).unwrap()).unwrap();
+        let marks = Marks::from_file(&file);
+        std::fs::remove_file(&file).unwrap();
+        let marks = marks.unwrap();
+        assert_eq!(marks.flushed_mb_s, limits.flushed.best_mb_s);
+        assert_eq!(marks.loopback_mb_s, limits.host.loopback_gb_s * 1e3);
     }
 }

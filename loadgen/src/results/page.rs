@@ -78,7 +78,7 @@ pub fn compose(folder: &Path) -> Result<String, String> {
         chapters.extend(Chapter::read(folder, name)?);
     }
     let cores = Chapter::read(folder, CORES)?;
-    let scaling = read(&folder.join(SCALING))?;
+    let scaling = read(&folder.join(format!("{SCALING}.txt")))?;
     let mut out = HEAD.to_string();
     write_sessions(chapters.iter().chain(&cores), &mut out);
     out.push_str(
@@ -95,7 +95,7 @@ pub fn compose(folder: &Path) -> Result<String, String> {
     if let Some(text) = scaling {
         let _ = writeln!(
             out,
-            "## Partitions\n\n![scaling](partitions-scaling.svg)\n\n```\n{text}```\n"
+            "## Partitions\n\n![scaling]({SCALING}.svg)\n\n```\n{text}```\n"
         );
     }
     if let Some(cores) = cores {

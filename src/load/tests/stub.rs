@@ -1,6 +1,6 @@
 //! A broker in a few lines, in memory, that can be told to lie.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -70,6 +70,10 @@ struct World {
     partitions: HashMap<(TopicName, i32), Partition>,
     /// The brokers' ports. Partition p is led by broker `p % how many there are`.
     ports: Vec<u16>,
+    /// Connections so far: each greets once.
+    greeted: usize,
+    /// What producers asked for.
+    acks: BTreeSet<i16>,
 }
 
 /// One of the brokers, by its place among the ports.
@@ -111,6 +115,8 @@ impl Stub {
             batches: 0,
             partitions: HashMap::new(),
             ports: addresses.iter().map(SocketAddr::port).collect(),
+            greeted: 0,
+            acks: BTreeSet::new(),
         }));
         let own = Arc::clone(&world);
         for (index, listener) in listeners.into_iter().enumerate() {
@@ -126,6 +132,12 @@ impl Stub {
             address: addresses[0],
             world: own,
         }
+    }
+
+    /// Connections so far, and the acknowledgements that were asked for.
+    pub fn asked(&self) -> (usize, Vec<i16>) {
+        let world = self.world.lock().unwrap();
+        (world.greeted, world.acks.iter().copied().collect())
     }
 
     /// Of all topics that there are now.
@@ -152,7 +164,10 @@ fn serve(mut stream: TcpStream, me: Me, world: &Mutex<World>, groups: &Groups) -
 fn answer(to: ReplyTo, request: Request, me: Me, world: &Mutex<World>, groups: &Groups) -> Bytes {
     let locked = || world.lock().unwrap();
     let answer = match request {
-        Request::ApiVersions(_) => reply::encode(to, &ApiVersionsResponse::default()),
+        Request::ApiVersions(_) => {
+            locked().greeted += 1;
+            reply::encode(to, &ApiVersionsResponse::default())
+        }
         Request::CreateTopics(it) => reply::encode(to, &create(&it, &mut locked())),
         Request::Metadata(it) => reply::encode(to, &metadata(&it, &locked())),
         Request::ListOffsets(it) => reply::encode(to, &ends(&it, me, &locked())),
@@ -253,6 +268,7 @@ fn ends(request: &ListOffsetsRequest, me: Me, world: &World) -> ListOffsetsRespo
 
 fn produce(request: &ProduceRequest, me: Me, world: &mut World) -> ProduceResponse {
     let mut topics = Vec::new();
+    world.acks.insert(request.acks);
     for topic in &request.topic_data {
         let mut answers = Vec::new();
         for data in &topic.partition_data {

@@ -206,6 +206,35 @@ fn what_cannot_be_made_ahead_is_refused_with_the_reason() {
 }
 
 #[test]
+fn producers_ask_for_the_acknowledgement_that_was_chosen() {
+    for workload in [Workload::Produce, Workload::Both, Workload::EndToEnd] {
+        for (acks, keys) in [(1, Keys::None), (-1, Keys::None), (-1, Keys::Uniform(9))] {
+            let stub = Stub::that(Lie::None);
+
+            let outcome = outcome(&stub, |plan| {
+                (plan.workload, plan.acks, plan.keys) = (workload, acks, keys);
+                plan.consumers = 1;
+            });
+
+            assert!(outcome.holds(), "{workload:?}: {:?}", outcome.failure);
+            assert_eq!(stub.asked().1, [acks], "{workload:?} {keys:?}");
+        }
+    }
+}
+
+#[test]
+fn so_many_more_connections_are_opened_as_are_to_be_idle() {
+    let connections = |idle: u32| {
+        let stub = Stub::that(Lie::None);
+        let outcome = outcome(&stub, |plan| plan.idle = idle);
+        assert!(outcome.holds(), "{:?}", outcome.failure);
+        stub.asked().0
+    };
+
+    assert_eq!(connections(7), connections(0) + 7);
+}
+
+#[test]
 fn a_rate_that_nothing_would_heed_is_refused() {
     let stub = Stub::that(Lie::None);
     for workload in [Workload::Consume, Workload::EndToEnd] {

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::comparison::OWN_CPU;
 
 fn committed() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("results")
@@ -48,6 +49,19 @@ fn the_committed_page_is_what_the_committed_runs_say() {
         );
     }
     assert_eq!(page.lines().count(), composed.lines().count());
+}
+
+/// So that the load generator is not what limits a run.
+#[test]
+fn large_batches_cost_the_load_generator_little_in_the_committed_runs() {
+    const CPU_SECONDS_PER_GB_MAX: f64 = 0.4;
+    for preset in ["two-million", "two-million-3", "batch-16k", "bulk"] {
+        let chapter = Chapter::read(&committed(), preset).unwrap().unwrap();
+
+        let cost = chapter.comparison.values("thalweg", OWN_CPU).unwrap();
+
+        assert!(cost.median <= CPU_SECONDS_PER_GB_MAX, "{preset}: {cost:?}");
+    }
 }
 
 #[test]
