@@ -126,8 +126,8 @@ pub const REQUEST_MEMORY_BYTES: ByteCount = ByteCount::mib(256);
 /// The least of it: the largest frame, and a little for everybody else.
 pub const REQUEST_MEMORY_BYTES_MIN: ByteCount = ByteCount::mib(104);
 
-/// Replies to fetches have as much again, of which one is offered at most this part of what is left;
-/// but never less than this.
+/// Replies to fetches have as much again: one is offered at most this part of what is left, and
+/// never less than these bytes.
 pub const REPLY_SHARE: u64 = 4;
 pub const REPLY_BYTES_MIN: ByteCount = ByteCount::kib(64);
 
